@@ -1,0 +1,4 @@
+//! Where a tree's files come from. Backends know the vocabulary and never one another.
+
+pub mod local;
+pub mod memory;

@@ -1,0 +1,1 @@
+//! The standard library's `std::fs`, asynchronous and over any tree.

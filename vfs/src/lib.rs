@@ -1,0 +1,31 @@
+//! One tree of files with one small interface, filled from many places.
+//!
+//! - The vocabulary: [`VPath`], [`Metadata`], [`Error`], [`FileSystem`], [`File`], [`DirStream`], [`producer`].
+//! - The backends fill a tree, the layers change how a tree behaves, and both are trees.
+
+pub mod backends;
+pub mod conformance;
+mod error;
+mod file_system;
+pub mod fs;
+pub mod jobs;
+pub mod layers;
+mod metadata;
+mod options;
+pub mod path;
+pub mod producer;
+mod registry;
+mod residency;
+mod vfs;
+
+pub use self::error::{Error, ErrorKind, Result, Retry};
+pub use self::file_system::{
+    Availability, Capabilities, DirEntry, DirStream, File, FileSystem, SeekCost, Writes,
+};
+pub use self::metadata::{CacheStatus, FileType, Identity, Metadata, Owner, Provenance, Validator};
+pub use self::options::{
+    ByteRange, Freshness, Intent, LinkTarget, ListOptions, Lock, LockWait, OpenOptions, RenameOptions,
+    SetAttributes, StatOptions, WriteMode,
+};
+pub use self::path::VPath;
+pub use self::registry::{ConnectSource, EnterArchive, Registry};

@@ -1,0 +1,676 @@
+//! Addresses inside the tree: [`VPath`], its [`Segment`]s and the marker grammar that leads into archives.
+//!
+//! Text becomes a `VPath` once, at the edge; inside, a path is always absolute and normal. Parsing does no I/O.
+//!
+//! ```text
+//! vpath  = "/" [ seg *( "/" seg ) ] [ "/" ]
+//! seg    = name                              an ordinary name
+//!        | name 1*( "#" scheme ":" )         go inside: x.tar.gz#tgz: , x.tar.gz#gz:#tar:
+//! ```
+//!
+//! A segment is decided by its tail alone: a run of k `#`, then a [`Scheme`], then `:`. With k odd the segment goes
+//! inside and the name keeps (k−1)/2 of the `#`; with k even it is a literal name with k/2 of them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+/// Longest path text that is parsed, in bytes. Longer ones are [`PathErrorKind::TooLong`].
+pub const MAX_TEXT_BYTES: usize = 32 * 1024;
+
+/// An absolute, normal path: a list of segments, free of `.`, `..`, empty names and NUL.
+///
+/// - Names are bytes; only `/` and NUL cannot occur in one.
+/// - `parse(print(p)) == p`, and two different normal texts are two different paths.
+/// - `..` is lexical, also across links and out of an archive: from `/a.tgz#tgz:` it leads to `/`.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VPath {
+    segments: Vec<Segment>,
+}
+
+/// One step of a path: a literal name, and the archives entered through it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Segment {
+    name: Bytes,
+    markers: Vec<Scheme>,
+}
+
+impl VPath {
+    /// The path `/`.
+    pub const fn root() -> Self {
+        Self { segments: Vec::new() }
+    }
+
+    /// Parses absolute text. Repeated and trailing slashes and `.` vanish; `..` is resolved lexically and stops at `/`.
+    ///
+    /// # Errors
+    /// Relative text, NUL, an empty name before a marker, text over [`MAX_TEXT_BYTES`].
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, PathError> {
+        let text = text.as_ref();
+        if text.first() != Some(&b'/') {
+            return Err(PathError::new(PathErrorKind::Relative, text));
+        }
+        Self::root().join(text)
+    }
+
+    /// Parses `text` relative to this path; absolute text starts anew, as `Path::join` has it.
+    ///
+    /// # Errors
+    /// As [`VPath::parse`], relative text excepted.
+    pub fn join(&self, text: impl AsRef<[u8]>) -> Result<Self, PathError> {
+        let text = text.as_ref();
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(PathError::new(PathErrorKind::TooLong, text));
+        }
+        let mut path = if text.first() == Some(&b'/') { Self::root() } else { self.clone() };
+        for segment in text.split(|byte| *byte == b'/') {
+            path.join_segment(segment)?;
+        }
+        Ok(path)
+    }
+
+    /// Parses one segment and appends it: what a front end does with each part of a request that it has split itself.
+    ///
+    /// # Errors
+    /// As [`VPath::join`], and a `/` inside the segment.
+    pub fn join_segment(&mut self, text: &[u8]) -> Result<(), PathError> {
+        match text {
+            b"" | b"." => {}
+            b".." => {
+                self.segments.pop();
+            }
+            _ => self.segments.push(Segment::parse(text)?),
+        }
+        Ok(())
+    }
+
+    /// Appends a literal name without looking for markers, so that a listed name never becomes an address.
+    ///
+    /// # Errors
+    /// An empty name, `.`, `..`, or a name with `/` or NUL.
+    pub fn push_name(&mut self, name: impl Into<Bytes>) -> Result<(), PathError> {
+        self.segments.push(Segment::literal(name.into())?);
+        Ok(())
+    }
+
+    /// This path with one literal name more; see [`VPath::push_name`].
+    pub fn child(&self, name: impl Into<Bytes>) -> Result<Self, PathError> {
+        let mut path = self.clone();
+        path.push_name(name)?;
+        Ok(path)
+    }
+
+    /// The path of what lies inside the archive that this path names. `None` for the root, which is no file.
+    pub fn entered(&self, scheme: Scheme) -> Option<Self> {
+        let mut path = self.clone();
+        path.segments.last_mut()?.markers.push(scheme);
+        Some(path)
+    }
+
+    /// The path one segment up, `None` at the root. From an archive's root it is the folder that holds the archive.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, parents) = self.segments.split_last()?;
+        Some(Self { segments: parents.to_vec() })
+    }
+
+    /// The last segment, `None` at the root.
+    pub fn file_name(&self) -> Option<&Segment> {
+        self.segments.last()
+    }
+
+    /// The segments from the root down.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// True for `/`.
+    pub fn is_root(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// How many archives the path goes into.
+    pub fn archive_depth(&self) -> usize {
+        self.segments.iter().map(|segment| segment.markers.len()).sum()
+    }
+
+    /// True where `prefix` is this path or one of its ancestors, segment by segment, markers included.
+    pub fn starts_with(&self, prefix: &Self) -> bool {
+        self.segments.starts_with(&prefix.segments)
+    }
+
+    /// True where this path is `cover`, or lies below it, or lies inside the archive that `cover` names.
+    pub fn is_covered_by(&self, cover: &Self) -> bool {
+        let Some((last, parents)) = cover.segments.split_last() else { return true };
+        self.segments.starts_with(parents)
+            && self.segments.get(parents.len()).is_some_and(|segment| {
+                segment.name == last.name && segment.markers.starts_with(&last.markers)
+            })
+    }
+
+    /// The rest of this path below `prefix`, as a path of its own; `None` where it does not start with it.
+    pub fn strip_prefix(&self, prefix: &Self) -> Option<Self> {
+        let rest = self.segments.strip_prefix(prefix.segments.as_slice())?;
+        Some(Self { segments: rest.to_vec() })
+    }
+
+    /// The first `count` segments, as a path of its own.
+    pub fn prefix(&self, count: usize) -> Self {
+        Self { segments: self.segments[..count.min(self.segments.len())].to_vec() }
+    }
+
+    /// `rest` addressed below this path: the reverse of [`VPath::strip_prefix`].
+    pub fn append(&self, rest: &Self) -> Self {
+        let mut segments = Vec::with_capacity(self.segments.len() + rest.segments.len());
+        segments.extend_from_slice(&self.segments);
+        segments.extend_from_slice(&rest.segments);
+        Self { segments }
+    }
+
+    /// Splits at the first marker: the archive file's own path, the schemes that enter it, and the path inside.
+    /// `None` where the path enters no archive.
+    pub fn split_at_archive(&self) -> Option<(Self, Vec<Scheme>, Self)> {
+        let at = self.segments.iter().position(|segment| !segment.markers.is_empty())?;
+        let mut outer = self.segments[..=at].to_vec();
+        let schemes = std::mem::take(&mut outer[at].markers);
+        Some((Self { segments: outer }, schemes, Self { segments: self.segments[at + 1..].to_vec() }))
+    }
+
+    /// The printed form: the normal text that parses back to this path.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        if self.is_root() {
+            return b"/".to_vec();
+        }
+        let mut text = Vec::new();
+        for segment in &self.segments {
+            text.push(b'/');
+            text.extend_from_slice(&segment.printed());
+        }
+        text
+    }
+}
+
+impl Segment {
+    fn literal(name: Bytes) -> Result<Self, PathError> {
+        match &name[..] {
+            b"" | b"." | b".." => Err(PathError::new(PathErrorKind::BadName, &name)),
+            bytes if bytes.contains(&b'/') || bytes.contains(&0) => {
+                Err(PathError::new(PathErrorKind::BadName, bytes))
+            }
+            _ => Ok(Self { name, markers: Vec::new() }),
+        }
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, PathError> {
+        let (name, markers) = split_markers(text);
+        let bad_name = |_| {
+            let kind = if name.is_empty() { PathErrorKind::NamelessMarker } else { PathErrorKind::BadName };
+            PathError::new(kind, text)
+        };
+        let segment = Self::literal(Bytes::from(name.clone())).map_err(bad_name)?;
+        Ok(Self { markers, ..segment })
+    }
+
+    /// The literal name, as the folder that holds it lists it.
+    pub fn name(&self) -> &Bytes {
+        &self.name
+    }
+
+    /// The archives entered through this name, outermost first.
+    pub fn markers(&self) -> &[Scheme] {
+        &self.markers
+    }
+
+    /// The printed form of this segment, markers included.
+    pub fn printed(&self) -> Cow<'_, [u8]> {
+        if self.markers.is_empty() {
+            return printed_name(&self.name);
+        }
+        // The first marker's `#` would join a run at the end of the name, so that run is doubled (2j + 1 parses to j).
+        let run = trailing_hashes(&self.name);
+        let mut text = if run > 0 { self.name.to_vec() } else { printed_name(&self.name).into_owned() };
+        text.resize(text.len() + run, b'#');
+        for marker in &self.markers {
+            text.push(b'#');
+            text.extend_from_slice(marker.as_str().as_bytes());
+            text.push(b':');
+        }
+        Cow::Owned(text)
+    }
+}
+
+/// The printed form of a literal name: what a listing shows, so that it can be typed back as one segment.
+/// Only a name that ends like a marker changes: its run of `#` is doubled.
+pub fn printed_name(name: &[u8]) -> Cow<'_, [u8]> {
+    match tail_marker(name) {
+        None => Cow::Borrowed(name),
+        Some((stem, run, _)) => {
+            let mut text = name[..stem + run].to_vec();
+            text.resize(stem + 2 * run, b'#');
+            text.extend_from_slice(&name[stem + run..]);
+            Cow::Owned(text)
+        }
+    }
+}
+
+/// Takes the markers off the end of a segment's text: the literal name, and the markers from left to right.
+fn split_markers(text: &[u8]) -> (Vec<u8>, Vec<Scheme>) {
+    let mut markers = Vec::new();
+    let mut rest = text;
+    while let Some((stem, run, scheme)) = tail_marker(rest) {
+        if run % 2 == 0 {
+            let mut name = rest[..stem + run / 2].to_vec();
+            name.extend_from_slice(&rest[stem + run..]);
+            markers.reverse();
+            return (name, markers);
+        }
+        markers.push(scheme);
+        rest = &rest[..stem + (run - 1) / 2];
+    }
+    markers.reverse();
+    (rest.to_vec(), markers)
+}
+
+/// Finds `#…#scheme:` at the end: where the run of `#` starts, its length (one or more), and the scheme.
+fn tail_marker(text: &[u8]) -> Option<(usize, usize, Scheme)> {
+    let body = text.strip_suffix(b":")?;
+    let start = body.iter().rposition(|byte| *byte == b'#')? + 1;
+    let scheme = Scheme::from_bytes(&body[start..])?;
+    let run = trailing_hashes(&body[..start]);
+    Some((start - run, run, scheme))
+}
+
+fn trailing_hashes(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|byte| **byte == b'#').count()
+}
+
+/// A way into an archive, as it is written in a marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// A tar archive.
+    Tar,
+    /// A tar archive under gzip.
+    Tgz,
+    /// A tar archive under bzip2.
+    Tbz2,
+    /// A tar archive under xz.
+    Txz,
+    /// A tar archive under Zstandard.
+    Tzst,
+    /// A zip archive.
+    Zip,
+    /// One member under gzip, named without the suffix.
+    Gz,
+    /// One member under bzip2.
+    Bz2,
+    /// One member under xz.
+    Xz,
+    /// One member under Zstandard.
+    Zst,
+    /// Whatever the magic bytes, then the name, say it is.
+    Auto,
+    /// Reserved: parses as a marker, opens nothing yet.
+    SevenZ,
+    /// Reserved: parses as a marker, opens nothing yet.
+    Rar,
+    /// Reserved: parses as a marker, opens nothing yet.
+    Iso,
+    /// Reserved: parses as a marker, opens nothing yet.
+    Lz4,
+    /// Reserved: parses as a marker, opens nothing yet.
+    Lzma,
+}
+
+impl Scheme {
+    /// Every scheme, in the order of the grammar.
+    pub const ALL: [Self; 16] = [
+        Self::Tar,
+        Self::Tgz,
+        Self::Tbz2,
+        Self::Txz,
+        Self::Tzst,
+        Self::Zip,
+        Self::Gz,
+        Self::Bz2,
+        Self::Xz,
+        Self::Zst,
+        Self::Auto,
+        Self::SevenZ,
+        Self::Rar,
+        Self::Iso,
+        Self::Lz4,
+        Self::Lzma,
+    ];
+
+    /// The word in the marker, in lower case as it must be written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tar => "tar",
+            Self::Tgz => "tgz",
+            Self::Tbz2 => "tbz2",
+            Self::Txz => "txz",
+            Self::Tzst => "tzst",
+            Self::Zip => "zip",
+            Self::Gz => "gz",
+            Self::Bz2 => "bz2",
+            Self::Xz => "xz",
+            Self::Zst => "zst",
+            Self::Auto => "auto",
+            Self::SevenZ => "7z",
+            Self::Rar => "rar",
+            Self::Iso => "iso",
+            Self::Lz4 => "lz4",
+            Self::Lzma => "lzma",
+        }
+    }
+
+    fn from_bytes(text: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|scheme| scheme.as_str().as_bytes() == text)
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Shows the printed form for people: control characters and bytes that are no UTF-8 come escaped. It does not parse
+/// back where anything was escaped; [`VPath::to_bytes`] does.
+impl fmt::Display for VPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(&self.to_bytes(), f)
+    }
+}
+
+impl fmt::Debug for VPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VPath({self})")
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Segment(")?;
+        escape(&self.printed(), f)?;
+        f.write_str(")")
+    }
+}
+
+impl FromStr for VPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        Self::parse(text)
+    }
+}
+
+/// Bytes of a name or path as people may read them in a terminal or a log: no control character survives, and bytes
+/// that are no UTF-8 show as `\xNN`.
+pub fn escaped(text: &[u8]) -> impl fmt::Display + '_ {
+    Escaped(text)
+}
+
+struct Escaped<'a>(&'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(self.0, f)
+    }
+}
+
+fn escape(text: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use fmt::Write;
+
+    for part in text.utf8_chunks() {
+        for ch in part.valid().chars() {
+            match ch {
+                ch if ch.is_control() => write!(f, "{}", ch.escape_default())?,
+                // Marks that turn the direction of text could make a log line read as another.
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => write!(f, "{}", ch.escape_unicode())?,
+                ch => f.write_char(ch)?,
+            }
+        }
+        for byte in part.invalid() {
+            write!(f, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Why a text is no path, with the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathError {
+    kind: PathErrorKind,
+    text: String,
+}
+
+/// What is wrong with a path's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathErrorKind {
+    /// The text does not start with `/`.
+    Relative,
+    /// A name is empty, `.` or `..`, or holds `/` or NUL.
+    BadName,
+    /// A marker has no name before it.
+    NamelessMarker,
+    /// The text is longer than [`MAX_TEXT_BYTES`].
+    TooLong,
+}
+
+impl PathError {
+    fn new(kind: PathErrorKind, text: &[u8]) -> Self {
+        // An error names the path, it does not carry megabytes of it.
+        let shown = &text[..text.len().min(256)];
+        Self { kind, text: escaped(shown).to_string() }
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> PathErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = &self.text;
+        match self.kind {
+            PathErrorKind::Relative => write!(f, "\"{text}\" is not absolute: it must start with \"/\""),
+            PathErrorKind::BadName => {
+                write!(
+                    f,
+                    "\"{text}\" holds no valid name: names are not empty, not \".\" or \"..\", and have no \"/\" or NUL"
+                )
+            }
+            PathErrorKind::NamelessMarker => write!(
+                f,
+                "\"{text}\" enters an archive without naming it: write the file's name before the \"#\", or double the \"#\" for a file of that name"
+            ),
+            PathErrorKind::TooLong => write!(f, "the path is longer than {MAX_TEXT_BYTES} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for PathError {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path(text: &str) -> VPath {
+        VPath::parse(text).unwrap()
+    }
+
+    fn last(text: &str) -> (String, Vec<Scheme>) {
+        let path = path(text);
+        let segment = path.file_name().unwrap();
+        (String::from_utf8(segment.name().to_vec()).unwrap(), segment.markers().to_vec())
+    }
+
+    #[test]
+    fn tails_decide_what_a_segment_is() {
+        use Scheme::{Auto, Gz, Rar, Tar, Tgz};
+        for (text, name, markers) in [
+            ("/x.tar.gz#tgz:", "x.tar.gz", vec![Tgz]),
+            ("/x.tar.gz#gz:#tar:", "x.tar.gz", vec![Gz, Tar]),
+            ("/x##tgz:", "x#tgz:", vec![]),
+            ("/x####tgz:", "x##tgz:", vec![]),
+            ("/odd###tgz:", "odd#", vec![Tgz]),
+            ("/odd#####tgz:", "odd##", vec![Tgz]),
+            ("/##tgz:", "#tgz:", vec![]),
+            ("/###tgz:", "#", vec![Tgz]),
+            ("/x##gz:#tar:", "x#gz:", vec![Tar]),
+            ("/x#gz:##tar:", "x#gz:#tar:", vec![]),
+            ("/x#gz:###tar:", "x#gz:#", vec![Tar]),
+            ("/C#", "C#", vec![]),
+            ("/a#b", "a#b", vec![]),
+            ("/#1.txt", "#1.txt", vec![]),
+            ("/a##b", "a##b", vec![]),
+            ("/tgz:", "tgz:", vec![]),
+            ("/x#TGZ:", "x#TGZ:", vec![]),
+            ("/x#tgz", "x#tgz", vec![]),
+            ("/x#nope:", "x#nope:", vec![]),
+            ("/x#tgz:y", "x#tgz:y", vec![]),
+            ("/x#rar:", "x", vec![Rar]),
+            ("/x#auto:", "x", vec![Auto]),
+        ] {
+            assert_eq!(last(text), (name.to_owned(), markers), "{text}");
+            assert_eq!(path(text).to_bytes(), text.as_bytes(), "{text} prints as it was");
+        }
+    }
+
+    #[test]
+    fn text_is_normalised_lexically() {
+        for (text, normal) in [
+            ("/", "/"),
+            ("//", "/"),
+            ("/a//b/./c/", "/a/b/c"),
+            ("/a/../b", "/b"),
+            ("/../../a", "/a"),
+            ("/pub/x.tgz#tgz:/..", "/pub"),
+            ("/pub/x.tgz#tgz:/d/..", "/pub/x.tgz#tgz:"),
+            ("/pub/x.tgz#tgz:/../x.tgz", "/pub/x.tgz"),
+        ] {
+            assert_eq!(path(text), path(normal), "{text}");
+            assert_eq!(path(text).to_bytes(), normal.as_bytes());
+        }
+    }
+
+    #[test]
+    fn wrong_text_is_refused_with_its_reason() {
+        let long = format!("/{}", "a".repeat(MAX_TEXT_BYTES));
+        for (text, kind) in [
+            ("", PathErrorKind::Relative),
+            ("a", PathErrorKind::Relative),
+            ("/a\0b", PathErrorKind::BadName),
+            ("/#tgz:", PathErrorKind::NamelessMarker),
+            ("/a/#gz:#tar:", PathErrorKind::NamelessMarker),
+            ("/..#tgz:", PathErrorKind::BadName),
+            ("/.#tgz:", PathErrorKind::BadName),
+            (&long, PathErrorKind::TooLong),
+        ] {
+            assert_eq!(VPath::parse(text).unwrap_err().kind(), kind, "{}", &text[..text.len().min(20)]);
+        }
+    }
+
+    #[test]
+    fn join_parses_and_push_name_does_not() {
+        assert_eq!(path("/a").join("x#tgz:/b").unwrap(), path("/a/x#tgz:/b"));
+        assert_eq!(path("/a").join("/b").unwrap(), path("/b"));
+        assert_eq!(path("/a").join("../c").unwrap(), path("/c"));
+        let child = path("/a").child("x#tgz:").unwrap();
+        assert_eq!(child.archive_depth(), 0);
+        assert_eq!(child.to_bytes(), b"/a/x##tgz:");
+        for name in ["", ".", "..", "a/b", "a\0"] {
+            assert!(path("/a").child(name.as_bytes().to_vec()).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn archives_split_at_the_first_marker() {
+        let (outer, schemes, inner) = path("/p/a.tgz#gz:#tar:/b.zip#zip:/c").split_at_archive().unwrap();
+        assert_eq!((outer, schemes), (path("/p/a.tgz"), vec![Scheme::Gz, Scheme::Tar]));
+        assert_eq!(inner, path("/b.zip#zip:/c"));
+        assert_eq!(path("/p/a.tgz").split_at_archive(), None);
+    }
+
+    #[test]
+    fn a_cover_covers_what_lies_inside_a_file() {
+        for (text, cover, covered) in [
+            ("/a/b", "/", true),
+            ("/a/b", "/a", true),
+            ("/a", "/a", true),
+            ("/ab", "/a", false),
+            ("/a.tgz#tgz:/x", "/a.tgz", true),
+            ("/a.tgz", "/a.tgz#tgz:", false),
+            ("/a.tgz#tgz:/x", "/a.tgz#tgz:", true),
+            ("/a", "/a/b", false),
+        ] {
+            assert_eq!(path(text).is_covered_by(&path(cover)), covered, "{text} under {cover}");
+        }
+    }
+
+    #[test]
+    fn display_escapes_what_could_harm_a_terminal() {
+        let shown = VPath::root().child(&b"a\n\x1b[31m\xff\xe2\x80\xae"[..]).unwrap().to_string();
+        assert_eq!(shown, "/a\\n\\u{1b}[31m\\xff\\u{202e}");
+    }
+
+    /// Names built from the pieces that matter to the grammar, so that cases meet its corners.
+    fn name() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"#".to_vec()),
+            Just(b":".to_vec()),
+            Just(b"tgz:".to_vec()),
+            Just(b"#tar:".to_vec()),
+            Just(b"gz".to_vec()),
+            Just(b".".to_vec()),
+            prop::collection::vec(1_u8.., 1..3),
+        ];
+        prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
+    }
+
+    fn any_path() -> impl Strategy<Value = VPath> {
+        let markers = prop::collection::vec(prop::sample::select(Scheme::ALL.to_vec()), 0..3);
+        prop::collection::vec((name(), markers), 0..4).prop_map(|steps| {
+            let mut path = VPath::root();
+            for (name, markers) in steps {
+                if path.push_name(name).is_ok() {
+                    for marker in markers {
+                        path = path.entered(marker).unwrap();
+                    }
+                }
+            }
+            path
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn printed_paths_parse_back(path in any_path()) {
+            prop_assert_eq!(VPath::parse(path.to_bytes()).unwrap(), path);
+        }
+
+        /// Normal text prints as itself, so two different normal texts cannot be one path.
+        #[test]
+        fn different_normal_texts_are_different_paths(a in name(), b in name()) {
+            let text = |name: &[u8]| [b"/", name].concat();
+            let normal = |name: &[u8]| !name.contains(&b'/') && name != b"." && name != b"..";
+            prop_assume!(normal(&a) && normal(&b));
+            if let (Ok(left), Ok(right)) = (VPath::parse(text(&a)), VPath::parse(text(&b))) {
+                prop_assert_eq!(left.to_bytes(), text(&a));
+                prop_assert_eq!(a == b, left == right);
+            }
+        }
+
+        #[test]
+        fn parsing_never_panics(text in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = VPath::parse(&text);
+        }
+    }
+}

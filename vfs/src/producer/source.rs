@@ -1,0 +1,93 @@
+//! [`of`]: an open file as a producer, by its own way or by `read_at`.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use super::{Chunk, Hint, Producer, Readiness};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file_system::File;
+use crate::options::ByteRange;
+use crate::path::VPath;
+
+/// What one `read_at` is asked for at most.
+const READ_BYTES: usize = 256 * 1024;
+
+/// The bytes of `range`, by the file's own way where it has one, else by `read_at`, one call at a time and only when
+/// the consumer asks. Ends with `Truncated` where `range` states an end that the file does not reach.
+pub fn of(file: Arc<dyn File>, range: ByteRange) -> Box<dyn Producer> {
+    match Arc::clone(&file).native(range) {
+        Some(producer) => producer,
+        None => Box::new(ReadAt { file, offset: range.start, end: range.end, reading: None, ended: false }),
+    }
+}
+
+struct ReadAt {
+    file: Arc<dyn File>,
+    offset: u64,
+    end: Option<u64>,
+    reading: Option<Pin<Box<dyn Future<Output = Result<Bytes>> + Send>>>,
+    ended: bool,
+}
+
+impl ReadAt {
+    fn wanted(&self) -> usize {
+        let left = self.end.map_or(u64::MAX, |end| end.saturating_sub(self.offset));
+        usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES)
+    }
+
+    /// What a finished read means for the range.
+    fn accept(&mut self, read: Result<Bytes>) -> Option<Result<Chunk>> {
+        if let Ok(bytes) = &read
+            && !bytes.is_empty()
+        {
+            self.offset += bytes.len() as u64;
+            return Some(read.map(Chunk::Bytes));
+        }
+        self.ended = true;
+        match read {
+            Ok(_) if self.end.is_none() => None,
+            Ok(_) => {
+                let detail = format!("the file ends at {}", self.offset);
+                Some(Err(Error::new(ErrorKind::Truncated, "read_at", &VPath::root()).with_detail(detail)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl Producer for ReadAt {
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
+        let max = self.wanted();
+        if self.ended || max == 0 {
+            return Poll::Ready(None);
+        }
+        let (file, offset) = (&self.file, self.offset);
+        let reading = self.reading.get_or_insert_with(|| {
+            let file = Arc::clone(file);
+            Box::pin(async move { file.read_at(offset, max).await })
+        });
+        let read = ready!(reading.as_mut().poll(cx));
+        self.reading = None;
+        Poll::Ready(self.accept(read))
+    }
+
+    fn hint(&self) -> Hint {
+        if self.ended {
+            return Hint::END;
+        }
+        let remaining = self.end.map(|end| end.saturating_sub(self.offset));
+        let readiness = if remaining == Some(0) { Readiness::Now } else { Readiness::Unknown };
+        Hint { readiness, remaining }
+    }
+}
+
+impl fmt::Debug for ReadAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadAt").field("offset", &self.offset).field("end", &self.end).finish_non_exhaustive()
+    }
+}
