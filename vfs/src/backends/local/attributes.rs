@@ -83,3 +83,92 @@ fn before_epoch(before: Duration) -> (Result<i64, std::num::TryFromIntError>, u3
     let seconds = i64::try_from(before.as_secs()).map(|seconds| -seconds - i64::from(nanos > 0));
     (seconds, if nanos > 0 { 1_000_000_000 - nanos } else { 0 })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, kind, path};
+    use crate::error::ErrorKind;
+    use crate::file_system::FileSystem;
+    use crate::options::{OpenOptions, StatOptions};
+
+    #[tokio::test]
+    async fn attributes_are_set_by_path_and_on_the_open_file() {
+        let times = [
+            SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789),
+            SystemTime::UNIX_EPOCH - Duration::new(5, 250_000_000),
+            SystemTime::UNIX_EPOCH - Duration::from_secs(5),
+        ];
+        let scene = Scene::new();
+        scene.write("file", "");
+        for tree in scene.doors(Links::Beneath) {
+            for time in times {
+                let wish =
+                    SetAttributes { mode: Some(0o100_200), modified: Some(time), ..SetAttributes::default() };
+                tree.set_attributes(&path("/file"), &wish, true).await.unwrap();
+                let found = tree.metadata(&path("/file"), &StatOptions::default()).await.unwrap();
+                assert_eq!((found.modified, found.mode), (Some(time), Some(0o200)));
+
+                let wish =
+                    SetAttributes { mode: Some(0o644), accessed: Some(time), ..SetAttributes::default() };
+                let file = tree.open(&path("/file"), &OpenOptions::reading()).await.unwrap();
+                file.set_attributes(&wish).await.unwrap();
+                let found = file.metadata().await.unwrap();
+                assert_eq!(
+                    (found.modified, found.accessed, found.mode),
+                    (Some(time), Some(time), Some(0o644))
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_has_times_of_its_own_and_no_mode() {
+        let scene = Scene::new();
+        scene.write("file", "");
+        scene.link("link", "file");
+        let before = std::fs::metadata(scene.inside("file")).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        for tree in scene.doors(Links::Beneath) {
+            let both = SetAttributes {
+                mode: Some(0o600),
+                modified: Some(SystemTime::UNIX_EPOCH),
+                ..SetAttributes::default()
+            };
+            let refused = tree.set_attributes(&path("/link"), &both, false).await;
+            assert_eq!(kind(refused), ErrorKind::Unsupported);
+            let found = tree.metadata(&path("/link"), &StatOptions::no_follow()).await.unwrap();
+            assert_ne!(found.modified, Some(SystemTime::UNIX_EPOCH), "where one is refused none is set");
+
+            let times = SetAttributes { modified: Some(time), ..SetAttributes::default() };
+            tree.set_attributes(&path("/link"), &times, false).await.unwrap();
+            let found = tree.metadata(&path("/link"), &StatOptions::no_follow()).await.unwrap();
+            assert_eq!(found.modified, Some(time));
+        }
+        let after = std::fs::metadata(scene.inside("file")).unwrap();
+        assert_eq!((after.mode(), after.mtime_nsec()), (before.mode(), before.mtime_nsec()));
+    }
+
+    #[tokio::test]
+    async fn an_owner_is_set_where_the_process_may() {
+        let scene = Scene::new();
+        scene.write("file", "");
+        let tree = scene.tree(Links::Beneath);
+        let wish = SetAttributes { user: Some(12_345), ..SetAttributes::default() };
+        let answer = tree.set_attributes(&path("/file"), &wish, true).await;
+        let owner = std::fs::metadata(scene.inside("file")).unwrap().uid();
+        if rustix::process::geteuid().is_root() {
+            answer.unwrap();
+            assert_eq!(owner, 12_345);
+        } else {
+            assert_eq!(kind(answer), ErrorKind::PermissionDenied);
+            assert_eq!(owner, rustix::process::geteuid().as_raw());
+        }
+        let nobody = SetAttributes { group: Some(u32::MAX), ..SetAttributes::default() };
+        let answer = tree.set_attributes(&path("/file"), &nobody, true).await;
+        assert_eq!(kind(answer), ErrorKind::InvalidInput);
+    }
+}

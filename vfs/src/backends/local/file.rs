@@ -276,3 +276,126 @@ fn flush(file: impl AsFd, data_only: bool) -> Result<(), Errno> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, kind, on_the_spot, path, read_all};
+    use crate::error::ErrorKind;
+    use crate::file_system::FileSystem;
+    use crate::options::{ByteRange, StatOptions};
+    use crate::producer::{self, Chunk, ProducerExt};
+
+    const PATTERN_BYTES: usize = 700_000;
+
+    fn pattern() -> Vec<u8> {
+        (0..PATTERN_BYTES).map(|at| (at / 7) as u8).collect()
+    }
+
+    #[test]
+    fn a_warm_file_is_described_opened_and_read_on_the_spot() {
+        let scene = Scene::new();
+        scene.write("small", "warm");
+        let tree = scene.tree(Links::Beneath);
+        let (path, reading) = (path("/small"), OpenOptions::reading());
+        let served = on_the_spot(async {
+            let described = tree.metadata(&path, &StatOptions::default()).await?;
+            let file = tree.open(&path, &reading).await?;
+            let read = file.read_at(0, 1024).await?;
+            let end = file.read_at(4, 1024).await?;
+            assert_eq!(file.metadata().await?.len, described.len);
+            Ok::<_, crate::Error>((read, end))
+        });
+        if tree.root.serves_warm() {
+            assert_eq!(served.unwrap().unwrap(), ("warm".into(), Bytes::new()));
+        } else {
+            println!("skipped: the kernel or the file system does not tell what it has in memory");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cold_file_is_read_by_jobs() {
+        let scene = Scene::new();
+        std::fs::write(scene.inside("big"), pattern()).unwrap();
+        let on_host = std::fs::File::open(scene.inside("big")).unwrap();
+        on_host.sync_all().unwrap();
+        rustix::fs::fadvise(&on_host, 0, None, Advice::DontNeed).unwrap();
+        for tree in scene.doors(Links::Beneath) {
+            let file = tree.open(&path("/big"), &OpenOptions::reading()).await.unwrap();
+            assert_eq!(read_all(&file).await.unwrap(), pattern());
+            assert_eq!(&file.read_at(7, 3).await.unwrap()[..], &pattern()[7..10]);
+            assert!(file.read_at(u64::MAX, 10).await.unwrap().is_empty());
+            assert!(file.read_at(0, 0).await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_shrinks_reads_short_and_a_stated_range_is_truncated() {
+        let scene = Scene::new();
+        std::fs::write(scene.inside("big"), pattern()).unwrap();
+        let tree = scene.tree(Links::Beneath);
+        let file = tree.open(&path("/big"), &OpenOptions::reading()).await.unwrap();
+        let range = ByteRange::at(0, PATTERN_BYTES as u64);
+        let mut content = producer::of(Arc::clone(&file), range).peeked();
+        let first = content.more().await.unwrap().unwrap();
+        let on_host = std::fs::OpenOptions::new().write(true).open(scene.inside("big")).unwrap();
+        on_host.set_len(100).unwrap();
+
+        assert_eq!(file.read_at(0, READ_BYTES).await.unwrap().len(), 100);
+        assert!(file.read_at(first.len() as u64, 10).await.unwrap().is_empty());
+        assert_eq!(kind::<Chunk>(content.more().await.unwrap()), ErrorKind::Truncated);
+    }
+
+    #[tokio::test]
+    async fn writes_land_where_they_are_told() {
+        let scene = Scene::new();
+        let tree = scene.tree(Links::Beneath);
+        let options = OpenOptions { read: true, ..OpenOptions::writing() };
+        let file = tree.open(&path("/new"), &options).await.unwrap();
+        let long = vec![b'x'; PIECE_BYTES + 5];
+        file.write_at(3, long.clone().into()).await.unwrap();
+        file.write_at(1, "ab".into()).await.unwrap();
+        file.sync(false).await.unwrap();
+        assert_eq!(read_all(&file).await.unwrap(), [&b"\0ab"[..], &long].concat());
+        file.set_len(2).await.unwrap();
+        file.set_len(4).await.unwrap();
+        file.finish().await.unwrap();
+        assert_eq!(std::fs::read(scene.inside("new")).unwrap(), b"\0a\0\0");
+
+        let appending = OpenOptions { append: true, ..OpenOptions::default() };
+        let file = tree.open(&path("/new"), &appending).await.unwrap();
+        file.write_at(0, "end".into()).await.unwrap();
+        assert_eq!(std::fs::read(scene.inside("new")).unwrap(), b"\0a\0\0end");
+        assert_eq!(kind(file.read_at(0, 1).await), ErrorKind::InvalidInput);
+    }
+
+    #[tokio::test]
+    async fn what_was_opened_for_reading_takes_no_writes() {
+        let scene = Scene::new();
+        scene.write("old", "old");
+        let writable = scene.tree(Links::Beneath);
+        let read_only = crate::backends::local::LocalFs::open(scene.inside("")).unwrap();
+        for (tree, refusal) in [(writable, ErrorKind::InvalidInput), (read_only, ErrorKind::ReadOnly)] {
+            let file = tree.open(&path("/old"), &OpenOptions::reading()).await.unwrap();
+            assert_eq!(kind(file.write_at(0, "new".into()).await), refusal);
+            assert_eq!(kind(file.set_len(0).await), refusal);
+            file.finish().await.unwrap();
+        }
+        assert_eq!(std::fs::read(scene.inside("old")).unwrap(), b"old");
+    }
+
+    #[tokio::test]
+    async fn an_open_file_outlives_its_name() {
+        let scene = Scene::new();
+        scene.write("gone", "still here");
+        let tree = scene.tree(Links::Beneath);
+        let file = tree.open(&path("/gone"), &OpenOptions::reading()).await.unwrap();
+        std::fs::remove_file(scene.inside("gone")).unwrap();
+        drop(tree);
+        assert_eq!(read_all(&file).await.unwrap(), "still here");
+        assert_eq!(file.metadata().await.unwrap().links, Some(0));
+    }
+}

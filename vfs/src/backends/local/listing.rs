@@ -135,3 +135,106 @@ impl Stream for Batches {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, kind, path};
+    use crate::error::ErrorKind;
+    use crate::file_system::FileSystem;
+    use crate::metadata::FileType;
+    use crate::options::ListOptions;
+
+    /// More than the system's buffer holds, and than a few batches do.
+    const MANY: usize = 5_000;
+
+    #[tokio::test]
+    async fn a_large_folder_comes_in_batches_and_each_name_once() {
+        let scene = Scene::new();
+        for number in 0..MANY {
+            scene.write(&format!("a rather long name, so that the buffer is full soon {number}"), "");
+        }
+        for tree in scene.doors(Links::Beneath) {
+            let mut listing = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+            let mut names = HashSet::new();
+            let mut batches = 0;
+            while let Some(batch) = listing.next().await {
+                let batch = batch.unwrap();
+                assert!(batch.len() <= DirStream::BATCH);
+                batches += 1;
+                names.extend(batch.into_iter().map(|entry| entry.name));
+            }
+            assert_eq!((names.len(), batches), (MANY, MANY.div_ceil(DirStream::BATCH)));
+        }
+    }
+
+    #[tokio::test]
+    async fn entries_are_described_as_they_are() {
+        let scene = Scene::new();
+        scene.write("file", "content");
+        std::fs::create_dir(scene.inside("folder")).unwrap();
+        scene.link("link", "/nowhere");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            scene.inside("fifo"),
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let tree = scene.tree(Links::Beneath);
+        for options in [ListOptions::default(), ListOptions::with_metadata()] {
+            let listing = tree.read_dir(&VPath::root(), &options).await.unwrap();
+            let mut entries = listing.collect(10).await.unwrap();
+            entries.sort_by(|one, other| one.name.cmp(&other.name));
+            let types: Vec<_> = entries.iter().map(|entry| entry.file_type.unwrap()).collect();
+            assert_eq!(types, [FileType::Other, FileType::File, FileType::Dir, FileType::Symlink]);
+            let lengths: Vec<_> =
+                entries.iter().map(|entry| entry.metadata.as_ref().map(|found| found.len)).collect();
+            match options.metadata {
+                true => assert_eq!(lengths, [Some(None), Some(Some(7)), Some(None), Some(Some(8))]),
+                false => assert_eq!(lengths, [None; 4]),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_vanishes_is_left_out() {
+        let scene = Scene::new();
+        scene.write("one", "");
+        scene.write("two", "");
+        let tree = scene.tree(Links::Beneath);
+        let mut scan = Scan::open(&tree.root, &VPath::root(), true).unwrap();
+        let mut seen = 0;
+        while let Some(found) = scan.folder.read() {
+            let found = found.unwrap();
+            if !found.file_name().to_bytes().starts_with(b".") {
+                std::fs::remove_file(scene.inside(found.file_name().to_str().unwrap())).unwrap();
+                seen += 1;
+            }
+            assert!(scan.entry(&found).unwrap().is_none());
+        }
+        assert_eq!(seen, 2);
+    }
+
+    #[tokio::test]
+    async fn only_folders_are_listed() {
+        let scene = Scene::new();
+        scene.write("file", "");
+        scene.link("link", "file");
+        for tree in scene.doors(Links::Beneath) {
+            for (text, refusal) in [
+                ("/file", ErrorKind::NotADirectory),
+                ("/link", ErrorKind::NotADirectory),
+                ("/file/x", ErrorKind::NotADirectory),
+                ("/missing", ErrorKind::NotFound),
+            ] {
+                let refused = tree.read_dir(&path(text), &ListOptions::default()).await;
+                assert_eq!(kind(refused), refusal, "{text}");
+            }
+        }
+    }
+}

@@ -87,3 +87,77 @@ impl Drop for Held {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, kind, path};
+    use crate::file_system::{File, FileSystem};
+    use crate::options::OpenOptions;
+
+    async fn two_openings(scene: &Scene) -> [Arc<dyn File>; 2] {
+        scene.write("file", "");
+        let tree = scene.tree(Links::Beneath);
+        let open = async || tree.open(&path("/file"), &OpenOptions::reading()).await.unwrap();
+        [open().await, open().await]
+    }
+
+    #[tokio::test]
+    async fn locks_keep_each_other_away_as_they_say() {
+        let scene = Scene::new();
+        let [one, other] = two_openings(&scene).await;
+        one.lock(Lock::Shared, LockWait::Never).await.unwrap();
+        other.lock(Lock::Shared, LockWait::Never).await.unwrap();
+        assert_eq!(kind(one.lock(Lock::Exclusive, LockWait::Never).await), ErrorKind::Busy);
+        other.lock(Lock::Unlock, LockWait::Never).await.unwrap();
+        one.lock(Lock::Exclusive, LockWait::Never).await.unwrap();
+        assert_eq!(kind(other.lock(Lock::Shared, LockWait::Never).await), ErrorKind::Busy);
+        drop(one);
+        other.lock(Lock::Exclusive, LockWait::Never).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends_with_the_lock_or_with_the_time() {
+        let scene = Scene::new();
+        let [one, other] = two_openings(&scene).await;
+        one.lock(Lock::Exclusive, LockWait::Never).await.unwrap();
+        let started = Instant::now();
+        let limit = LockWait::AtMost(Duration::from_secs(3));
+        assert_eq!(kind(other.lock(Lock::Exclusive, limit).await), ErrorKind::Busy);
+        assert_eq!(started.elapsed().as_secs(), 3);
+
+        let waiter = tokio::spawn(async move { other.lock(Lock::Exclusive, LockWait::Forever).await });
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!waiter.is_finished());
+        one.lock(Lock::Unlock, LockWait::Never).await.unwrap();
+        waiter.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_nobody_waits_for_any_more_is_given_back() {
+        let scene = Scene::new();
+        let [one, other] = two_openings(&scene).await;
+        let held =
+            |file: &std::fs::File| Held::take(SpanFile::new(file.try_clone().unwrap()), Lock::Exclusive);
+        let on_host = std::fs::File::open(scene.inside("file")).unwrap();
+        drop(held(&on_host).unwrap());
+        one.lock(Lock::Exclusive, LockWait::Never).await.unwrap();
+        one.lock(Lock::Unlock, LockWait::Never).await.unwrap();
+        held(&on_host).unwrap().keep();
+        assert_eq!(kind(other.lock(Lock::Shared, LockWait::Never).await), ErrorKind::Busy);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_published_cannot_be_locked() {
+        let scene = Scene::new();
+        let tree = scene.tree(Links::Beneath);
+        let file = tree.open(&path("/new"), &OpenOptions::replacing()).await.unwrap();
+        assert_eq!(kind(file.lock(Lock::Shared, LockWait::Never).await), ErrorKind::Unsupported);
+        file.finish().await.unwrap();
+        let reader = tree.open(&path("/new"), &OpenOptions::reading()).await.unwrap();
+        reader.lock(Lock::Exclusive, LockWait::Never).await.unwrap();
+    }
+}

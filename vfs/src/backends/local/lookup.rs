@@ -117,6 +117,12 @@ impl Root {
         self.near.is_some() && self.near == status::mount(status)
     }
 
+    /// True where warm answers are given on the event loop.
+    #[cfg(test)]
+    pub(super) fn serves_warm(&self) -> bool {
+        self.near.is_some()
+    }
+
     /// The same root, resolved by the walk alone.
     #[cfg(test)]
     pub(super) fn walking(self) -> Self {

@@ -113,3 +113,99 @@ fn time(stamp: &StatxTimestamp) -> Option<SystemTime> {
 fn wanted() -> StatxFlags {
     StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, path};
+    use crate::file_system::FileSystem;
+    use crate::options::StatOptions;
+
+    fn status_of(scene: &Scene, name: &str) -> Statx {
+        of(std::fs::File::open(scene.inside(name)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_validator_is_strong_once_the_clock_has_moved_on() {
+        let scene = Scene::new();
+        scene.write("file", "content");
+        let status = status_of(&scene, "file");
+        let changed = time(&status.stx_ctime).unwrap();
+        for (away, strong) in [(0, false), (1, false), (2, true), (3600, true)] {
+            let away = Duration::from_secs(away);
+            for now in [changed + away, changed - away] {
+                let found = validator(&status, now);
+                assert_eq!(matches!(found, Validator::Strong(_)), strong, "{away:?} away");
+                assert_eq!(found.as_str(), validator(&status, changed).as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_of_length_time_or_inode_is_another_version() {
+        let scene = Scene::new();
+        scene.write("file", "content");
+        scene.write("other", "content");
+        let later = SystemTime::now() + Duration::from_secs(3600);
+        let version = |name: &str| validator(&status_of(&scene, name), later);
+        let before = version("file");
+        assert_eq!(version("file"), before);
+        assert_ne!(version("other"), before);
+        let file = std::fs::OpenOptions::new().append(true).open(scene.inside("file")).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let touched = version("file");
+        assert_ne!(touched, before);
+        file.set_len(3).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert_ne!(version("file"), touched);
+    }
+
+    #[tokio::test]
+    async fn a_description_says_what_the_host_says() {
+        use std::os::unix::fs::MetadataExt;
+
+        let scene = Scene::new();
+        scene.write("file", "content");
+        std::fs::hard_link(scene.inside("file"), scene.inside("second")).unwrap();
+        scene.link("link", "file");
+        let theirs = std::fs::metadata(scene.inside("file")).unwrap();
+        for tree in scene.doors(Links::Beneath) {
+            let ours = tree.metadata(&path("/link"), &StatOptions::default()).await.unwrap();
+            assert!(ours.is_file());
+            assert_eq!(ours.len, Some(7));
+            assert_eq!(ours.modified, theirs.modified().ok());
+            assert_eq!(ours.accessed, theirs.accessed().ok());
+            assert_eq!(ours.created, theirs.created().ok());
+            assert_eq!(ours.mode, Some(theirs.mode() & 0o7777));
+            assert_eq!(ours.owner, Some(Owner { user: theirs.uid(), group: theirs.gid() }));
+            assert_eq!(ours.links, Some(2));
+            let changed = Duration::new(theirs.ctime().unsigned_abs(), theirs.ctime_nsec() as u32);
+            assert_eq!(ours.changed, SystemTime::UNIX_EPOCH.checked_add(changed));
+
+            let link = tree.metadata(&path("/link"), &StatOptions::no_follow()).await.unwrap();
+            assert!(link.is_symlink() && link.validator.is_none());
+            let root = tree.metadata(&path("/"), &StatOptions::default()).await.unwrap();
+            assert!(root.is_dir() && root.len.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_identity_survives_renaming_and_reopening() {
+        let scene = Scene::new();
+        scene.write("file", "content");
+        let identity = async |name: &str| {
+            let tree = scene.tree(Links::Beneath);
+            tree.metadata(&path(name), &StatOptions::default()).await.unwrap().identity
+        };
+        let name_of = |identity: Option<Identity>| match identity {
+            Some(Identity::Source { name, .. }) => name,
+            other => panic!("a file of the host has an identity of its own: {other:?}"),
+        };
+        let before = name_of(identity("/file").await);
+        std::fs::rename(scene.inside("file"), scene.inside("renamed")).unwrap();
+        assert_eq!(name_of(identity("/renamed").await), before);
+        scene.write("file", "content");
+        assert_ne!(name_of(identity("/file").await), before);
+    }
+}

@@ -89,3 +89,45 @@ fn remove_leftover(folder: &Dir, name: &[u8], limit: SystemTime) -> Result<bool,
     rustix::fs::unlinkat(folder.fd()?, name, AtFlags::empty())?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, kind, path};
+    use crate::error::ErrorKind;
+    use crate::file_system::FileSystem;
+    use crate::options::OpenOptions;
+
+    const PART: &str = ".0123456789abcdef.vfsd-part";
+
+    #[tokio::test]
+    async fn leftovers_go_and_everything_else_stays() {
+        let scene = Scene::new();
+        std::fs::create_dir_all(scene.inside("a/b")).unwrap();
+        std::fs::create_dir(scene.outside("beside")).unwrap();
+        std::fs::write(scene.outside("beside").join(PART), "").unwrap();
+        scene.link("beside", scene.outside("beside"));
+        for name in [PART.to_owned(), format!("a/b/{PART}"), "a/notes.vfsd-part".to_owned()] {
+            scene.write(&name, "");
+        }
+        let tree = scene.tree(Links::Beneath);
+        assert_eq!(tree.sweep().await.unwrap(), 0, "they are young");
+
+        let being_written = tree.open(&path("/a/new"), &OpenOptions::replacing()).await.unwrap();
+        let soon = SystemTime::now() + Duration::from_secs(60);
+        assert_eq!(tree.sweep_older_than(soon).await.unwrap(), 2);
+        assert!(!scene.inside(PART).exists() && !scene.inside("a/b").join(PART).exists());
+        assert!(scene.inside("a/notes.vfsd-part").exists());
+        assert!(scene.outside("beside").join(PART).exists());
+        being_written.finish().await.unwrap();
+        assert!(scene.inside("a/new").exists());
+    }
+
+    #[tokio::test]
+    async fn a_read_only_tree_is_not_swept() {
+        let scene = Scene::new();
+        let tree = LocalFs::open(scene.inside("")).unwrap();
+        assert_eq!(kind(tree.sweep().await), ErrorKind::ReadOnly);
+    }
+}

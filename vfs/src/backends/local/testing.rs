@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -101,4 +102,21 @@ pub(super) async fn read_all(file: &Arc<dyn File>) -> Result<Bytes> {
         }
         content.extend_from_slice(&piece);
     }
+}
+
+/// What `future` gives on its first poll, while the only thread of the pool is busy: nothing where it needs a job.
+pub(super) fn on_the_spot<T>(future: impl Future<Output = T>) -> Option<T> {
+    let (release, hang) = std::sync::mpsc::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let busy = tokio::task::spawn_blocking(move || hang.recv().is_err());
+        let mut future = std::pin::pin!(future);
+        let first = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        drop(release);
+        assert!(busy.await.unwrap());
+        match first {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        }
+    })
 }

@@ -185,3 +185,238 @@ fn keep_rights(file: &OwnedFd, old: &Statx) -> Result<(), Errno> {
     }
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use bytes::Bytes;
+    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+
+    use super::*;
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, kind, path, read, tree_of};
+    use crate::error::ErrorKind;
+    use crate::file_system::FileSystem;
+    use crate::options::{ListOptions, SetAttributes, StatOptions};
+
+    fn replacing_new() -> OpenOptions {
+        OpenOptions { create_new: true, ..OpenOptions::replacing() }
+    }
+
+    #[test]
+    fn only_the_exact_form_is_a_part_name() {
+        for _ in 0..100 {
+            assert!(is_part(&part_name()));
+        }
+        for (name, part) in [
+            (".0123456789abcdef.vfsd-part", true),
+            (".0123456789ABCDEF.VFSD-PART", true),
+            (".0123456789abcde.vfsd-part", false),
+            (".0123456789abcdefg.vfsd-part", false),
+            (".0123456789abcdeg.vfsd-part", false),
+            ("x0123456789abcdef.vfsd-part", false),
+            ("notes.vfsd-part", false),
+            ("", false),
+        ] {
+            assert_eq!(is_part(name.as_bytes()), part, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_atomic_write_is_seen_when_it_is_finished_and_not_before() {
+        let scene = Scene::new();
+        scene.write("file", "old");
+        for tree in scene.doors(Links::Beneath) {
+            scene.write("file", "old");
+            let file = tree.open(&path("/file"), &OpenOptions::replacing()).await.unwrap();
+            file.write_at(0, "new".into()).await.unwrap();
+            assert_eq!(read(&tree, "/file").await.unwrap(), "old");
+            file.finish().await.unwrap();
+            assert_eq!(read(&tree, "/file").await.unwrap(), "new");
+
+            file.finish().await.unwrap();
+            assert_eq!(kind(file.write_at(0, "late".into()).await), ErrorKind::InvalidInput);
+            assert_eq!(kind(file.set_len(0).await), ErrorKind::InvalidInput);
+            assert_eq!(scene.names(), ["file"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_write_leaves_the_old_file_and_nothing_else() {
+        let scene = Scene::new();
+        scene.write("file", "old");
+        let tree = scene.tree(Links::Beneath);
+        for text in ["/file", "/new"] {
+            let file = tree.open(&path(text), &OpenOptions::replacing()).await.unwrap();
+            file.write_at(0, "half".into()).await.unwrap();
+            drop(file);
+        }
+        assert_eq!(scene.names(), ["file"]);
+        assert_eq!(read(&tree, "/file").await.unwrap(), "old");
+    }
+
+    #[tokio::test]
+    async fn a_part_file_is_neither_listed_nor_found() {
+        let scene = Scene::new();
+        let tree = scene.tree(Links::Beneath);
+        let file = tree.open(&path("/new"), &OpenOptions::replacing()).await.unwrap();
+        let names = scene.names();
+        let [part] = &names[..] else { panic!("one part file and nothing else: {names:?}") };
+        let part = path(&format!("/{part}"));
+        let listing = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+        assert!(listing.collect(10).await.unwrap().is_empty());
+        for refused in [
+            tree.metadata(&part, &StatOptions::default()).await.map(drop),
+            tree.open(&part, &OpenOptions::reading()).await.map(drop),
+            tree.open(&part, &OpenOptions::writing()).await.map(drop),
+            tree.open(&part, &OpenOptions::replacing()).await.map(drop),
+            tree.remove_file(&part).await,
+            tree.hard_link(&part, &path("/other")).await,
+        ] {
+            assert_eq!(kind(refused), ErrorKind::NotFound);
+        }
+        file.finish().await.unwrap();
+        assert_eq!(scene.names(), ["new"]);
+    }
+
+    #[tokio::test]
+    async fn of_many_creators_one_succeeds() {
+        for in_place in [true, false] {
+            let scene = Scene::new();
+            let tree = scene.tree(Links::Beneath);
+            let options = if in_place {
+                OpenOptions { create_new: true, ..OpenOptions::writing() }
+            } else {
+                replacing_new()
+            };
+            let creators: Vec<_> = (0..16_u8)
+                .map(|own| {
+                    let (tree, options) = (tree.clone(), options.clone());
+                    tokio::spawn(async move {
+                        let file = tree.open(&path("/one"), &options).await?;
+                        file.write_at(0, Bytes::from(vec![own])).await?;
+                        file.finish().await.map(|()| own)
+                    })
+                })
+                .collect();
+            let mut winners = Vec::new();
+            for creator in creators {
+                match creator.await.unwrap() {
+                    Ok(own) => winners.push(own),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists),
+                }
+            }
+            assert_eq!(winners.len(), 1);
+            assert_eq!(std::fs::read(scene.inside("one")).unwrap(), winners);
+            assert_eq!(scene.names(), ["one"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_name_takes_the_place_where_renaming_cannot() {
+        let scene = Scene::new();
+        scene.write("part", "content");
+        scene.write("taken", "old");
+        let folder = OwnedFd::from(std::fs::File::open(scene.inside("")).unwrap());
+        assert_eq!(rename_to_free(&folder, b"part", &folder, b"taken"), Err(Errno::EXIST));
+        rename_to_free(&folder, b"part", &folder, b"free").unwrap();
+        assert_eq!(scene.names(), ["free", "taken"]);
+    }
+
+    #[tokio::test]
+    async fn the_replaced_file_keeps_its_mode_and_a_new_one_gets_its_own() {
+        let scene = Scene::new();
+        scene.write("old", "old");
+        let mode_of = |name: &str| std::fs::metadata(scene.inside(name)).unwrap().mode() & 0o7777;
+        std::fs::set_permissions(scene.inside("old"), std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::fs::write(scene.inside("plain"), "").unwrap();
+        let tree = scene.tree(Links::Beneath);
+        let stated = OpenOptions { mode: Some(0o600), ..OpenOptions::replacing() };
+        for (text, options) in
+            [("/old", &stated), ("/stated", &stated), ("/unstated", &OpenOptions::replacing())]
+        {
+            tree.open(&path(text), options).await.unwrap().finish().await.unwrap();
+        }
+        assert_eq!(mode_of("old"), 0o640);
+        assert_eq!(mode_of("stated"), 0o600);
+        assert_eq!(mode_of("unstated"), mode_of("plain"), "the mask comes off");
+
+        let file = tree.open(&path("/old"), &OpenOptions::replacing()).await.unwrap();
+        let wish = SetAttributes { mode: Some(0o604), ..SetAttributes::default() };
+        file.set_attributes(&wish).await.unwrap();
+        file.finish().await.unwrap();
+        assert_eq!(mode_of("old"), 0o604);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_replaced_is_refused_at_once() {
+        let scene = Scene::new();
+        std::fs::create_dir(scene.inside("folder")).unwrap();
+        scene.write("file", "old");
+        scene.link("link", "file");
+        let tree = scene.tree(Links::Beneath);
+        let not_through = OpenOptions { follow: false, ..OpenOptions::replacing() };
+        for (text, options, refusal) in [
+            ("/", OpenOptions::replacing(), ErrorKind::IsADirectory),
+            ("/folder", OpenOptions::replacing(), ErrorKind::IsADirectory),
+            ("/folder", replacing_new(), ErrorKind::AlreadyExists),
+            ("/file", replacing_new(), ErrorKind::AlreadyExists),
+            ("/link", replacing_new(), ErrorKind::AlreadyExists),
+            ("/link", not_through, ErrorKind::Loop),
+            ("/missing/x", OpenOptions::replacing(), ErrorKind::NotFound),
+            ("/file/x", OpenOptions::replacing(), ErrorKind::NotADirectory),
+        ] {
+            assert_eq!(kind(tree.open(&path(text), &options).await), refusal, "{text} {options:?}");
+        }
+        assert_eq!(scene.names(), ["file", "folder", "link"]);
+    }
+
+    #[tokio::test]
+    async fn a_version_that_went_meanwhile_is_not_replaced() {
+        let scene = Scene::new();
+        scene.write("file", "old");
+        let tree = scene.tree(Links::Beneath);
+        let found = tree.metadata(&path("/file"), &StatOptions::default()).await.unwrap();
+        let options = OpenOptions { if_match: found.validator, ..OpenOptions::replacing() };
+        let file = tree.open(&path("/file"), &options).await.unwrap();
+        scene.write("file", "another");
+        assert_eq!(kind(file.finish().await), ErrorKind::Changed);
+        for options in [options, OpenOptions { write_mode: Default::default(), ..OpenOptions::writing() }] {
+            let matching = OpenOptions { if_match: file.metadata().await.unwrap().validator, ..options };
+            assert_eq!(kind(tree.open(&path("/file"), &matching).await), ErrorKind::Changed);
+            assert_eq!(kind(tree.open(&path("/missing"), &matching).await), ErrorKind::Changed);
+        }
+        assert_eq!(read(&tree, "/file").await.unwrap(), "another");
+        assert_eq!(scene.names(), ["file"]);
+    }
+
+    /// A file system of one MiB that nobody else sees and that goes with its descriptor.
+    fn tiny_disk() -> Result<OwnedFd, Errno> {
+        let disk = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        rustix::mount::fsconfig_set_string(&disk, "size", "1m")?;
+        rustix::mount::fsconfig_create(&disk)?;
+        rustix::mount::fsmount(&disk, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_says_so_and_the_old_file_stays() {
+        let disk = match tiny_disk() {
+            Ok(disk) => disk,
+            Err(errno) => return println!("skipped: a tmpfs cannot be mounted here: {errno}"),
+        };
+        let tree = tree_of(disk);
+        let file = tree.open(&path("/file"), &OpenOptions::writing()).await.unwrap();
+        file.write_at(0, "old".into()).await.unwrap();
+        drop(file);
+        for options in [OpenOptions::replacing(), OpenOptions { append: true, ..OpenOptions::default() }] {
+            let file = tree.open(&path("/file"), &options).await.unwrap();
+            let refused = file.write_at(0, vec![7; 2 << 20].into()).await;
+            assert_eq!(kind(refused), ErrorKind::StorageFull);
+            drop(file);
+            assert!(read(&tree, "/file").await.unwrap().starts_with(b"old"));
+        }
+        let listing = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+        assert_eq!(listing.collect(10).await.unwrap().len(), 1);
+    }
+}
