@@ -48,6 +48,7 @@ struct State {
     delay: Duration,
     versions: u64,
     named: Option<&'static str>,
+    anonymous: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +66,19 @@ impl Fake {
             fake.put(path, content);
         }
         fake
+    }
+
+    /// The same, whose files have identities: `name` makes them unique among all sources.
+    pub(crate) fn named(name: &'static str, files: &[(&str, &str)]) -> Self {
+        let fake = Self::with(files);
+        fake.state().named = Some(name);
+        fake
+    }
+
+    /// From now on files have neither identity nor validator.
+    pub(crate) fn anonymous(self) -> Self {
+        self.state().anonymous = true;
+        self
     }
 
     pub(crate) fn shared(self) -> Arc<dyn FileSystem> {
@@ -200,6 +214,7 @@ impl State {
                     validator: validator.clone(),
                 });
                 let len = Some(content.len() as u64);
+                let validator = validator.filter(|_| !self.anonymous);
                 Metadata { len, validator, identity, ..Metadata::new(FileType::File) }
             }
         }
