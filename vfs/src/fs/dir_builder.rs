@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Fs, default};
+use super::default;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::FileSystem;
 use crate::options::{SetAttributes, StatOptions};
@@ -36,10 +36,10 @@ impl DirBuilder {
         self
     }
 
-    /// Makes the folder `path` in the default tree; [`Fs::create_dir_with`] makes it in another.
+    /// Makes the folder `path` in the default tree; [`Fs::create_dir_with`](super::Fs::create_dir_with) makes it in another.
     ///
     /// # Errors
-    /// As [`Fs::create_dir_with`].
+    /// As [`Fs::create_dir_with`](super::Fs::create_dir_with).
     pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
         default::current()?.create_dir_with(path, self).await
     }
@@ -109,16 +109,10 @@ async fn is_dir(tree: &dyn FileSystem, path: &VPath) -> bool {
     tree.metadata(path, &StatOptions::default()).await.is_ok_and(|found| found.is_dir())
 }
 
-impl Fs {
-    /// A builder whose folders [`Fs::create_dir_with`] makes.
-    pub fn dir_builder() -> DirBuilder {
-        DirBuilder::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::Fs;
     use crate::fs::testing::HostTree;
 
     #[tokio::test]
