@@ -4,6 +4,7 @@
 //! - The backends fill a tree, the layers change how a tree behaves, and both are trees.
 
 pub mod backends;
+pub mod blocking;
 pub mod conformance;
 mod error;
 #[cfg(test)]
