@@ -39,8 +39,10 @@ const WRITE: Need = |access| access.write;
 ///   is anything renamed to its place (`PermissionDenied`).
 /// - Links lead around no rule. Where what is needed is not granted everywhere, each segment of a path is described
 ///   first (one call a segment), and the rules are asked about the end as well. The end is then addressed itself:
-///   an absolute link, or one that climbs out of an archive, is `PermissionDenied`. Symbolic links can be made only
-///   by who has the same rights everywhere. Where everybody may do what is asked for, nothing is asked in addition.
+///   an absolute link, or one that climbs out of an archive, is `PermissionDenied`, and one that climbs out of its
+///   mount means what the whole tree has there. Where what is needed is granted everywhere, nothing is asked in
+///   addition, and the inner tree follows links as it does.
+/// - Symbolic links can be made only by those who have the same rights everywhere.
 ///
 /// Between looking and acting there is a moment: who may rename folders beside links that lie in the tree already can
 /// try to use it. A tree in which such links lead out of what its users may write belongs in a mount of its own.
