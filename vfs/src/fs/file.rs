@@ -242,6 +242,7 @@ impl File {
     /// # Errors
     /// What the tree says.
     pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.opened.check_reads()?;
         let max = buf.len().min(PIECE_BYTES);
         let read = self.ask(move |file| async move { file.read_at(offset, max).await }).await?;
         buf[..read.len()].copy_from_slice(&read);
@@ -268,6 +269,7 @@ impl File {
     /// # Errors
     /// What the tree says; `Unsupported` where it writes in sequence only and this is not the next place.
     pub async fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.opened.check_writes()?;
         let piece = Bytes::copy_from_slice(&buf[..buf.len().min(PIECE_BYTES)]);
         let len = piece.len();
         self.ask(move |file| async move { file.write_at(offset, piece).await }).await?;
