@@ -62,6 +62,18 @@ impl Theirs {
         }
     }
 
+    /// What each of the two paths of a rename or link is refused for by itself. Where both are at fault it is open which
+    /// is told: the kernel walks them in one order, a tree that opens the folders first in another.
+    pub fn faults(&self, operation: &Operation) -> Vec<io::ErrorKind> {
+        let (Operation::Rename(from, to) | Operation::HardLink(from, to)) = operation else {
+            return Vec::new();
+        };
+        let (from, to) = (self.root.join(from.literal()), self.root.join(to.literal()));
+        let folder = to.parent().map(|folder| std::fs::metadata(folder.join(".")));
+        let faults = [std::fs::symlink_metadata(from).err(), folder.and_then(Result::err)];
+        faults.into_iter().flatten().map(|error| error.kind()).collect()
+    }
+
     pub fn run(&mut self, operation: &Operation) -> Outcome {
         use Operation as Op;
         let at = |place: &crate::script::Place| self.root.join(place.literal());

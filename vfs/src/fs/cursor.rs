@@ -77,18 +77,22 @@ impl Opened {
         at
     }
 
-    /// As the system refuses it: EBADF, whatever the tree would say.
+    /// EBADF as from the system, whatever the tree would say.
     pub(super) fn check_reads(&self) -> Result<()> {
-        if self.reads { Ok(()) } else { Err(self.refusal("read", "the file was not opened for reading")) }
+        if self.reads {
+            return Ok(());
+        }
+        let refused = Error::from_io(Errno::BADF.into(), "read", &self.path);
+        Err(refused.with_detail("the file was not opened for reading"))
     }
 
-    /// As [`Opened::check_reads`].
-    pub(super) fn check_writes(&self) -> Result<()> {
-        if self.writes { Ok(()) } else { Err(self.refusal("write", "the file was not opened for writing")) }
-    }
-
-    fn refusal(&self, op: &'static str, detail: &'static str) -> Error {
-        Error::from_io(Errno::BADF.into(), op, &self.path).with_detail(detail)
+    /// As [`Opened::check_reads`]; which errno it is depends on the call.
+    pub(super) fn check_writes_as(&self, errno: Errno) -> Result<()> {
+        if self.writes {
+            return Ok(());
+        }
+        let refused = Error::from_io(errno.into(), "write", &self.path);
+        Err(refused.with_detail("the file was not opened for writing"))
     }
 
     async fn read(self, max: usize) -> Result<(u64, Bytes)> {
@@ -210,7 +214,7 @@ impl Io {
         data: &[u8],
         max: usize,
     ) -> Poll<io::Result<usize>> {
-        opened.check_writes()?;
+        opened.check_writes_as(Errno::BADF)?;
         ready!(self.poll_flush(cx))?;
         if data.is_empty() {
             return Poll::Ready(Ok(0));

@@ -342,6 +342,7 @@ mod tests {
         let mut reader = handle(&gated, &OpenOptions::reading());
         assert_eq!(reader.write(b"x").await.unwrap_err().kind(), bad);
         assert_eq!(reader.write_at(b"x", 0).await.unwrap_err().kind(), bad);
+        assert_eq!(reader.set_len(0).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
         let mut writer = handle(&gated, &OpenOptions::writing());
         assert_eq!(writer.read(&mut [0; 2]).await.unwrap_err().kind(), bad);
         let refused = writer.read_at(&mut [0; 2], 0).await.unwrap_err();
