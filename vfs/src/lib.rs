@@ -2,10 +2,14 @@
 //!
 //! - The vocabulary: [`VPath`], [`Metadata`], [`Error`], [`FileSystem`], [`File`], [`DirStream`], [`producer`].
 //! - The backends fill a tree, the layers change how a tree behaves, and both are trees.
+//! - [`Vfs`] puts many trees into one, at mount points, leads into archives, and is a tree too.
 
 pub mod backends;
+pub mod blocking;
 pub mod conformance;
 mod error;
+#[cfg(test)]
+mod fake;
 mod file_system;
 pub mod fs;
 pub mod jobs;
@@ -17,6 +21,7 @@ pub mod producer;
 mod registry;
 mod residency;
 mod vfs;
+pub mod walk;
 
 pub use self::error::{Error, ErrorKind, Result, Retry};
 pub use self::file_system::{
@@ -29,3 +34,4 @@ pub use self::options::{
 };
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry};
+pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions};

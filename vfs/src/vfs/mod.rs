@@ -1,1 +1,176 @@
-//! The namespace.
+//! The namespace: [`Vfs`] puts many trees into one, leads into archives, and is a tree itself.
+//!
+//! `table` knows what is mounted where, `mount` gives a mount its layers, `resolve` finds the tree of a path, `archives`
+//! keeps entered archives, `tree` answers calls, `overlay` lays mounts over listings, `addressed` brings errors to the
+//! paths of the namespace, `subtree` shows a part of it.
+
+mod addressed;
+mod archives;
+mod mount;
+mod overlay;
+mod resolve;
+mod subtree;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use self::archives::Archives;
+use self::mount::Mount;
+pub use self::mount::{MountId, MountInfo, MountOptions};
+use self::subtree::Subtree;
+use self::table::Table;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file_system::FileSystem;
+use crate::path::VPath;
+use crate::registry::Registry;
+
+type Mounts = Table<Arc<Mount>>;
+
+/// Bounds of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VfsOptions {
+    /// Entered archives that are kept. Default 64; the one that was not used for the longest time goes.
+    pub entered_archives: usize,
+    /// Archives that one path goes into at most, one inside the other. Default 4; more is `LimitExceeded`.
+    pub archive_depth: usize,
+}
+
+/// One tree made of many: mounts at any depth, and archives entered by the markers of a path.
+///
+/// # Behaviour
+/// - The longest mount point that leads to a path has it. Folders that lead to mounts exist where no tree has them; they
+///   take no changes.
+/// - A mount point's entry in its folder's listing comes from the table and the breaker's state alone. Its metadata asks
+///   the mount. A listing whose tree fails is that error; what is mounted below is reached by its address all the same.
+/// - Mount points and what leads to them cannot be renamed or removed (`Busy`); `rename` and `hard_link` between mounts
+///   are `CrossesDevices`. Links stay in their mount, and never enter an archive.
+/// - Inside archives every change is `ReadOnly`.
+/// - Mounting and unmounting happen at once and between calls: a call sees the mounts as they were when it began. Open
+///   files go on after their mount has gone.
+#[derive(Debug)]
+pub struct Vfs {
+    registry: Registry,
+    options: VfsOptions,
+    mounts: ArcSwap<Mounts>,
+    /// Held while the table is changed; guards the number of the last mount.
+    last_mount: Mutex<u64>,
+    archives: Archives,
+}
+
+impl Vfs {
+    /// A namespace with nothing mounted: an empty root folder.
+    pub fn new(registry: Registry) -> Arc<Self> {
+        Self::with_options(registry, VfsOptions::default())
+    }
+
+    /// The same with other bounds.
+    pub fn with_options(registry: Registry, options: VfsOptions) -> Arc<Self> {
+        Arc::new(Self {
+            registry,
+            options,
+            mounts: ArcSwap::from_pointee(Table::new()),
+            last_mount: Mutex::new(0),
+            archives: Archives::new(options.entered_archives),
+        })
+    }
+
+    /// Mounts `tree` at `at`, over whatever folder is there or none. Asks nobody.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where something is mounted at the same path; `InvalidInput` inside an archive.
+    pub fn mount(&self, at: &VPath, tree: Arc<dyn FileSystem>, options: MountOptions) -> Result<MountId> {
+        let mut last_mount = self.check_mount(at)?;
+        let id = MountId(*last_mount + 1);
+        let mount = Arc::new(Mount::new(id, at, tree, options));
+        let table = self.mounts.load().with(at, mount).ok_or_else(|| taken(at))?;
+        *last_mount = id.0;
+        self.mounts.store(Arc::new(table));
+        Ok(id)
+    }
+
+    /// Mounts the source that `url` names, by the registry.
+    ///
+    /// # Errors
+    /// As [`Vfs::mount`] and [`Registry::connect`]. A source that is down is mounted all the same.
+    /// Dropped before it ends it has mounted nothing.
+    pub async fn mount_source(&self, at: &VPath, url: &str, options: MountOptions) -> Result<MountId> {
+        drop(self.check_mount(at)?);
+        let tree = self.registry.connect(url).await.map_err(|error| error.readdressed(|_| at.clone()))?;
+        let source = if options.source.is_empty() { without_password(url) } else { options.source };
+        self.mount(at, tree, MountOptions { source, ..options })
+    }
+
+    /// Takes the mount at `at` away. Calls and open files go on; what is mounted below stays.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing is mounted at this path.
+    pub fn unmount(&self, at: &VPath) -> Result<()> {
+        let editing = self.editing();
+        let plain = (at.archive_depth() == 0).then(|| self.mounts.load().without(at)).flatten();
+        let Some((table, mount)) = plain else {
+            let detail = "nothing is mounted here";
+            return Err(Error::new(ErrorKind::NotFound, "unmount", at).with_detail(detail));
+        };
+        self.mounts.store(Arc::new(table));
+        drop(editing);
+        self.archives.forget(mount.id);
+        Ok(())
+    }
+
+    /// Every mount, parents first. Asks none of them.
+    pub fn mounts(&self) -> Vec<MountInfo> {
+        self.mounts.load().mounts().into_iter().map(|mount| mount.info()).collect()
+    }
+
+    /// The folder `path` as a tree of its own. It is not looked at here: where it is missing, its calls say so.
+    pub fn subtree(self: &Arc<Self>, path: &VPath) -> Arc<dyn FileSystem> {
+        let tree: Arc<dyn FileSystem> = Arc::<Self>::clone(self);
+        if path.is_root() { tree } else { Arc::new(Subtree::new(tree, path.clone())) }
+    }
+
+    /// Refuses what can be refused before a source is connected.
+    fn check_mount(&self, at: &VPath) -> Result<MutexGuard<'_, u64>> {
+        if at.archive_depth() > 0 {
+            let detail = "nothing can be mounted inside of an archive";
+            return Err(Error::new(ErrorKind::InvalidInput, "mount", at).with_detail(detail));
+        }
+        let editing = self.editing();
+        match self.mounts.load().find(at).node.and_then(table::Node::mount) {
+            Some(_) => Err(taken(at)),
+            None => Ok(editing),
+        }
+    }
+
+    fn editing(&self) -> MutexGuard<'_, u64> {
+        self.last_mount.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for VfsOptions {
+    fn default() -> Self {
+        Self { entered_archives: 64, archive_depth: 4 }
+    }
+}
+
+fn taken(at: &VPath) -> Error {
+    let detail = "something is mounted here: unmount it first";
+    Error::new(ErrorKind::AlreadyExists, "mount", at).with_detail(detail)
+}
+
+/// A URL as it may be shown: `ftp://user:secret@host/` is `ftp://user@host/`.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}@{host}{path}")
+        }
+        None => url.to_owned(),
+    }
+}

@@ -1,0 +1,350 @@
+//! Accepting connections for every front end: listeners, limits and drain.
+
+mod census;
+mod listener;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use self::census::{Census, Resident};
+pub use self::listener::{Address, AddressError, Listener};
+use crate::site::Site;
+use crate::transport::Stream;
+
+/// Shortest and longest pause after an accept failed (no descriptors left, say).
+const ACCEPT_PAUSE: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
+
+/// What a front end does with its connections.
+#[async_trait]
+pub trait Protocol: Send + Sync + 'static {
+    /// Serves one connection to its end. After [`Drain::started`] it finishes what is under way and returns.
+    /// Dropped where that takes longer than [`Limits::drain`](crate::Limits::drain).
+    async fn serve(&self, stream: Stream, peer: Peer, drain: Drain);
+
+    /// Says that there are too many connections from the peer's address. Gets one second.
+    async fn turn_away(&self, stream: Stream);
+}
+
+/// Who is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// A host, with IPv4-mapped addresses as IPv4.
+    Host(IpAddr),
+    /// A process on this machine, through a Unix socket.
+    Local,
+}
+
+/// Tells a connection that the front end is stopping.
+#[derive(Clone, Debug)]
+pub struct Drain(watch::Receiver<bool>);
+
+impl Drain {
+    /// Resolves when the stop was asked for; at once where it was before.
+    pub async fn started(&mut self) {
+        // The sender lives until the last connection has ended; a lost one means the same.
+        let _ = self.0.wait_for(|stopping| *stopping).await;
+    }
+
+    /// True once the stop was asked for.
+    pub fn has_started(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// Accepts connections on `listener` until `shutdown` resolves, then waits for those that are open, at most
+/// [`Limits::drain`](crate::Limits::drain). Dropping the future ends them all at once.
+pub async fn serve(
+    listener: Listener,
+    protocol: Arc<dyn Protocol>,
+    site: Arc<Site>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (stop, drain) = watch::channel(false);
+    let house = House::new(&site, drain);
+    // Its connections live and die with this set.
+    let mut connections = JoinSet::new();
+    tokio::select! {
+        () = shutdown => {}
+        () = house.accept(&listener, &protocol, &mut connections) => {}
+    }
+    drop(listener);
+    stop.send_replace(true);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(site.limits.drain, ended).await.is_err() {
+        tracing::warn!(left = connections.len(), "connections did not end in time and are cut");
+    }
+}
+
+/// The room that a listener has for connections.
+struct House {
+    places: Arc<Semaphore>,
+    census: Census,
+    site: Arc<Site>,
+    drain: Drain,
+}
+
+/// What a connection holds while it is open; all of it is given back when the connection's task ends.
+struct Place {
+    /// One of [`Limits::connections`](crate::Limits::connections).
+    _permit: OwnedSemaphorePermit,
+    /// One of [`Limits::connections_per_address`](crate::Limits::connections_per_address).
+    _resident: Option<Resident>,
+    /// Counts the connection as open.
+    _open: Open,
+}
+
+struct Open(Arc<Site>);
+
+impl House {
+    fn new(site: &Arc<Site>, drain: watch::Receiver<bool>) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(site.limits.connections.min(Semaphore::MAX_PERMITS))),
+            census: Census::new(site.limits.connections_per_address),
+            site: Arc::clone(site),
+            drain: Drain(drain),
+        }
+    }
+
+    async fn accept(&self, listener: &Listener, protocol: &Arc<dyn Protocol>, connections: &mut JoinSet<()>) {
+        let mut pause = ACCEPT_PAUSE[0];
+        // Permit before accept: a full house stops accepting instead of accepting and refusing.
+        while let Ok(permit) = Arc::clone(&self.places).acquire_owned().await {
+            match listener.accept(&self.site.sight).await {
+                Ok((stream, peer)) => {
+                    pause = ACCEPT_PAUSE[0];
+                    self.admit(stream, peer, permit, protocol, connections);
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, ?pause, "cannot accept connections; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE[1]);
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    fn admit(
+        &self,
+        stream: Stream,
+        peer: Peer,
+        permit: OwnedSemaphorePermit,
+        protocol: &Arc<dyn Protocol>,
+        connections: &mut JoinSet<()>,
+    ) {
+        let protocol = Arc::clone(protocol);
+        let open = Open::new(&self.site);
+        let resident = match peer {
+            Peer::Host(address) => match self.census.admit(address) {
+                Some(resident) => Some(resident),
+                None => {
+                    self.site.sight.refused.add(1);
+                    connections.spawn(async move {
+                        let _place = Place { _permit: permit, _resident: None, _open: open };
+                        let _ =
+                            tokio::time::timeout(Duration::from_secs(1), protocol.turn_away(stream)).await;
+                    });
+                    return;
+                }
+            },
+            Peer::Local => None,
+        };
+        let place = Place { _permit: permit, _resident: resident, _open: open };
+        let drain = self.drain.clone();
+        connections.spawn(async move {
+            let _place = place;
+            protocol.serve(stream, peer, drain).await;
+        });
+    }
+}
+
+impl Open {
+    fn new(site: &Arc<Site>) -> Self {
+        site.sight.accepted.add(1);
+        site.sight.connections.add(1);
+        Self(Arc::clone(site))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.sight.connections.sub(1);
+    }
+}
+
+/// Some errors of accept(2) belong to the connection that was about to be accepted: it is gone, the next one is fine.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(address) => write!(f, "{address}"),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::oneshot;
+    use vfs::{
+        Capabilities, DirStream, File, FileSystem, ListOptions, Metadata, OpenOptions, StatOptions, VPath,
+    };
+
+    use super::*;
+    use crate::site::Limits;
+
+    /// No protocol here looks at the tree.
+    #[derive(Debug)]
+    struct NoTree;
+
+    #[async_trait]
+    impl FileSystem for NoTree {
+        fn capabilities(&self, _path: &VPath) -> Capabilities {
+            Capabilities::default()
+        }
+
+        async fn metadata(&self, _path: &VPath, _options: &StatOptions) -> vfs::Result<Metadata> {
+            unreachable!("no protocol of these tests asks")
+        }
+
+        async fn read_dir(&self, _path: &VPath, _options: &ListOptions) -> vfs::Result<DirStream> {
+            unreachable!("no protocol of these tests asks")
+        }
+
+        async fn open(&self, _path: &VPath, _options: &OpenOptions) -> vfs::Result<Arc<dyn File>> {
+            unreachable!("no protocol of these tests asks")
+        }
+    }
+
+    /// Says `hello`, waits for a byte or the drain, says `bye`.
+    struct Greeter;
+
+    #[async_trait]
+    impl Protocol for Greeter {
+        async fn serve(&self, mut stream: Stream, _peer: Peer, mut drain: Drain) {
+            let _ = stream.write_all(b"hello").await;
+            let mut byte = [0];
+            tokio::select! {
+                _ = stream.read(&mut byte) => {}
+                () = drain.started() => {}
+            }
+            let _ = stream.write_all(b"bye").await;
+        }
+
+        async fn turn_away(&self, mut stream: Stream) {
+            let _ = stream.write_all(b"full").await;
+        }
+    }
+
+    /// Never ends by itself.
+    struct Deaf;
+
+    #[async_trait]
+    impl Protocol for Deaf {
+        async fn serve(&self, _stream: Stream, _peer: Peer, _drain: Drain) {
+            std::future::pending().await
+        }
+
+        async fn turn_away(&self, _stream: Stream) {}
+    }
+
+    struct Running {
+        address: std::net::SocketAddr,
+        site: Arc<Site>,
+        stop: oneshot::Sender<()>,
+        server: tokio::task::JoinHandle<()>,
+    }
+
+    async fn start(protocol: impl Protocol, limits: Limits) -> Running {
+        let mut site = Site::new(Arc::new(NoTree));
+        site.limits = limits;
+        let site = Arc::new(site);
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(serve(listener, Arc::new(protocol), Arc::clone(&site), async {
+            let _ = stopped.await;
+        }));
+        Running { address, site, stop, server }
+    }
+
+    async fn read(stream: &mut TcpStream, len: usize) -> String {
+        let mut bytes = vec![0; len];
+        stream.read_exact(&mut bytes).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_stop_lets_connections_finish() {
+        let running = start(Greeter, Limits::default()).await;
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(read(&mut client, 5).await, "hello");
+        assert_eq!(running.site.sight.connections.get(), 1);
+        running.stop.send(()).unwrap();
+        assert_eq!(read(&mut client, 3).await, "bye");
+        running.server.await.unwrap();
+        assert_eq!(running.site.sight.connections.get(), 0);
+        assert!(TcpStream::connect(running.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_will_not_end_is_cut_after_the_drain_time() {
+        let limits = Limits { drain: Duration::from_millis(20), ..Limits::default() };
+        let running = start(Deaf, limits).await;
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        while running.site.sight.accepted.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        running.stop.send(()).unwrap();
+        running.server.await.unwrap();
+        assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_from_an_address_is_turned_away() {
+        let limits = Limits { connections_per_address: 1, ..Limits::default() };
+        let running = start(Greeter, limits).await;
+        let mut first = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(read(&mut first, 5).await, "hello");
+        let mut second = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(read(&mut second, 4).await, "full");
+        assert_eq!(running.site.sight.refused.get(), 1);
+        first.write_all(b"x").await.unwrap();
+        assert_eq!(read(&mut first, 3).await, "bye");
+        assert_eq!(first.read(&mut [0]).await.unwrap(), 0);
+        while running.site.sight.connections.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut third = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(read(&mut third, 5).await, "hello");
+    }
+
+    #[tokio::test]
+    async fn a_full_house_leaves_the_next_one_in_the_backlog() {
+        let limits = Limits { connections: 1, ..Limits::default() };
+        let running = start(Greeter, limits).await;
+        let mut first = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(read(&mut first, 5).await, "hello");
+        let mut second = TcpStream::connect(running.address).await.unwrap();
+        first.write_all(b"x").await.unwrap();
+        assert_eq!(read(&mut second, 5).await, "hello");
+        assert_eq!(running.site.sight.accepted.get(), 2);
+    }
+}

@@ -1,0 +1,37 @@
+//! What can be seen of the front ends while they run: counters, for all of them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a site counts. Shared by its connections; reading one costs nothing.
+#[derive(Debug, Default)]
+pub struct Sight {
+    /// Connections that are open now.
+    pub connections: Counter,
+    /// Connections accepted since the start.
+    pub accepted: Counter,
+    /// Connections turned away because their address had too many.
+    pub refused: Counter,
+    /// Bytes that left a file through `sendfile(2)`, never read by this process.
+    pub sendfile_bytes: Counter,
+}
+
+/// A number that connections add to.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `count`.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Takes `count` away.
+    pub fn sub(&self, count: u64) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

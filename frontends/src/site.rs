@@ -1,0 +1,83 @@
+//! What a front end shows, to whom, and within which bounds: [`Site`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vfs::FileSystem;
+
+use crate::auth::{Auth, Credentials, Denied};
+use crate::sight::Sight;
+
+/// One site: trees by host name, who may enter, bounds, and what is seen of it. Shared by all its connections.
+#[derive(Debug)]
+pub struct Site {
+    tree: Arc<dyn FileSystem>,
+    hosts: HashMap<String, Arc<dyn FileSystem>>,
+    /// Who may enter.
+    pub auth: Auth,
+    /// Bounds of each listener.
+    pub limits: Limits,
+    /// Counters and logs.
+    pub sight: Arc<Sight>,
+}
+
+/// Bounds of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once. A full house stops accepting; the kernel's backlog waits. Default 16,384.
+    pub connections: usize,
+    /// Connections at once from one address; one more is turned away. Default: as many as `connections`.
+    pub connections_per_address: usize,
+    /// How long a connection may do nothing. Default: 30 s over HTTP, 300 s over FTP.
+    pub idle: Option<Duration>,
+    /// How long a peer may take nothing of what is being sent to it. Default 60 s over HTTP, 120 s over FTP.
+    pub stall: Option<Duration>,
+    /// How long connections may go on after the stop was asked for. Default 30 s.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 16_384,
+            connections_per_address: 16_384,
+            idle: None,
+            stall: None,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Site {
+    /// A site that shows `tree` to everybody, within the default bounds.
+    pub fn new(tree: Arc<dyn FileSystem>) -> Self {
+        Self {
+            tree,
+            hosts: HashMap::new(),
+            auth: Auth::anonymous(),
+            limits: Limits::default(),
+            sight: Arc::new(Sight::default()),
+        }
+    }
+
+    /// Gives the host `name` (lower case, without port) a tree of its own.
+    #[must_use]
+    pub fn with_host(mut self, name: impl Into<String>, tree: Arc<dyn FileSystem>) -> Self {
+        self.hosts.insert(name.into(), tree);
+        self
+    }
+
+    /// The tree as `credentials` may see it under the host `name`: the only way for a session to get one.
+    ///
+    /// # Errors
+    /// [`Denied`] where they may not enter.
+    pub async fn view(
+        &self,
+        name: Option<&str>,
+        credentials: &Credentials,
+    ) -> Result<Arc<dyn FileSystem>, Denied> {
+        let tree = name.and_then(|name| self.hosts.get(name)).unwrap_or(&self.tree);
+        self.auth.login(tree, credentials).await
+    }
+}

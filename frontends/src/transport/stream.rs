@@ -1,0 +1,204 @@
+//! Plain sockets, TCP and Unix, and `sendfile(2)` on them.
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use vfs::producer::FileSpan;
+
+use super::Transport;
+use crate::sight::Sight;
+
+/// A plain socket. Dropping it closes it.
+#[derive(Debug)]
+pub struct Stream {
+    socket: Socket,
+    sight: Arc<Sight>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// A TCP connection. It sends small writes at once (`TCP_NODELAY`): replies do not wait for acknowledgements.
+    ///
+    /// # Errors
+    /// What the system says to the socket option.
+    pub fn tcp(socket: TcpStream, sight: Arc<Sight>) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        Ok(Self { socket: Socket::Tcp(socket), sight })
+    }
+
+    /// A connection on a Unix socket.
+    pub fn unix(socket: UnixStream, sight: Arc<Sight>) -> Self {
+        Self { socket: Socket::Unix(socket), sight }
+    }
+
+    /// The TCP socket, where it is one: for its addresses.
+    pub fn as_tcp(&self) -> Option<&TcpStream> {
+        match &self.socket {
+            Socket::Tcp(socket) => Some(socket),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// Runs a non-blocking system call on the socket as soon as it has room.
+    fn poll_io<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            ready!(match &self.socket {
+                Socket::Tcp(socket) => socket.poll_write_ready(cx),
+                Socket::Unix(socket) => socket.poll_write_ready(cx),
+            })?;
+            let result = match &self.socket {
+                Socket::Tcp(socket) => socket.try_io(Interest::WRITABLE, &mut call),
+                Socket::Unix(socket) => socket.try_io(Interest::WRITABLE, &mut call),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.as_fd(),
+            Socket::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl Transport for Stream {
+    fn sends_spans(&self) -> bool {
+        true
+    }
+
+    fn poll_send_span(&mut self, cx: &mut Context<'_>, span: &FileSpan) -> Poll<io::Result<usize>> {
+        let sent = ready!(self.poll_io(cx, || {
+            let mut offset = span.offset();
+            Ok(rustix::fs::sendfile(self.fd(), span.file(), Some(&mut offset), span.len())?)
+        }))?;
+        if sent == 0 {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file became shorter while it was sent",
+            )));
+        }
+        self.sight.sendfile_bytes.add(sent as u64);
+        Poll::Ready(Ok(sent))
+    }
+
+    fn poll_write_with_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(cx, || {
+            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            Ok(sendmsg(self.fd(), slices, &mut SendAncillaryBuffer::default(), flags)?)
+        })
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
+            Socket::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, buf),
+            Socket::Unix(socket) => Pin::new(socket).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Socket::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::{Seek, Write};
+    use std::os::fd::OwnedFd;
+
+    use tokio::io::AsyncReadExt;
+    use vfs::producer::SpanFile;
+
+    use super::*;
+
+    fn span(content: &[u8], offset: u64, len: u64) -> FileSpan {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file.rewind().unwrap();
+        FileSpan::new(SpanFile::new(OwnedFd::from(file)), offset, len)
+    }
+
+    #[tokio::test]
+    async fn a_span_leaves_through_sendfile_and_is_counted() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let sight = Arc::new(Sight::default());
+        let mut stream = Stream::unix(ours, Arc::clone(&sight));
+        let head = poll_fn(|cx| stream.poll_write_with_more(cx, &[IoSlice::new(b"head:")])).await.unwrap();
+        assert_eq!(head, 5);
+        let sent = poll_fn(|cx| stream.poll_send_span(cx, &span(b"0123456789", 2, 5))).await.unwrap();
+        drop(stream);
+        let mut got = Vec::new();
+        theirs.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"head:23456");
+        assert_eq!((sent, sight.sendfile_bytes.get()), (5, 5));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ended_is_an_error_and_never_padded() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut stream = Stream::unix(ours, Arc::new(Sight::default()));
+        let error = poll_fn(|cx| stream.poll_send_span(cx, &span(b"0123", 4, 5))).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
