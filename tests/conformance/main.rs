@@ -8,5 +8,5 @@ use vfs::backends::memory::MemoryFs;
 use vfs::conformance::Subject;
 
 vfs::conformance_tests! {
-    memory lacks [SpecialFiles] => Subject::new(Arc::new(MemoryFs::new())).filled();
+    memory lacks [SpecialFiles] => Subject::filled(Arc::new(MemoryFs::new()));
 }

@@ -6,7 +6,7 @@
 //!
 //! ```ignore
 //! vfs::conformance_tests! {
-//!     memory lacks [SpecialFiles] => Subject::new(Arc::new(MemoryFs::new())).filled();
+//!     memory lacks [SpecialFiles] => Subject::filled(Arc::new(MemoryFs::new()));
 //! }
 //! ```
 //!

@@ -45,17 +45,17 @@ impl Subject {
         }
     }
 
-    /// Fills the subject's root, which is empty, through the tree itself. The 2,000 files of `/many` come when a case
-    /// asks for them, because most do not.
+    /// An empty tree, which this fills. The 2,000 files of `/many` come when a case asks for them, because most do not;
+    /// [`fill`](super::fill) writes them too, for trees that are then shown read-only.
     ///
     /// # Panics
     /// Where the tree does not take the sample.
-    pub async fn filled(self) -> Self {
+    pub async fn filled(tree: Arc<dyn FileSystem>) -> Self {
         let mut entries = sample();
         let many = VPath::root().child("many").expect("it is a name");
         entries.retain(|entry| entry.path == many || !entry.path.starts_with(&many));
-        write(&*self.tree, &self.root, entries).await.must("the tree takes the sample");
-        self
+        write(&*tree, &VPath::root(), entries).await.must("the tree takes the sample");
+        Self::new(tree)
     }
 
     /// The sample lies in the folder `root` of the tree, which is asked by paths below it. Default: the tree's own root.
