@@ -17,6 +17,10 @@ mod facts;
 mod list;
 mod reply;
 mod session;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod wire;
 
