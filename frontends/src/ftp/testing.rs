@@ -158,17 +158,17 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn start(files: &[(&str, &[u8])]) -> Self {
-        Self::start_with(files, Limits::default()).await
+        Self::start_with(files, Limits::default(), Options::default()).await
     }
 
-    pub(super) async fn start_with(files: &[(&str, &[u8])], limits: Limits) -> Self {
+    pub(super) async fn start_with(files: &[(&str, &[u8])], limits: Limits, options: Options) -> Self {
         let tree = Tree::new(files).await;
         let site = site(&tree, limits);
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(super::serve(listener, Arc::clone(&site), Options::default(), shutdown));
+        let server = tokio::spawn(super::serve(listener, Arc::clone(&site), options, shutdown));
         Self { address, tree, site, stop, server }
     }
 
