@@ -22,6 +22,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod urgent;
 mod wire;
 
 use std::future::Future;
@@ -30,11 +31,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use vfs::jobs::Disk;
 
 use self::session::{Ends, Session};
+use self::urgent::Inline;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
 use crate::transport::Stream;
@@ -81,14 +82,9 @@ struct Ftp(Arc<House>);
 #[async_trait]
 impl Protocol for Ftp {
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
-        let local = stream.as_tcp().and_then(|socket| {
-            // Clients send the end of an ABOR as urgent data, which belongs in its place in the line (RFC 1122
-            // §4.2.2.4). Without the option that byte is lost and the line is repaired by the next one.
-            let _ = SockRef::from(socket).set_out_of_band_inline(true);
-            socket.local_addr().ok()
-        });
+        let local = stream.as_tcp().and_then(|socket| socket.local_addr().ok());
         let ends = Ends { peer, local: local.map(canonical) };
-        Session::new(Arc::clone(&self.0), Box::new(stream), ends).run(drain).await;
+        Session::new(Arc::clone(&self.0), Box::new(Inline::new(stream)), ends).run(drain).await;
     }
 
     async fn turn_away(&self, mut stream: Stream) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rustix::net::SendFlags;
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
 };
@@ -219,6 +220,14 @@ pub(super) async fn session(limits: Limits) -> (Client<DuplexStream>, JoinHandle
 
 /// The client's end of a control connection.
 pub(super) struct Client<S>(BufReader<S>);
+
+impl Client<TcpStream> {
+    /// Sends bytes, the last of them as urgent data (`MSG_OOB`).
+    pub(super) fn send_now(&mut self, bytes: &[u8], is_urgent: bool) {
+        let flags = if is_urgent { SendFlags::OOB } else { SendFlags::empty() };
+        assert_eq!(rustix::net::send(self.0.get_ref(), bytes, flags).unwrap(), bytes.len());
+    }
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn new(stream: S) -> Self {

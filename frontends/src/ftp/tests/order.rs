@@ -55,11 +55,18 @@ async fn abor_with_a_stalled_reader_stops_the_transfer() {
 }
 
 #[tokio::test]
-async fn abor_as_urgent_telnet_data_is_understood() {
+async fn abor_as_urgent_data_is_understood() {
     let running = Running::start(&[]).await;
     let mut client = running.log_in().await;
-    client.send(b"\xff\xf4\xff\xf2ABOR\r\n").await;
-    assert!(client.reply().await.starts_with("226 "));
+    // Whole as urgent data, whose last byte is the urgent one; then as RFC 959 has it.
+    for parts in [&[&b"ABOR\r\n"[..]][..], &[b"\xff\xf4\xff", b"\xf2", b"ABOR\r\n"]] {
+        for (at, part) in parts.iter().enumerate() {
+            let is_urgent = parts.len() == 1 || at == 1;
+            client.send_now(part, is_urgent);
+        }
+        assert!(client.reply().await.starts_with("226 "));
+    }
+    assert!(client.ask("NOOP").await.starts_with("200 "));
 }
 
 #[tokio::test]
