@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use vfs::jobs::Disk;
+use vfs::path::printed_name;
 use vfs::producer::{self, Producer};
 use vfs::{
     ByteRange, DirStream, Error, ErrorKind, FileSystem, Intent, ListOptions, Metadata, OpenOptions,
@@ -16,6 +17,7 @@ use super::ascii;
 use super::command::Format;
 use super::facts::Facts;
 use super::list::{Folder, Listing, Rows};
+use super::pattern::Pattern;
 use crate::auth::{Credentials, Denied};
 use crate::site::Site;
 
@@ -215,7 +217,44 @@ impl Ask {
         match self.view.read_dir(&self.path, &options).await {
             Ok(entries) => Ok(self.folder_rows(entries, format, facts)),
             Err(error) if error.kind() == ErrorKind::NotADirectory => self.file_row(format, facts).await,
-            Err(error) => Err(self.fail(Failure::Tree(error))),
+            Err(error) => match Pattern::of(&self.sent) {
+                // A name that is there is no pattern, and MLSD has none (RFC 3659 §7.1).
+                Some(pattern) if error.kind() == ErrorKind::NotFound && format != Format::Facts => {
+                    self.matching_rows(pattern, format, &options).await
+                }
+                _ => Err(self.fail(Failure::Tree(error))),
+            },
+        }
+    }
+
+    /// The rows of what matches. Where nothing does, that is said before the data connection is used.
+    async fn matching_rows(
+        self,
+        pattern: Pattern,
+        format: Format,
+        options: &ListOptions,
+    ) -> Result<Listing, Outcome> {
+        let missing = Error::new(ErrorKind::NotFound, "read_dir", &self.path);
+        let path = self.path.parent().unwrap_or_default();
+        let mut entries = match self.view.read_dir(&path, options).await {
+            Ok(entries) => entries,
+            Err(_) => return Err(self.fail(Failure::Tree(missing))),
+        };
+        loop {
+            match entries.next().await {
+                Some(Ok(mut batch)) => {
+                    batch.retain(|entry| pattern.matches(&printed_name(&entry.name)));
+                    if batch.is_empty() {
+                        continue;
+                    }
+                    let prefix = parent_prefix(&self.sent).to_vec();
+                    let rows = Rows { format, facts: Facts::ALL, prefix, now: SystemTime::now() };
+                    let listing = Listing::new(rows, entries, Folder { view: self.view, path });
+                    return Ok(listing.matching(pattern, batch));
+                }
+                Some(Err(error)) => return Err(self.fail(Failure::Tree(error))),
+                None => return Err(self.fail(Failure::Tree(missing))),
+            }
         }
     }
 

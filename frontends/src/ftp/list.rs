@@ -20,6 +20,7 @@ use vfs::{DirEntry, DirStream, FileSystem, FileType, LinkTarget, Metadata, VPath
 use super::clock::Moment;
 use super::command::Format;
 use super::facts::Facts;
+use super::pattern::Pattern;
 use super::wire::one_line;
 
 /// A chunk is handed on once it is this long; the last row may carry it past, to 64 KiB for any name of a disk.
@@ -57,6 +58,8 @@ pub(super) struct Listing {
     batch: std::vec::IntoIter<DirEntry>,
     /// Where links are read; `None`: they are not.
     folder: Option<Folder>,
+    /// Which entries are shown; `None`: all.
+    pattern: Option<Pattern>,
     /// A link whose text is being read: one call a link, since a row that hides where it leads is of no use.
     link: Option<(DirEntry, Reading)>,
     failed: Option<vfs::Error>,
@@ -74,6 +77,13 @@ impl Listing {
         Self::of(rows, entries, Some(folder))
     }
 
+    /// The rows of those entries only that match; `first` are the first of them, taken from the folder already.
+    pub(super) fn matching(mut self, pattern: Pattern, first: Vec<DirEntry>) -> Self {
+        self.pattern = Some(pattern);
+        self.batch = first.into_iter();
+        self
+    }
+
     /// The one row of a file.
     pub(super) fn single(rows: Rows, name: Vec<u8>, metadata: &Metadata) -> Self {
         let entry =
@@ -82,7 +92,16 @@ impl Listing {
     }
 
     fn of(rows: Rows, entries: DirStream, folder: Option<Folder>) -> Self {
-        Self { rows, entries, batch: Vec::new().into_iter(), folder, link: None, failed: None, ended: false }
+        Self {
+            rows,
+            entries,
+            batch: Vec::new().into_iter(),
+            folder,
+            pattern: None,
+            link: None,
+            failed: None,
+            ended: false,
+        }
     }
 
     /// The next entry, with the text of a link.
@@ -91,7 +110,10 @@ impl Listing {
             let entry = match self.batch.next() {
                 Some(entry) => entry,
                 None => match ready!(self.entries.poll_next(cx)) {
-                    Some(Ok(batch)) => {
+                    Some(Ok(mut batch)) => {
+                        if let Some(pattern) = &self.pattern {
+                            batch.retain(|entry| pattern.matches(&printed_name(&entry.name)));
+                        }
                         self.batch = batch.into_iter();
                         return self.poll_entry(cx);
                     }

@@ -15,6 +15,7 @@ mod control;
 mod data;
 mod facts;
 mod list;
+mod pattern;
 mod reply;
 mod session;
 #[cfg(test)]
