@@ -11,6 +11,12 @@ pub struct Sight {
     pub accepted: Counter,
     /// Connections turned away because their address had too many.
     pub refused: Counter,
+    /// Sessions of a protocol with a login (FTP) that are logged in now.
+    pub sessions: Counter,
+    /// Transfers of such sessions that are under way now.
+    pub transfers: Counter,
+    /// Bytes that such transfers have sent.
+    pub transferred_bytes: Counter,
     /// Bytes that left a file through `sendfile(2)`, never read by this process.
     pub sendfile_bytes: Counter,
 }
