@@ -1,0 +1,213 @@
+//! From what happened to what the peer hears: status, headers, and the text of an error.
+
+use std::time::SystemTime;
+
+use http::header::{
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    LAST_MODIFIED, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use vfs::path::escaped;
+use vfs::producer::{self, Producer};
+use vfs::{ByteRange, Error, ErrorKind, Retry};
+
+use super::command::Refusal;
+use super::listing::Listing;
+use super::session::{Facts, Opened, Outcome};
+use super::wire::{BadTarget, entity_tag, http_date};
+
+/// What is done here.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// A listing loads nothing and runs nothing, whatever a name in it may say.
+const LISTING_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'");
+
+/// When to ask again where the tree does not say, in seconds.
+const RETRY_SECONDS: u64 = 1;
+
+/// An answer's head, and what is to follow it.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) content: Content,
+}
+
+/// What follows a head.
+pub(super) enum Content {
+    /// Nothing, and no length is stated.
+    Nothing,
+    /// A text.
+    Text(String),
+    /// What is made while it is sent; `None` where its length is not known before its end.
+    Produced(Box<dyn Producer>, Option<u64>),
+}
+
+impl Answer {
+    /// The answer to a request for `target`, as it was sent.
+    pub(super) fn to(outcome: Outcome, target: &str) -> Self {
+        match outcome {
+            Outcome::Opened(opened) => Self::content_of(*opened),
+            Outcome::Listed(path, entries) => {
+                let listing = Box::new(Listing::new(&path, entries));
+                Self::new(StatusCode::OK, Content::Produced(listing, None))
+                    .with(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
+                    .with(CONTENT_SECURITY_POLICY, LISTING_POLICY)
+            }
+            Outcome::Redirect(location) => {
+                let answer = Self::text(StatusCode::MOVED_PERMANENTLY, target, "the folder is at its name with a /");
+                answer.with_text(LOCATION, location)
+            }
+            Outcome::NotModified(facts) => {
+                Self::new(StatusCode::NOT_MODIFIED, Content::Nothing).with_facts(&facts)
+            }
+            Outcome::PreconditionFailed => {
+                Self::text(StatusCode::PRECONDITION_FAILED, target, "the conditions of the request do not hold")
+            }
+            Outcome::Unsatisfiable(len) => {
+                Self::text(StatusCode::RANGE_NOT_SATISFIABLE, target, "the file has no byte of that range")
+                    .with_text(CONTENT_RANGE, format!("bytes */{len}"))
+            }
+            Outcome::Options => {
+                Self::new(StatusCode::NO_CONTENT, Content::Nothing).with(ALLOW, METHODS)
+            }
+            Outcome::NotAllowed => {
+                Self::text(StatusCode::METHOD_NOT_ALLOWED, target, "files are read here, nothing else")
+                    .with(ALLOW, METHODS)
+            }
+            Outcome::Refused(refusal) => {
+                let (status, words) = refused(&refusal);
+                Self::text(status, target, words)
+            }
+            Outcome::Denied => Self::text(StatusCode::FORBIDDEN, target, "entry is refused"),
+            Outcome::Failed(error) => Self::failure(&error, target),
+        }
+    }
+
+    fn new(status: StatusCode, content: Content) -> Self {
+        let headers = HeaderMap::from_iter([(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))]);
+        Self { status, headers, content }
+    }
+
+    fn text(status: StatusCode, target: &str, words: &str) -> Self {
+        let text = format!("{status}\n\n{}: {words}\n", escaped(target.as_bytes()));
+        Self::new(status, Content::Text(text))
+            .with(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+    }
+
+    /// The peer hears the kind and the path that it sent; the log hears everything.
+    fn failure(error: &Error, target: &str) -> Self {
+        let status = status_of(error.kind());
+        if status.is_server_error() {
+            tracing::warn!(target = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
+        } else {
+            tracing::debug!(target = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
+        }
+        let answer = Self::text(status, target, error.kind().as_str());
+        match (status, error.retry()) {
+            (_, Retry::After(time)) => {
+                let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+                answer.with(RETRY_AFTER, seconds.into())
+            }
+            (StatusCode::SERVICE_UNAVAILABLE, _) => answer.with(RETRY_AFTER, RETRY_SECONDS.into()),
+            (_, _) => answer,
+        }
+    }
+
+    fn content_of(opened: Opened) -> Self {
+        let Opened { file, facts, content_type, part } = opened;
+        let (status, range) = match part {
+            Some(part) => (StatusCode::PARTIAL_CONTENT, part),
+            None => (StatusCode::OK, ByteRange { start: 0, end: facts.len }),
+        };
+        let content = Content::Produced(producer::of(file, range), range.len());
+        let answer = Self::new(status, content).with(CONTENT_TYPE, content_type).with_facts(&facts);
+        match (part, facts.len) {
+            (Some(ByteRange { start, end: Some(end) }), Some(len)) => {
+                answer.with_text(CONTENT_RANGE, format!("bytes {start}-{}/{len}", end - 1))
+            }
+            (_, Some(_)) => answer.with(ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+            (_, None) => answer.with(ACCEPT_RANGES, HeaderValue::from_static("none")),
+        }
+    }
+
+    fn with_facts(self, facts: &Facts) -> Self {
+        let tag = facts.validator.as_ref().and_then(entity_tag);
+        // RFC 9110 §8.8.2.1: a date in the future would be one that the peer cannot have seen.
+        let date = facts.modified.and_then(|modified| http_date(modified.min(SystemTime::now())));
+        let answer = match tag {
+            Some(tag) => self.with_text(ETAG, tag),
+            None => self,
+        };
+        let answer = match date {
+            Some(date) => answer.with_text(LAST_MODIFIED, date),
+            None => answer,
+        };
+        match facts.provisional {
+            true => answer.with(CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            false => answer,
+        }
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// A header of a text that we made; one that no header can hold is left out.
+    fn with_text(self, name: HeaderName, value: String) -> Self {
+        match HeaderValue::try_from(value) {
+            Ok(value) => self.with(name, value),
+            Err(_) => self,
+        }
+    }
+}
+
+/// The status for every way in which a tree can fail.
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        // Walking through a file, or a file with a trailing slash: nothing is there.
+        ErrorKind::NotADirectory => StatusCode::NOT_FOUND,
+        ErrorKind::PermissionDenied => StatusCode::FORBIDDEN,
+        ErrorKind::ReadOnly => StatusCode::FORBIDDEN,
+        ErrorKind::AlreadyExists => StatusCode::CONFLICT,
+        ErrorKind::IsADirectory => StatusCode::CONFLICT,
+        ErrorKind::DirectoryNotEmpty => StatusCode::CONFLICT,
+        ErrorKind::CrossesDevices => StatusCode::CONFLICT,
+        ErrorKind::Changed => StatusCode::CONFLICT,
+        ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorKind::QuotaExceeded => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
+        ErrorKind::NameTooLong => StatusCode::URI_TOO_LONG,
+        ErrorKind::Loop => StatusCode::LOOP_DETECTED,
+        // The source is at fault, and the peer can do nothing about it: it is the source that wants a login, too.
+        ErrorKind::Unauthenticated => StatusCode::BAD_GATEWAY,
+        ErrorKind::Corrupt => StatusCode::BAD_GATEWAY,
+        ErrorKind::Truncated => StatusCode::BAD_GATEWAY,
+        ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::NotYet => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::LimitExceeded => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
+    match refusal {
+        Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request has no Host"),
+        Refusal::ManyHosts => (StatusCode::BAD_REQUEST, "the request has several hosts"),
+        Refusal::BadHost => (StatusCode::BAD_REQUEST, "the request's Host is no host"),
+        Refusal::Target(BadTarget::TooLong) => (StatusCode::URI_TOO_LONG, "the path is too long"),
+        Refusal::Target(BadTarget::Relative) => (StatusCode::BAD_REQUEST, "the path does not start with /"),
+        Refusal::Target(BadTarget::Escape) => {
+            (StatusCode::BAD_REQUEST, "a % is not followed by two hexadecimal digits")
+        }
+        Refusal::Target(BadTarget::Name) => (StatusCode::BAD_REQUEST, "no name holds a / or a NUL"),
+        Refusal::Target(BadTarget::Path(_)) => {
+            (StatusCode::BAD_REQUEST, "an archive is entered without its name")
+        }
+    }
+}
