@@ -288,6 +288,15 @@ impl DirStream {
         Poll::Ready(None)
     }
 
+    /// This listing with `change` applied to each batch or error as it comes.
+    #[must_use]
+    pub fn map(
+        self,
+        change: impl FnMut(Result<Vec<DirEntry>>) -> Result<Vec<DirEntry>> + Send + Unpin + 'static,
+    ) -> Self {
+        Self::new(Mapped { inner: self, change })
+    }
+
     /// All that is left, for folders that are known to be small and for tests.
     ///
     /// # Errors
@@ -308,6 +317,23 @@ impl DirStream {
 impl fmt::Debug for DirStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DirStream").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+struct Mapped<F> {
+    inner: DirStream,
+    change: F,
+}
+
+impl<F> Stream for Mapped<F>
+where
+    F: FnMut(Result<Vec<DirEntry>>) -> Result<Vec<DirEntry>> + Unpin,
+{
+    type Item = Result<Vec<DirEntry>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let batch = std::task::ready!(self.inner.poll_next(cx));
+        Poll::Ready(batch.map(|batch| (self.change)(batch)))
     }
 }
 

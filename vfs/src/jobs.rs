@@ -5,7 +5,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::VPath;
@@ -35,7 +36,8 @@ impl Disk {
     }
 
     /// Runs one piece of disk work. Waits for a place first, outside of the pool. Once begun it runs to its end, also
-    /// where the future is dropped; its place is free when it ends.
+    /// where the future is dropped; its place is free when it ends. A future that is kept and no longer polled holds
+    /// nobody up.
     ///
     /// # Errors
     /// `Internal` where the job panicked, or the runtime is going down.
@@ -68,13 +70,39 @@ async fn run<T: Send + 'static>(
     job: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let internal = || Error::new(ErrorKind::Internal, op, &VPath::root());
-    let permit =
-        Arc::clone(permits).acquire_owned().await.map_err(|closed| internal().with_source(closed))?;
-    let work = move || {
+    if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+        return begin(permit, job).await.map_err(|lost| internal().with_source(lost));
+    }
+    // The queue hands a place to its first waiter whether it is polled or not. So a task of its own waits: a consumer
+    // that rests while its producer is queued would otherwise sit on a place that it does not use.
+    let permits = Arc::clone(permits);
+    let mut queued = Queued(tokio::spawn(async move {
+        match permits.acquire_owned().await {
+            Ok(permit) => begin(permit, job).await.map_err(|lost| internal().with_source(lost)),
+            Err(closed) => Err(internal().with_source(closed)),
+        }
+    }));
+    (&mut queued.0).await.map_err(|lost| internal().with_source(lost))?
+}
+
+/// Hands the job to the pool. Its place is free when it ends.
+fn begin<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    tokio::task::spawn_blocking(move || {
         let _until_the_end = permit;
         job()
-    };
-    tokio::task::spawn_blocking(work).await.map_err(|lost| internal().with_source(lost))
+    })
+}
+
+/// A task that waits for a place; its drop gives up waiting, and leaves a job that has begun alone.
+struct Queued<T>(JoinHandle<T>);
+
+impl<T> Drop for Queued<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +118,28 @@ mod tests {
         }
         assert_eq!(disk.run("read_at", || 7).await.unwrap(), 7);
         assert_eq!(disk.permits.available_permits(), DISK_CALLS);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_waits_for_a_place_and_is_not_polled_again_holds_nobody_up() {
+        let disk = Disk::new();
+        let (release, hang) = std::sync::mpsc::channel::<()>();
+        let hang = Arc::new(std::sync::Mutex::new(hang));
+        let poll_once = async |call: &mut std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send>>| {
+            std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_pending())).await
+        };
+        let mut resting = Vec::new();
+        for _ in 0..3 * DISK_CALLS {
+            let (disk, hang) = (disk.clone(), Arc::clone(&hang));
+            let job = move || assert!(hang.lock().unwrap().recv().is_err());
+            let mut call: std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send>> =
+                Box::pin(async move { disk.run("read_at", job).await });
+            assert!(poll_once(&mut call).await);
+            resting.push(call);
+        }
+        drop(release);
+        assert_eq!(disk.run("read_at", || 7).await.unwrap(), 7);
+        assert_eq!(resting.len(), 3 * DISK_CALLS);
     }
 
     #[tokio::test]

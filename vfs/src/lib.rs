@@ -4,8 +4,11 @@
 //! - The backends fill a tree, the layers change how a tree behaves, and both are trees.
 
 pub mod backends;
+pub mod blocking;
 pub mod conformance;
 mod error;
+#[cfg(test)]
+mod fake;
 mod file_system;
 pub mod fs;
 pub mod jobs;
@@ -17,6 +20,7 @@ pub mod producer;
 mod registry;
 mod residency;
 mod vfs;
+pub mod walk;
 
 pub use self::error::{Error, ErrorKind, Result, Retry};
 pub use self::file_system::{
@@ -29,3 +33,4 @@ pub use self::options::{
 };
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry};
+pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions};

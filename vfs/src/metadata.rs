@@ -160,6 +160,23 @@ impl Metadata {
     }
 }
 
+impl FileType {
+    /// True for a file.
+    pub const fn is_file(self) -> bool {
+        matches!(self, Self::File)
+    }
+
+    /// True for a folder.
+    pub const fn is_dir(self) -> bool {
+        matches!(self, Self::Dir)
+    }
+
+    /// True for a link that was not followed.
+    pub const fn is_symlink(self) -> bool {
+        matches!(self, Self::Symlink)
+    }
+}
+
 impl Validator {
     /// The opaque text, without quotes.
     pub fn as_str(&self) -> &str {

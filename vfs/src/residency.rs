@@ -25,7 +25,10 @@ pub(crate) fn is_resident(file: impl AsFd, offset: u64, len: u64) -> bool {
         return true;
     }
     match cached_pages(file.as_fd(), offset, len) {
-        Some(pages) if pages > 0 => pages >= pages_of(offset, len),
+        // Pages that are still on their way from the disk count as cached; the last one arrives last.
+        Some(pages) if pages > 0 => {
+            pages >= pages_of(offset, len) && byte_is_resident(file.as_fd(), offset + len - 1)
+        }
         // Nothing cached, or asked the wrong page cache: the first byte tells.
         _ => probe(file.as_fd(), offset, len),
     }

@@ -3,20 +3,100 @@
 //! A consumer pulls with [`Producer::poll_more`]; nothing is made before it asks. Work happens inside a poll only.
 //! A producer that is not ready says `Pending` and wakes the consumer later; [`Peeked::ready`] waits for that moment
 //! without taking anything.
+//!
+//! - Sources: [`once`], [`lines`], [`buffers`], [`file()`], [`channel`], [`chain`], and [`of`] for any open file.
+//! - Adaptors: the methods of [`ProducerExt`]. Each is a producer again, and keeps its source's promises.
+//!
+//! A producer of one's own is a struct and two methods. This one measures a voltage, and is `Pending` until there is
+//! one; `ready` lets its consumer do something else meanwhile:
+//!
+//! ```
+//! use std::task::{Context, Poll, ready};
+//!
+//! use tokio::sync::mpsc::{Receiver, channel};
+//! use vfs::Result;
+//! use vfs::producer::{Chunk, Hint, Producer, ProducerExt};
+//!
+//! struct Readings(Receiver<f64>);
+//!
+//! impl Producer for Readings {
+//!     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
+//!         let volts = ready!(self.0.poll_recv(cx));
+//!         Poll::Ready(volts.map(|volts| Ok(format!("{volts:.1} V\n").into())))
+//!     }
+//!
+//!     fn hint(&self) -> Hint {
+//!         Hint::UNKNOWN
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let (probe, readings) = channel(8);
+//! let mut log = Readings(readings).coalesce(64).peeked();
+//!
+//! tokio::select! {
+//!     biased;
+//!     () = log.ready() => unreachable!("nothing is measured yet"),
+//!     sent = probe.send(4.98) => sent.unwrap(),
+//! }
+//! log.ready().await; // Resolves on a chunk, an error or the end, and takes nothing.
+//! let Some(Ok(Chunk::Bytes(line))) = log.more().await else { panic!("it was ready") };
+//! assert_eq!(line, "5.0 V\n");
+//! drop(probe);
+//! assert!(log.more().await.is_none());
+//! # }
+//! ```
 
+mod buffers;
+mod chain;
+mod channel;
+mod chunked;
+mod coalesce;
+mod escape;
+mod exact_length;
+mod ext;
+mod file;
+mod job;
+mod lower;
+mod map_err;
+mod on_end;
 mod peek;
+mod range;
 mod source;
 mod span;
+mod stall_timeout;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod throttle;
 
 use std::fmt;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+pub use self::buffers::{Buffers, Lines, Once, buffers, lines, once};
+pub use self::chain::{Chain, chain};
+pub use self::channel::{Capacity, Channel, Output, channel};
+pub use self::chunked::Chunked;
+pub use self::coalesce::Coalesce;
+pub use self::escape::Escape;
+pub use self::exact_length::ExactLength;
+pub use self::ext::ProducerExt;
+pub use self::file::{FileRegion, file};
+pub use self::lower::Lower;
+pub use self::map_err::MapErr;
+pub use self::on_end::{Ended, OnEnd, Outcome};
 pub use self::peek::Peeked;
+pub use self::range::Range;
 pub use self::source::of;
 pub use self::span::{FileSpan, SpanFile};
-use crate::error::Result;
+pub use self::stall_timeout::StallTimeout;
+pub use self::throttle::{Rate, Throttle};
+use crate::error::{Error, ErrorKind, Result};
+use crate::path::VPath;
 
 /// A source of chunks.
 pub trait Producer: Send {
@@ -58,16 +138,6 @@ pub enum Readiness {
     /// Only a poll can tell.
     Unknown,
 }
-
-/// What every producer can do; `more().await` and the like live on [`Peeked`].
-pub trait ProducerExt: Producer + Sized {
-    /// Adds the slot that [`Peeked::ready`] keeps a chunk in.
-    fn peeked(self) -> Peeked<Self> {
-        Peeked::new(self)
-    }
-}
-
-impl<P: Producer> ProducerExt for P {}
 
 impl<P: Producer + ?Sized> Producer for Box<P> {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
@@ -125,4 +195,9 @@ impl Hint {
 
     /// At its end.
     pub const END: Self = Self { readiness: Readiness::Now, remaining: Some(0) };
+}
+
+/// A producer does not know its path: the namespace adds it on the way up.
+fn failure(kind: ErrorKind, op: &'static str) -> Error {
+    Error::new(kind, op, &VPath::root())
 }

@@ -91,3 +91,85 @@ impl fmt::Debug for ReadAt {
         f.debug_struct("ReadAt").field("offset", &self.offset).field("end", &self.end).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::super::once;
+    use super::super::testing::drain;
+    use super::*;
+    use crate::metadata::{FileType, Identity, Metadata};
+
+    /// A file whose reads are short, and late by a turn of the scheduler.
+    #[derive(Debug, Default)]
+    struct Slow {
+        content: &'static [u8],
+        reads: AtomicUsize,
+        fails_at: Option<usize>,
+        is_native: bool,
+    }
+
+    #[async_trait]
+    impl File for Slow {
+        async fn metadata(&self) -> Result<Metadata> {
+            Ok(Metadata::new(FileType::File))
+        }
+
+        fn identity(&self) -> Option<Identity> {
+            None
+        }
+
+        async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
+            let reads = self.reads.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            if self.fails_at == Some(reads) {
+                return Err(Error::new(ErrorKind::Busy, "read_at", &VPath::root()));
+            }
+            let rest = self.content.get(offset as usize..).unwrap_or_default();
+            Ok(Bytes::from_static(&rest[..rest.len().min(max).min(3)]))
+        }
+
+        fn native(self: Arc<Self>, _range: ByteRange) -> Option<Box<dyn Producer>> {
+            self.is_native.then(|| Box::new(once("native")) as _)
+        }
+    }
+
+    fn slow() -> Slow {
+        Slow { content: b"0123456789", ..Slow::default() }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_as_far_as_the_range_says() {
+        for (range, bytes, error) in [
+            (ByteRange::whole(), &b"0123456789"[..], None),
+            (ByteRange::at(2, 5), b"23456", None),
+            (ByteRange::from(8), b"89", None),
+            (ByteRange::from(20), b"", None),
+            (ByteRange::at(4, 0), b"", None),
+            (ByteRange::at(8, 5), b"89", Some(ErrorKind::Truncated)),
+        ] {
+            let drained = drain(of(Arc::new(slow()), range)).await;
+            assert_eq!((&drained.bytes[..], drained.kind()), (bytes, error), "{range:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_read_when_the_consumer_asks_and_not_after_an_error() {
+        let file = Arc::new(Slow { fails_at: Some(1), ..slow() });
+        let producer = of(Arc::clone(&file) as _, ByteRange::whole());
+        producer.hint();
+        assert_eq!(file.reads.load(Ordering::SeqCst), 0);
+        let drained = drain(producer).await;
+        assert_eq!((drained.kind(), &drained.bytes[..]), (Some(ErrorKind::Busy), &b"012"[..]));
+        assert_eq!(file.reads.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_files_own_way_goes_first() {
+        let file = Arc::new(Slow { is_native: true, ..slow() });
+        assert_eq!(drain(of(file, ByteRange::whole())).await.bytes, b"native");
+    }
+}

@@ -1,0 +1,339 @@
+//! [`Breaker`]: stops asking a source that does not answer, and finds out when it is back.
+
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::around::{Around, Call, Pace};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::file_system::Availability;
+
+/// When a source counts as down, and how often it is tried then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerOptions {
+    /// Calls in a row that end with `Unavailable` or `TimedOut`. Default 3.
+    pub failures: u32,
+    /// Rest before the first try; each failed try doubles it. Default 5 s.
+    pub first_rest: Duration,
+    /// The longest rest. Default 5 minutes.
+    pub longest_rest: Duration,
+}
+
+/// Fails calls at once while their source is down.
+///
+/// - Closed: calls pass. `failures` of them in a row that end with `Unavailable` or `TimedOut` open it; every other end
+///   is an answer and starts the count anew, but for `Busy`, which says nothing.
+/// - Open: calls are `Unavailable` with [`Retry::After`] and the last trouble as their source.
+/// - After the rest one call is let through as a probe, and the others still fail. Its answer closes the breaker, its
+///   failure doubles the rest; dropped, it hands its turn to the next call.
+///
+/// Calls that began before the breaker changed do not count any more. A file's own producers are not counted: the next
+/// opening meets the same trouble. A probe takes as long as the tree below lets it, so a timeout belongs below.
+#[derive(Debug)]
+pub struct Breaker {
+    options: BreakerOptions,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Counts the changes of phase, so that a call knows whether it still speaks of the present.
+    round: u64,
+    answered: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed { failures: u32 },
+    Open { until: Instant, rest: Duration, trouble: Error },
+    Probing { rest: Duration, trouble: Error },
+}
+
+impl Breaker {
+    /// A closed breaker.
+    pub fn new(options: BreakerOptions) -> Self {
+        let state = State { phase: Phase::Closed { failures: 0 }, round: 0, answered: false };
+        Self { options, state: Mutex::new(state) }
+    }
+
+    /// How the source fares, by what was seen last. Asks nobody.
+    pub fn availability(&self) -> Availability {
+        let state = self.state();
+        match state.phase {
+            Phase::Closed { .. } if state.answered => Availability::Ok,
+            Phase::Closed { .. } => Availability::Unknown,
+            Phase::Open { .. } | Phase::Probing { .. } => Availability::Unavailable,
+        }
+    }
+
+    /// Lets a call through or says why not.
+    fn admit(&self, call: Call<'_>) -> Result<Pass<'_>> {
+        let mut state = self.state();
+        let now = Instant::now();
+        let (wait, trouble) = match &state.phase {
+            Phase::Closed { .. } => {
+                return Ok(Pass { breaker: self, round: state.round, probe: false });
+            }
+            Phase::Open { until, rest, trouble } if *until <= now && call.pace != Pace::Patient => {
+                let (rest, trouble) = (*rest, trouble.clone());
+                state.enter(Phase::Probing { rest, trouble });
+                return Ok(Pass { breaker: self, round: state.round, probe: true });
+            }
+            Phase::Open { until, trouble, .. } => (until.saturating_duration_since(now), trouble.clone()),
+            Phase::Probing { trouble, .. } => (self.options.first_rest, trouble.clone()),
+        };
+        let detail = format!("the source failed before and is tried again in {} s", wait.as_secs().max(1));
+        Err(Error::new(ErrorKind::Unavailable, call.op, call.path)
+            .with_detail(detail)
+            .with_source(trouble)
+            .with_retry(Retry::After(wait.max(Duration::from_secs(1)))))
+    }
+
+    /// Takes in how a call ended.
+    fn learn(&self, pass: &Pass<'_>, verdict: Verdict) {
+        let mut state = self.state();
+        if pass.round != state.round {
+            return;
+        }
+        match (verdict, &mut state.phase) {
+            (Verdict::Answered, Phase::Closed { failures }) => {
+                *failures = 0;
+                state.answered = true;
+            }
+            (Verdict::Answered, Phase::Probing { .. }) => {
+                state.answered = true;
+                state.enter(Phase::Closed { failures: 0 });
+            }
+            (Verdict::Failed(trouble), Phase::Closed { failures }) => {
+                *failures += 1;
+                if *failures >= self.options.failures {
+                    state.open(self.options.first_rest, trouble);
+                }
+            }
+            (Verdict::Failed(trouble), Phase::Probing { rest, .. }) => {
+                let rest = (*rest * 2).min(self.options.longest_rest);
+                state.open(rest, trouble);
+            }
+            (Verdict::Nothing, Phase::Probing { rest, trouble }) => {
+                let (rest, trouble) = (*rest, trouble.clone());
+                state.enter(Phase::Open { until: Instant::now(), rest, trouble });
+            }
+            (Verdict::Nothing, Phase::Closed { .. }) | (_, Phase::Open { .. }) => {}
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::new(BreakerOptions::default())
+    }
+}
+
+impl Around for Breaker {
+    async fn around<T: Send>(
+        &self,
+        call: Call<'_>,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let pass = self.admit(call)?;
+        let result = work.await;
+        pass.end(Verdict::of(&result));
+        result
+    }
+}
+
+impl Default for BreakerOptions {
+    fn default() -> Self {
+        Self { failures: 3, first_rest: Duration::from_secs(5), longest_rest: Duration::from_secs(300) }
+    }
+}
+
+impl State {
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.round += 1;
+    }
+
+    fn open(&mut self, rest: Duration, trouble: Error) {
+        self.enter(Phase::Open { until: Instant::now() + rest, rest, trouble });
+    }
+}
+
+/// What a call's end says about its source.
+enum Verdict {
+    Answered,
+    Failed(Error),
+    Nothing,
+}
+
+impl Verdict {
+    fn of<T>(result: &Result<T>) -> Self {
+        match result {
+            Err(error) => match error.kind() {
+                ErrorKind::Unavailable | ErrorKind::TimedOut => Self::Failed(error.clone()),
+                ErrorKind::Busy => Self::Nothing,
+                _ => Self::Answered,
+            },
+            Ok(_) => Self::Answered,
+        }
+    }
+}
+
+/// A call that was let through.
+struct Pass<'a> {
+    breaker: &'a Breaker,
+    round: u64,
+    probe: bool,
+}
+
+impl Pass<'_> {
+    fn end(mut self, verdict: Verdict) {
+        self.probe = false;
+        self.breaker.learn(&self, verdict);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        // A probe whose caller went away: the next call takes its turn.
+        if self.probe {
+            self.breaker.learn(self, Verdict::Nothing);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fake::{Fake, path};
+    use crate::file_system::FileSystem;
+    use crate::layers::Layered;
+    use crate::options::StatOptions;
+
+    fn broken() -> (Fake, Arc<Breaker>, Layered<Breaker>) {
+        let fake = Fake::with(&[("/f", "")]);
+        let breaker = Arc::new(Breaker::default());
+        let tree = Layered::new(fake.clone().shared(), Arc::clone(&breaker));
+        (fake, breaker, tree)
+    }
+
+    async fn ask(tree: &Layered<Breaker>) -> Option<ErrorKind> {
+        tree.metadata(&path("/f"), &StatOptions::default()).await.err().map(|error| error.kind())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_in_a_row_open_it_and_an_answered_probe_closes_it() {
+        let (fake, breaker, tree) = broken();
+        assert_eq!(breaker.availability(), Availability::Unknown);
+        assert_eq!(ask(&tree).await, None);
+        assert_eq!(breaker.availability(), Availability::Ok);
+
+        fake.fail(Some(ErrorKind::Unavailable));
+        ask(&tree).await;
+        ask(&tree).await;
+        fake.fail(Some(ErrorKind::NotFound));
+        ask(&tree).await;
+        fake.fail(Some(ErrorKind::TimedOut));
+        ask(&tree).await;
+        ask(&tree).await;
+        assert_eq!(breaker.availability(), Availability::Ok, "an answer starts the count anew");
+        ask(&tree).await;
+        assert_eq!(breaker.availability(), Availability::Unavailable);
+
+        let asked = fake.calls();
+        let error = tree.metadata(&path("/f"), &StatOptions::default()).await.unwrap_err();
+        assert_eq!(error.retry(), Retry::After(Duration::from_secs(5)));
+        assert_eq!((error.kind(), fake.calls()), (ErrorKind::Unavailable, asked), "it fails without asking");
+
+        fake.fail(None);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(breaker.availability(), Availability::Unavailable);
+        assert_eq!(ask(&tree).await, None);
+        assert_eq!(breaker.availability(), Availability::Ok);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_failed_probe_doubles_the_rest_up_to_its_bound() {
+        let (fake, _, tree) = broken();
+        fake.fail(Some(ErrorKind::TimedOut));
+        for _ in 0..3 {
+            ask(&tree).await;
+        }
+        for rest in [5, 10, 20, 40, 80, 160, 300, 300] {
+            tokio::time::advance(Duration::from_secs(rest) - Duration::from_millis(1)).await;
+            assert_eq!(ask(&tree).await, Some(ErrorKind::Unavailable), "before {rest} s it is not asked");
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert_eq!(ask(&tree).await, Some(ErrorKind::TimedOut), "after {rest} s it is");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_probe_goes_at_a_time_and_a_dropped_one_hands_its_turn_on() {
+        let (fake, breaker, tree) = broken();
+        fake.fail(Some(ErrorKind::Unavailable));
+        for _ in 0..3 {
+            ask(&tree).await;
+        }
+        tokio::time::advance(Duration::from_secs(5)).await;
+        fake.fail(None);
+        fake.hang();
+        let tree = Arc::new(tree);
+        let probe = tokio::spawn({
+            let tree = Arc::clone(&tree);
+            async move { ask(&tree).await }
+        });
+        while fake.calls() < 4 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask(&tree).await, Some(ErrorKind::Unavailable), "a second call is no probe");
+        assert_eq!(fake.calls(), 4);
+        probe.abort();
+        assert!(probe.await.unwrap_err().is_cancelled());
+        fake.wake();
+        assert_eq!(ask(&tree).await, None);
+        assert_eq!(breaker.availability(), Availability::Ok);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_began_before_a_change_does_not_count_after_it() {
+        let (fake, breaker, tree) = broken();
+        let tree = Arc::new(tree);
+        fake.hang();
+        let late: Vec<_> = (0..5)
+            .map(|_| {
+                let tree = Arc::clone(&tree);
+                tokio::spawn(async move { ask(&tree).await })
+            })
+            .collect();
+        while fake.calls() < 5 {
+            tokio::task::yield_now().await;
+        }
+        let call = |kind| {
+            let pass = breaker.admit(Call { op: "open", path: &VPath::root(), pace: Pace::Prompt }).unwrap();
+            pass.end(Verdict::of(&Err::<(), _>(Error::new(kind, "open", &VPath::root()))));
+        };
+        for _ in 0..3 {
+            call(ErrorKind::Unavailable);
+        }
+        tokio::time::advance(Duration::from_secs(5)).await;
+        call(ErrorKind::NotFound);
+        assert_eq!(breaker.availability(), Availability::Ok);
+        fake.fail(Some(ErrorKind::TimedOut));
+        fake.wake();
+        for call in late {
+            assert_eq!(call.await.unwrap(), Some(ErrorKind::TimedOut));
+        }
+        assert_eq!(breaker.availability(), Availability::Ok);
+    }
+
+    use crate::path::VPath;
+}

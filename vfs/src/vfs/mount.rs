@@ -1,0 +1,94 @@
+//! One mount: a tree with its layers, and what is wished for and told about it.
+
+use std::sync::Arc;
+
+use crate::file_system::{Availability, FileSystem};
+use crate::layers::{
+    Breaker, BreakerOptions, Layered, Limit, LimitOptions, MetaCache, MetaCacheOptions, ReadOnly, Timeout,
+    TimeoutOptions, Trace,
+};
+use crate::path::VPath;
+
+/// Wishes for a mount.
+#[derive(Clone, Debug, Default)]
+pub struct MountOptions {
+    /// Let changes through. Default: the mount is read-only.
+    pub writable: bool,
+    /// The source is far away: keep descriptions for a moment, as `meta_cache` says. Default: it is near.
+    pub remote: bool,
+    /// What is mounted, in words for people: its URL or folder. Default: nothing, or the URL of
+    /// [`Vfs::mount_source`](super::Vfs::mount_source).
+    pub source: String,
+    /// Deadlines of calls.
+    pub timeout: TimeoutOptions,
+    /// Calls at once.
+    pub limit: LimitOptions,
+    /// When the source counts as down.
+    pub breaker: BreakerOptions,
+    /// What a remote mount remembers.
+    pub meta_cache: MetaCacheOptions,
+}
+
+/// Names one mounting: the same tree mounted again at the same place gets another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MountId(pub(super) u64);
+
+/// What there is to tell about a mount, without asking it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountInfo {
+    /// Which mounting.
+    pub id: MountId,
+    /// Where.
+    pub at: VPath,
+    /// What, in words for people.
+    pub source: String,
+    /// How it fares.
+    pub availability: Availability,
+    /// True where changes are let through.
+    pub writable: bool,
+}
+
+/// A mounted tree.
+#[derive(Debug)]
+pub(super) struct Mount {
+    pub(super) id: MountId,
+    pub(super) at: VPath,
+    pub(super) tree: Arc<dyn FileSystem>,
+    breaker: Arc<Breaker>,
+    source: String,
+    writable: bool,
+}
+
+impl Mount {
+    /// Puts the layers over `tree`: from the source outwards timeout, limit, breaker, trace, for remote mounts the
+    /// cache of descriptions, and where nothing may be changed the guard against it.
+    pub(super) fn new(id: MountId, at: &VPath, tree: Arc<dyn FileSystem>, options: MountOptions) -> Self {
+        let breaker = Arc::new(Breaker::new(options.breaker));
+        let tree = Arc::new(Layered::new(tree, Arc::new(Timeout::new(options.timeout))));
+        let tree = Arc::new(Layered::new(tree, Arc::new(Limit::new(options.limit))));
+        let tree = Arc::new(Layered::new(tree, Arc::clone(&breaker)));
+        let mut tree: Arc<dyn FileSystem> =
+            Arc::new(Layered::new(tree, Arc::new(Trace::new(at.to_string()))));
+        if options.remote {
+            tree = Arc::new(MetaCache::new(tree, options.meta_cache));
+        }
+        if !options.writable {
+            tree = Arc::new(ReadOnly::new(tree));
+        }
+        Self { id, at: at.clone(), tree, breaker, source: options.source, writable: options.writable }
+    }
+
+    pub(super) fn availability(&self) -> Availability {
+        self.breaker.availability()
+    }
+
+    pub(super) fn info(&self) -> MountInfo {
+        MountInfo {
+            id: self.id,
+            at: self.at.clone(),
+            source: self.source.clone(),
+            availability: self.availability(),
+            writable: self.writable,
+        }
+    }
+}
