@@ -45,7 +45,11 @@ impl Record {
     /// The answer has this status.
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = status;
-        self.site.sight.http_answers.add(status);
+        let class = usize::from(status.as_u16() / 100);
+        if let Some(counter) = class.checked_sub(1).and_then(|class| self.site.sight.http_answers.get(class))
+        {
+            counter.add(1);
+        }
     }
 
     /// The connection has room for more of the body.

@@ -1,6 +1,5 @@
 //! [`Body`]: a producer as hyper pulls it.
 
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -40,7 +39,8 @@ struct View {
 
 impl Body {
     /// A body without content.
-    pub(super) fn empty(record: Record, disk: Disk) -> Self {
+    pub(super) fn empty(mut record: Record, disk: Disk) -> Self {
+        record.complete();
         Self { producer: None, remaining: Some(0), mappings: None, view: None, disk, record }
     }
 
@@ -50,9 +50,12 @@ impl Body {
         producer: Box<dyn Producer>,
         len: Option<u64>,
         mappings: Option<Mappings>,
-        record: Record,
+        mut record: Record,
         disk: Disk,
     ) -> Self {
+        if len == Some(0) {
+            record.complete();
+        }
         let mappings = mappings.filter(|_| len.is_none_or(|len| len > SMALL_BYTES));
         Self { producer: Some(producer), remaining: len, mappings, view: None, disk, record }
     }
@@ -92,7 +95,7 @@ impl Body {
     /// From this span on, spans are read into buffers.
     fn read_from(&mut self, span: FileSpan) {
         self.mappings = None;
-        let disk = self.disk.clone();
+        let disk = &self.disk;
         self.producer = self.producer.take().map(|rest| -> Box<dyn Producer> {
             Box::new(chain([Box::new(once(Chunk::Span(span))) as Box<dyn Producer>, rest]).lower(disk))
         });

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use vfs::path::{escaped, printed_name};
 use vfs::producer::{Chunk, Hint, Producer, Readiness};
 use vfs::{Availability, DirEntry, DirStream, FileType, VPath, jobs};
@@ -35,12 +34,13 @@ const NAME_WIDTH: usize = 50;
 pub(super) struct Listing {
     entries: DirStream,
     stage: Stage,
+    /// Goes out at once: a large folder takes a while to be gathered.
+    head: Option<String>,
+    /// What was written and not given yet.
     text: String,
 }
 
 enum Stage {
-    /// The page's head is in `text`.
-    Head,
     /// Entries are gathered.
     Gather(Rows),
     /// They are being sorted.
@@ -71,13 +71,12 @@ struct Row {
 impl Listing {
     /// The page of the folder `path` with these entries.
     pub(super) fn new(path: &VPath, entries: DirStream) -> Self {
-        Self { entries, stage: Stage::Head, text: head(path) }
+        Self { entries, stage: Stage::Gather(Rows::default()), head: Some(head(path)), text: String::new() }
     }
 
-    /// Goes on by one step; true where `text` may have become long enough to be given.
+    /// Goes on by one step.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<vfs::Result<()>> {
         match &mut self.stage {
-            Stage::Head => self.stage = Stage::Gather(Rows::default()),
             Stage::Gather(rows) => {
                 let ended = match ready!(self.entries.poll_next(cx)) {
                     Some(batch) => {
@@ -120,8 +119,10 @@ impl Listing {
 
 impl Producer for Listing {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Chunk>>> {
-        // The head goes out at once: a large folder takes a while to be gathered.
-        while self.text.len() < PIECE_BYTES && !(matches!(self.stage, Stage::Head) && !self.text.is_empty()) {
+        if let Some(head) = self.head.take() {
+            return Poll::Ready(Some(Ok(Chunk::from(head))));
+        }
+        while self.text.len() < PIECE_BYTES {
             match self.poll_step(cx) {
                 Poll::Ready(Ok(())) if matches!(self.stage, Stage::Ended) => break,
                 Poll::Ready(Ok(())) => {}
@@ -136,14 +137,14 @@ impl Producer for Listing {
             }
         }
         let text = std::mem::take(&mut self.text);
-        Poll::Ready((!text.is_empty()).then(|| Ok(Chunk::Bytes(Bytes::from(text)))))
+        Poll::Ready((!text.is_empty()).then(|| Ok(Chunk::from(text))))
     }
 
     fn hint(&self) -> Hint {
-        match (&self.stage, self.text.is_empty()) {
-            (Stage::Ended, true) => Hint::END,
-            (_, true) => Hint::UNKNOWN,
-            (_, false) => Hint { readiness: Readiness::Now, remaining: None },
+        match (&self.stage, &self.head) {
+            (_, Some(_)) => Hint { readiness: Readiness::Now, remaining: None },
+            (Stage::Ended, None) => Hint::END,
+            (_, None) => Hint::UNKNOWN,
         }
     }
 }
@@ -256,6 +257,7 @@ mod tests {
     use std::future::poll_fn;
     use std::time::{Duration, UNIX_EPOCH};
 
+    use bytes::Bytes;
     use vfs::{Error, ErrorKind, Metadata};
 
     use super::*;
@@ -306,7 +308,7 @@ mod tests {
     #[tokio::test]
     async fn hostile_names_stay_text_and_every_link_leads_to_its_name() {
         let names: [&[u8]; 12] = [
-            b"<script>alert(1)</script>",
+            b"<script>alert(1)",
             b"\" onclick=\"x",
             b"a&amp;b",
             b"javascript:alert(1)",

@@ -8,17 +8,20 @@ const UNKNOWN: &str = "application/octet-stream";
 /// The `Content-Type` of a file: `stated` where it is a value that a header can hold, else by the extension of `name`.
 /// Text is said to be UTF-8, as names and pages here are.
 pub(super) fn content_type(stated: Option<&str>, name: &[u8]) -> HeaderValue {
-    let stated = stated.filter(|stated| !stated.is_empty()).and_then(|stated| HeaderValue::from_str(stated).ok());
+    let stated =
+        stated.filter(|stated| !stated.is_empty()).and_then(|stated| HeaderValue::from_str(stated).ok());
     stated.unwrap_or_else(|| by_extension(name))
 }
 
 fn by_extension(name: &[u8]) -> HeaderValue {
     let dot = name.iter().rposition(|byte| *byte == b'.');
     let extension = dot.and_then(|dot| std::str::from_utf8(&name[dot + 1..]).ok());
-    let media = extension.and_then(|extension| mime_guess::from_ext(extension).first_raw()).unwrap_or(UNKNOWN);
+    let media =
+        extension.and_then(|extension| mime_guess::from_ext(extension).first_raw()).unwrap_or(UNKNOWN);
     if media.starts_with("text/") {
         let media = format!("{media}; charset=utf-8");
-        return HeaderValue::try_from(media).expect("the table holds media types only, which are plain ASCII");
+        return HeaderValue::try_from(media)
+            .expect("the table holds media types only, which are plain ASCII");
     }
     HeaderValue::from_static(media)
 }

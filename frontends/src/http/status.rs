@@ -1,5 +1,6 @@
 //! From what happened to what the peer hears: status, headers, and the text of an error.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::header::{
@@ -55,29 +56,30 @@ impl Answer {
                     .with(CONTENT_SECURITY_POLICY, LISTING_POLICY)
             }
             Outcome::Redirect(location) => {
-                let answer = Self::text(StatusCode::MOVED_PERMANENTLY, target, "the folder is at its name with a /");
+                let answer =
+                    Self::text(StatusCode::MOVED_PERMANENTLY, target, "the folder is at its name with a /");
                 answer.with_text(LOCATION, location)
             }
             Outcome::NotModified(facts) => {
                 Self::new(StatusCode::NOT_MODIFIED, Content::Nothing).with_facts(&facts)
             }
-            Outcome::PreconditionFailed => {
-                Self::text(StatusCode::PRECONDITION_FAILED, target, "the conditions of the request do not hold")
-            }
+            Outcome::PreconditionFailed => Self::text(
+                StatusCode::PRECONDITION_FAILED,
+                target,
+                "the conditions of the request do not hold",
+            ),
             Outcome::Unsatisfiable(len) => {
                 Self::text(StatusCode::RANGE_NOT_SATISFIABLE, target, "the file has no byte of that range")
                     .with_text(CONTENT_RANGE, format!("bytes */{len}"))
             }
-            Outcome::Options => {
-                Self::new(StatusCode::NO_CONTENT, Content::Nothing).with(ALLOW, METHODS)
-            }
+            Outcome::Options => Self::new(StatusCode::NO_CONTENT, Content::Nothing).with(ALLOW, METHODS),
             Outcome::NotAllowed => {
                 Self::text(StatusCode::METHOD_NOT_ALLOWED, target, "files are read here, nothing else")
                     .with(ALLOW, METHODS)
             }
             Outcome::Refused(refusal) => {
                 let (status, words) = refused(&refusal);
-                Self::text(status, target, words)
+                Self::text(status, target, &words)
             }
             Outcome::Denied => Self::text(StatusCode::FORBIDDEN, target, "entry is refused"),
             Outcome::Failed(error) => Self::failure(&error, target),
@@ -99,9 +101,9 @@ impl Answer {
     fn failure(error: &Error, target: &str) -> Self {
         let status = status_of(error.kind());
         if status.is_server_error() {
-            tracing::warn!(target = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
+            tracing::warn!(path = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
         } else {
-            tracing::debug!(target = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
+            tracing::debug!(path = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
         }
         let answer = Self::text(status, target, error.kind().as_str());
         match (status, error.retry()) {
@@ -195,19 +197,18 @@ fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
-fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
-    match refusal {
-        Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request has no Host"),
-        Refusal::ManyHosts => (StatusCode::BAD_REQUEST, "the request has several hosts"),
-        Refusal::BadHost => (StatusCode::BAD_REQUEST, "the request's Host is no host"),
-        Refusal::Target(BadTarget::TooLong) => (StatusCode::URI_TOO_LONG, "the path is too long"),
-        Refusal::Target(BadTarget::Relative) => (StatusCode::BAD_REQUEST, "the path does not start with /"),
-        Refusal::Target(BadTarget::Escape) => {
-            (StatusCode::BAD_REQUEST, "a % is not followed by two hexadecimal digits")
+fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
+    let words = match refusal {
+        Refusal::NoHost => "the request has no Host".into(),
+        Refusal::ManyHosts => "the request has several hosts".into(),
+        Refusal::BadHost => "the request's Host is no host".into(),
+        Refusal::Target(BadTarget::TooLong) => {
+            return (StatusCode::URI_TOO_LONG, "the path is too long".into());
         }
-        Refusal::Target(BadTarget::Name) => (StatusCode::BAD_REQUEST, "no name holds a / or a NUL"),
-        Refusal::Target(BadTarget::Path(_)) => {
-            (StatusCode::BAD_REQUEST, "an archive is entered without its name")
-        }
-    }
+        Refusal::Target(BadTarget::Relative) => "the path does not start with /".into(),
+        Refusal::Target(BadTarget::Escape) => "a % is not followed by two hexadecimal digits".into(),
+        Refusal::Target(BadTarget::Name) => "no name holds a / or a NUL".into(),
+        Refusal::Target(BadTarget::Path(error)) => error.to_string().into(),
+    };
+    (StatusCode::BAD_REQUEST, words)
 }

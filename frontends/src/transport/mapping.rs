@@ -152,6 +152,12 @@ impl Place {
     }
 }
 
+/// Mappings in the process now.
+#[cfg(test)]
+pub(crate) fn mapped() -> usize {
+    MAPPED.load(Ordering::Relaxed)
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         MAPPED.fetch_sub(1, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! What carries bytes to a peer: plain sockets, and whatever else is a [`Transport`].
 
-mod mapping;
+pub(crate) mod mapping;
 mod span_io;
 mod stream;
 

@@ -33,7 +33,8 @@ pub(in crate::http) fn parse_range(value: &[u8]) -> Option<RangeSpec> {
         return None;
     }
     // A list may hold empty elements (RFC 9110 §5.6.1.2).
-    let mut ranges = set.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|range| !range.is_empty());
+    let mut ranges =
+        set.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|range| !range.is_empty());
     let range = ranges.next()?;
     if ranges.next().is_some() {
         return None;
