@@ -30,7 +30,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// A disk with nothing under way; [`DISK_CALLS`] at once.
+    /// A disk with nothing under way; it takes 32 calls at once.
     pub fn new() -> Self {
         Self { permits: Arc::new(Semaphore::new(DISK_CALLS)) }
     }

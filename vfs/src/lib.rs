@@ -2,6 +2,7 @@
 //!
 //! - The vocabulary: [`VPath`], [`Metadata`], [`Error`], [`FileSystem`], [`File`], [`DirStream`], [`producer`].
 //! - The backends fill a tree, the layers change how a tree behaves, and both are trees.
+//! - [`Vfs`] puts many trees into one, at mount points, leads into archives, and is a tree too.
 
 pub mod backends;
 pub mod blocking;

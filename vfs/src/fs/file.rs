@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
 
@@ -125,8 +126,10 @@ impl File {
     /// Cuts or grows the file; what is new reads as zeros. The cursor stays.
     ///
     /// # Errors
-    /// `Unsupported` or `ReadOnlyFilesystem` where the tree cannot; what it says of a file not opened for writing.
+    /// `InvalidInput` where it was not opened for writing; `Unsupported` or `ReadOnlyFilesystem` where the tree cannot.
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
+        // ftruncate(2) says EINVAL where write(2) says EBADF.
+        self.opened.check_writes_as(Errno::INVAL)?;
         self.ask(move |file| async move { file.set_len(size).await }).await
     }
 
@@ -242,6 +245,7 @@ impl File {
     /// # Errors
     /// What the tree says.
     pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.opened.check_reads()?;
         let max = buf.len().min(PIECE_BYTES);
         let read = self.ask(move |file| async move { file.read_at(offset, max).await }).await?;
         buf[..read.len()].copy_from_slice(&read);
@@ -268,6 +272,7 @@ impl File {
     /// # Errors
     /// What the tree says; `Unsupported` where it writes in sequence only and this is not the next place.
     pub async fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.opened.check_writes_as(Errno::BADF)?;
         let piece = Bytes::copy_from_slice(&buf[..buf.len().min(PIECE_BYTES)]);
         let len = piece.len();
         self.ask(move |file| async move { file.write_at(offset, piece).await }).await?;

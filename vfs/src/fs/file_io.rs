@@ -336,6 +336,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_handle_does_what_it_was_opened_for() {
+        let gated = Gated::open(b"0123456789");
+        let bad = io::Error::from(rustix::io::Errno::BADF).kind();
+        let mut reader = handle(&gated, &OpenOptions::reading());
+        assert_eq!(reader.write(b"x").await.unwrap_err().kind(), bad);
+        assert_eq!(reader.write_at(b"x", 0).await.unwrap_err().kind(), bad);
+        assert_eq!(reader.set_len(0).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let mut writer = handle(&gated, &OpenOptions::writing());
+        assert_eq!(writer.read(&mut [0; 2]).await.unwrap_err().kind(), bad);
+        let refused = writer.read_at(&mut [0; 2], 0).await.unwrap_err();
+        assert_eq!(refused.to_string(), "read /gated: invalid request: the file was not opened for reading");
+        assert!(gated.calls().is_empty());
+    }
+
+    #[tokio::test]
     async fn a_seek_that_leads_nowhere_leaves_the_cursor() {
         let gated = Arc::new(Gated { knows_len: false, ..Gated::new(b"0123456789") });
         let mut file = handle(&gated, &OpenOptions::reading());

@@ -86,7 +86,7 @@ impl FileSystem for HostTree {
 
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
         let host = self.host(path);
-        if fs::metadata(&host).is_ok_and(|found| found.is_dir()) {
+        if !options.create_new && fs::metadata(&host).is_ok_and(|found| found.is_dir()) {
             return Err(failed("open", path)(rustix::io::Errno::ISDIR.into()));
         }
         let opened = fs::OpenOptions::new()

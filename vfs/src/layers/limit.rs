@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result, Retry};
 /// What a source is asked at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitOptions {
-    /// Calls under way. Default 64.
+    /// Calls under way, one at least. Default 64.
     pub calls: usize,
     /// Calls that wait for a place; one more is `Busy` at once. Default 1,024.
     pub waiting: usize,
@@ -34,7 +34,7 @@ pub struct Limit {
 impl Limit {
     /// All places free.
     pub fn new(options: LimitOptions) -> Self {
-        let places = Semaphore::new(options.calls.min(Semaphore::MAX_PERMITS));
+        let places = Semaphore::new(options.calls.clamp(1, Semaphore::MAX_PERMITS));
         Self { places, waiting: AtomicUsize::new(0), options }
     }
 

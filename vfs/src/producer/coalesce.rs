@@ -11,8 +11,7 @@ use crate::error::Result;
 
 /// Gathers bytes until it has `min` or more, so that each chunk is worth a packet. It never waits for more: where its
 /// source is `Pending` it gives what it has. Chunks of `min` or more, and spans, pass without being copied; what is
-/// copied is shorter than twice `min`. An error comes after the bytes before it. A drop loses nothing that was asked
-/// for and at most one chunk that was not.
+/// copied is shorter than twice `min`. An error comes after the bytes before it. A drop leaves nothing behind.
 pub struct Coalesce<P> {
     inner: P,
     min: usize,

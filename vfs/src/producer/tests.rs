@@ -10,7 +10,6 @@ use super::testing::{Script, Step, cold_file, drain, poll_with, warm_file};
 use super::{
     Capacity, Chunk, Ended, FileSpan, Outcome, Producer, ProducerExt, Rate, SpanFile, chain, channel, file,
 };
-use crate::error::ErrorKind;
 use crate::jobs::Disk;
 use crate::options::ByteRange;
 
@@ -205,7 +204,7 @@ const RESTING: usize = 200;
 /// a disk of its own and on theirs.
 fn rest_and_work(content: &[u8], open: &SpanFile, is_lowered: bool) {
     let runtime = Builder::new_current_thread().enable_time().max_blocking_threads(2).build().unwrap();
-    runtime.block_on(async {
+    let all = async {
         let disk = Disk::new();
         let len = content.len() as u64;
         let mut consumers: Vec<_> = (0..RESTING)
@@ -222,13 +221,14 @@ fn rest_and_work(content: &[u8], open: &SpanFile, is_lowered: bool) {
             assert!(consumer.more().await.unwrap().is_ok());
         }
         for disk in [Disk::new(), disk] {
-            let work = tokio::time::timeout(Duration::from_secs(60), disk.run("test", || 7));
-            assert_eq!(work.await.expect("the pool is taken").unwrap(), 7);
+            assert_eq!(disk.run("test", || 7).await.unwrap(), 7);
         }
         for consumer in consumers {
-            assert_ne!(drain(consumer).await.kind(), Some(ErrorKind::Internal));
+            assert_eq!(drain(consumer).await.kind(), None);
         }
-    });
+    };
+    // Where a consumer holds up another one, nothing of this ever ends.
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), all).await }).unwrap();
 }
 
 #[test]

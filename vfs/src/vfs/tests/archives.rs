@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
+
 use super::*;
+use crate::file_system::File;
+use crate::options::SetAttributes;
 use crate::path::Scheme;
 use crate::registry::EnterArchive;
 

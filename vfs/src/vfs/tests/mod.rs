@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::fake::{Fake, path};
-use crate::file_system::{Availability, DirEntry};
-use crate::options::ByteRange;
+use crate::file_system::{Availability, DirEntry, Writes};
+use crate::metadata::Metadata;
+use crate::options::{ByteRange, LinkTarget, ListOptions, OpenOptions, RenameOptions, StatOptions};
 use crate::producer::{self, ProducerExt};
 use crate::walk::remove_dir_all;
 
@@ -202,7 +203,7 @@ async fn nothing_is_changed_where_nothing_is_mounted_or_the_mount_is_read_only()
     for at in ["/new", "/m/new", "/x/new"] {
         assert_eq!(kind(vfs.create_dir(&path(at)).await), ErrorKind::ReadOnly, "{at}");
         assert_eq!(kind(vfs.open(&path(at), &OpenOptions::writing()).await), ErrorKind::ReadOnly, "{at}");
-        assert_eq!(vfs.capabilities(&path(at)).writes, crate::file_system::Writes::None);
+        assert_eq!(vfs.capabilities(&path(at)).writes, Writes::None);
     }
     assert_eq!((fake.calls(), vfs.mounts()[0].writable), (0, false));
 }

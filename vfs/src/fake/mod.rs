@@ -1,7 +1,8 @@
 //! A small tree in memory for the tests of layers and of the namespace: it can be told to hang, to wait and to fail,
 //! and counts how often it is asked. Not a backend: it knows no limits, locks or attributes.
 
-use std::collections::BTreeMap;
+mod state;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,9 +14,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::watch;
 
+use self::state::{Node, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem, Writes};
-use crate::metadata::{FileType, Identity, Metadata, Validator};
+use crate::metadata::{Identity, Metadata};
 use crate::options::{
     ByteRange, LinkTarget, ListOptions, OpenOptions, RenameOptions, SetAttributes, StatOptions,
 };
@@ -27,9 +29,6 @@ pub(crate) fn path(text: &str) -> VPath {
     VPath::parse(text).unwrap()
 }
 
-/// Most links that are followed for one call.
-const LINKS: usize = 8;
-
 /// The tree; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Fake(Arc<Shared>);
@@ -38,24 +37,6 @@ pub(crate) struct Fake(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     hangs: watch::Sender<bool>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    nodes: BTreeMap<VPath, Node>,
-    calls: usize,
-    fails: Option<ErrorKind>,
-    delay: Duration,
-    versions: u64,
-    named: Option<&'static str>,
-    anonymous: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Node {
-    Dir,
-    File { content: Bytes, version: u64 },
-    Link(Bytes),
 }
 
 impl Fake {
@@ -151,97 +132,6 @@ impl Fake {
             None => Ok(()),
         }
     }
-}
-
-impl State {
-    fn file(&mut self, content: Bytes) -> Node {
-        self.versions += 1;
-        Node::File { content, version: self.versions }
-    }
-
-    fn folders_to(&mut self, path: &VPath) {
-        for count in 1..path.segments().len() {
-            self.nodes.insert(path.prefix(count), Node::Dir);
-        }
-    }
-
-    fn node(&self, path: &VPath) -> Option<Node> {
-        if path.is_root() { Some(Node::Dir) } else { self.nodes.get(path).cloned() }
-    }
-
-    /// Walks links: where `path` really is. The last place need not exist.
-    fn resolve(&self, op: &'static str, asked: &VPath, follow: bool) -> Result<VPath> {
-        let mut ahead: Vec<Bytes> = names(asked);
-        ahead.reverse();
-        let mut at = VPath::root();
-        let mut links = 0;
-        while let Some(name) = ahead.pop() {
-            if name == ".." {
-                at = at.parent().unwrap_or_default();
-                continue;
-            }
-            let next = at.child(name).unwrap();
-            match self.node(&next) {
-                Some(Node::Link(target)) if follow || !ahead.is_empty() => {
-                    links += 1;
-                    if links > LINKS {
-                        return Err(Error::new(ErrorKind::Loop, op, asked));
-                    }
-                    if target.starts_with(b"/") {
-                        at = VPath::root();
-                    }
-                    let parts = target.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
-                    ahead.extend(parts.rev().map(Bytes::copy_from_slice));
-                }
-                Some(Node::File { .. } | Node::Link(_)) if !ahead.is_empty() => {
-                    return Err(Error::new(ErrorKind::NotADirectory, op, asked));
-                }
-                None if !ahead.is_empty() => return Err(Error::new(ErrorKind::NotFound, op, asked)),
-                _ => at = next,
-            }
-        }
-        Ok(at)
-    }
-
-    fn describe(&self, path: &VPath, node: &Node) -> Metadata {
-        match node {
-            Node::Dir => Metadata::new(FileType::Dir),
-            Node::Link(_) => Metadata::new(FileType::Symlink),
-            Node::File { content, version } => {
-                let validator = Some(Validator::Strong(version.to_string().into()));
-                let identity = self.named.map(|name| Identity::Source {
-                    name: Bytes::from(format!("{name}{path}")),
-                    validator: validator.clone(),
-                });
-                let len = Some(content.len() as u64);
-                let validator = validator.filter(|_| !self.anonymous);
-                Metadata { len, validator, identity, ..Metadata::new(FileType::File) }
-            }
-        }
-    }
-
-    /// Where something new may be put.
-    fn free(&self, op: &'static str, path: &VPath) -> Result<VPath> {
-        let at = self.resolve(op, path, false)?;
-        match self.node(&at) {
-            Some(_) => Err(Error::new(ErrorKind::AlreadyExists, op, path)),
-            None => Ok(at),
-        }
-    }
-
-    fn is_empty_dir(&self, path: &VPath) -> bool {
-        !self.nodes.keys().any(|key| key != path && key.starts_with(path))
-    }
-}
-
-fn names(path: &VPath) -> Vec<Bytes> {
-    path.segments()
-        .iter()
-        .map(|segment| {
-            assert!(segment.markers().is_empty(), "a backend was given the marker of {path}");
-            segment.name().clone()
-        })
-        .collect()
 }
 
 #[async_trait]
