@@ -16,6 +16,8 @@ struct State {
     served: bool,
     /// Something was written and not flushed.
     unflushed: bool,
+    /// An answer was given whose last bytes may be among them. Pings are not: they keep nothing alive.
+    ending: bool,
     /// When it was made, or became quiet last.
     since: Instant,
     /// Bodies whose last chunk was taken and who were not asked for more.
@@ -52,6 +54,7 @@ impl Pace {
             flights: 0,
             served: false,
             unflushed: false,
+            ending: false,
             since: now,
             held: 0,
             moved: now,
@@ -66,7 +69,8 @@ impl Pace {
     /// All that was written has left.
     pub(super) fn flushed(&self) {
         let mut state = self.lock();
-        if std::mem::take(&mut state.unflushed) {
+        state.unflushed = false;
+        if std::mem::take(&mut state.ending) {
             state.since = Instant::now();
         }
     }
@@ -123,6 +127,7 @@ impl Drop for Flight {
         self.asked();
         let mut state = self.pace.lock();
         state.flights -= 1;
+        state.ending = true;
         state.since = Instant::now();
     }
 }
@@ -150,6 +155,9 @@ mod tests {
         pace.flushed();
         let quiet = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
+        // A ping, say.
+        pace.wrote();
+        assert_eq!(pace.posture(), Posture::Busy);
         pace.flushed();
         assert_eq!(pace.posture(), Posture::Quiet(quiet));
     }

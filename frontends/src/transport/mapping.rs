@@ -46,7 +46,7 @@ impl Mappings {
     /// Maps `len` bytes of `file` from `offset`, whether the file is that long or not. The bytes must not be looked
     /// at: pass them, or slices of them, to the [`SpanIo`](super::SpanIo) of the same connection.
     ///
-    /// `None` where there are [`MAPPINGS`] in the process already, or the system refuses: read the span then.
+    /// `None` where there are 16,384 in the process already, or the system refuses: read the span then.
     pub fn map(&self, file: &SpanFile, offset: u64, len: u64) -> Option<Bytes> {
         let mapping = Mapping::new(self, file, offset, len)?;
         Some(Bytes::from_owner(mapping))

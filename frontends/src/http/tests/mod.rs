@@ -193,7 +193,12 @@ async fn write(tree: &dyn FileSystem, path: &VPath, content: &[u8]) {
     file.finish().await.unwrap();
 }
 
-/// Bytes that are not the same anywhere nearby.
+/// Bytes that are alike only at distances of a prime number, so that no piece stands for another of the same place in
+/// its page or span.
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+    let period: Vec<_> =
+        (0..65_521_u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    let mut bytes = period.repeat(len.div_ceil(period.len()));
+    bytes.truncate(len);
+    bytes
 }
