@@ -19,7 +19,8 @@ pub(super) struct Record {
     peer: Peer,
     method: Method,
     target: Uri,
-    status: StatusCode,
+    /// `None` until there is an answer: a client may leave before.
+    status: Option<StatusCode>,
     begun: Instant,
     bytes: u64,
     complete: bool,
@@ -34,7 +35,7 @@ impl Record {
             peer,
             method,
             target,
-            status: StatusCode::OK,
+            status: None,
             begun: Instant::now(),
             bytes: 0,
             complete: false,
@@ -44,7 +45,7 @@ impl Record {
 
     /// The answer has this status.
     pub(super) fn answered(&mut self, status: StatusCode) {
-        self.status = status;
+        self.status = Some(status);
         let class = usize::from(status.as_u16() / 100);
         if let Some(counter) = class.checked_sub(1).and_then(|class| self.site.sight.http_answers.get(class))
         {
@@ -82,7 +83,7 @@ impl Drop for Record {
             peer = %self.peer,
             method = %self.method,
             path = %escaped(self.target.path().as_bytes()),
-            status = self.status.as_u16(),
+            status = self.status.map(|status| status.as_u16()),
             bytes = self.bytes,
             complete = self.complete,
             micros = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),

@@ -7,6 +7,8 @@ mod access;
 mod body;
 mod command;
 mod connection;
+mod http1;
+mod http2;
 mod io;
 mod listing;
 mod media;

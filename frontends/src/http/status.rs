@@ -212,3 +212,64 @@ fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
     };
     (StatusCode::BAD_REQUEST, words)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use vfs::{VPath, Validator};
+
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts { len: Some(10), modified: None, validator: None, provisional: false }
+    }
+
+    #[test]
+    fn only_what_is_known_is_said_of_a_file() {
+        let now = SystemTime::now();
+        let tag = |text: &str| Some(Validator::Strong(text.into()));
+        for (facts, name, value) in [
+            (facts(), LAST_MODIFIED, None),
+            (facts(), ETAG, None),
+            (facts(), CACHE_CONTROL, None),
+            (
+                Facts { modified: Some(now - Duration::from_secs(u32::MAX.into())), ..facts() },
+                LAST_MODIFIED,
+                None,
+            ),
+            (Facts { validator: tag("v"), ..facts() }, ETAG, Some("\"v\"")),
+            (Facts { validator: tag("a\"\r\nb: c"), ..facts() }, ETAG, None),
+            (Facts { provisional: true, ..facts() }, CACHE_CONTROL, Some("no-cache")),
+        ] {
+            let answer = Answer::to(Outcome::NotModified(facts.clone()), "/");
+            let found = answer.headers.get(&name).map(|value| value.to_str().unwrap());
+            assert_eq!(found, value, "{name} {facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_in_the_future_is_now() {
+        let later = SystemTime::now() + Duration::from_secs(86_400);
+        let answer = Answer::to(Outcome::NotModified(Facts { modified: Some(later), ..facts() }), "/");
+        let said = answer.headers[LAST_MODIFIED].to_str().unwrap();
+        assert!(httpdate::parse_http_date(said).unwrap() <= SystemTime::now());
+    }
+
+    #[test]
+    fn who_may_ask_again_hears_when() {
+        for (kind, retry, status, after) in [
+            (ErrorKind::Unavailable, Retry::No, 503, Some("1")),
+            (ErrorKind::Unavailable, Retry::After(Duration::from_millis(2_500)), 503, Some("3")),
+            (ErrorKind::TimedOut, Retry::After(Duration::from_secs(2)), 504, Some("2")),
+            (ErrorKind::TimedOut, Retry::Now, 504, None),
+            (ErrorKind::NotFound, Retry::No, 404, None),
+            (ErrorKind::StorageFull, Retry::No, 507, None),
+        ] {
+            let error = Error::new(kind, "open", &VPath::root()).with_retry(retry);
+            let answer = Answer::to(Outcome::Failed(error), "/");
+            let found = answer.headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!((answer.status.as_u16(), found), (status, after), "{kind:?} {retry:?}");
+        }
+    }
+}

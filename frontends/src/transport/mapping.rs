@@ -15,6 +15,7 @@
 
 use std::ffi::c_void;
 use std::fmt;
+use std::io::IoSlice;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,16 +53,15 @@ impl Mappings {
         Some(Bytes::from_owner(mapping))
     }
 
-    /// The piece of a file that `slice` stands for, at most [`FileSpan::MAX_BYTES`]; `None` where it is ordinary memory.
-    pub(super) fn span_of(&self, slice: &[u8]) -> Option<FileSpan> {
-        let address = slice.as_ptr().addr();
+    /// The first of `slices` that stands for a piece of a file, and the piece, at most [`FileSpan::MAX_BYTES`]; `None`
+    /// where all are ordinary memory.
+    pub(super) fn first_span(&self, slices: &[IoSlice<'_>]) -> Option<(usize, FileSpan)> {
         let regions = self.lock();
-        let region = regions.iter().find(|region| {
-            (region.start..region.start + region.len).contains(&address) && !slice.is_empty()
-        })?;
-        let at = address - region.start;
-        let len = slice.len().min(region.len - at);
-        Some(FileSpan::new(region.file.clone(), region.offset + at as u64, len as u64))
+        if regions.is_empty() {
+            return None;
+        }
+        let of = |slice: &IoSlice<'_>| regions.iter().find_map(|region| region.span(slice));
+        slices.iter().enumerate().find_map(|(at, slice)| of(slice).map(|span| (at, span)))
     }
 
     /// How many there are.
@@ -76,6 +76,15 @@ impl Mappings {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Region>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Region {
+    fn span(&self, slice: &[u8]) -> Option<FileSpan> {
+        let at = slice.as_ptr().addr().checked_sub(self.start)?;
+        let left = self.len.checked_sub(at)?;
+        let span = FileSpan::new(self.file.clone(), self.offset + at as u64, slice.len().min(left) as u64);
+        (!span.is_empty()).then_some(span)
     }
 }
 
@@ -189,10 +198,10 @@ mod tests {
         let bytes = mappings.map(&file, 5_000, 200_000).unwrap();
         let tail = bytes.slice(150_000..);
         drop(bytes);
-        let span = mappings.span_of(&tail).unwrap();
-        assert!(span.file().is_same(&file));
+        let (at, span) = mappings.first_span(&[IoSlice::new(b"123"), IoSlice::new(&tail)]).unwrap();
+        assert!(at == 1 && span.file().is_same(&file));
         assert_eq!((span.offset(), span.len()), (155_000, 50_000));
-        assert!(mappings.span_of(&[1, 2, 3]).is_none());
+        assert!(mappings.first_span(&[IoSlice::new(b"123"), IoSlice::new(&tail[50_000..])]).is_none());
         drop(tail);
         assert!(mappings.is_empty());
     }
@@ -202,7 +211,7 @@ mod tests {
         let mappings = Mappings::default();
         // The file need not be that long: what is not there is found out by sendfile.
         let bytes = mappings.map(&file(10), 0, 1 << 40).unwrap();
-        assert_eq!(mappings.span_of(&bytes).unwrap().len(), FileSpan::MAX_BYTES);
+        assert_eq!(mappings.first_span(&[IoSlice::new(&bytes)]).unwrap().1.len(), FileSpan::MAX_BYTES);
     }
 
     #[test]

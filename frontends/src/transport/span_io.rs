@@ -53,17 +53,13 @@ impl<T: Transport> SpanIo<T> {
 
     /// Sends what is in front: bytes up to the first mapped slice, or some of that slice.
     fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        if self.mappings.is_empty() {
-            return Pin::new(&mut self.transport).poll_write_vectored(cx, slices);
-        }
-        for (at, slice) in slices.iter().enumerate() {
-            let Some(span) = self.mappings.span_of(slice) else { continue };
-            if slices[..at].iter().any(|before| !before.is_empty()) {
-                return self.transport.poll_write_with_more(cx, &slices[..at]);
+        match self.mappings.first_span(slices) {
+            None => Pin::new(&mut self.transport).poll_write_vectored(cx, slices),
+            Some((at, _)) if slices[..at].iter().any(|before| !before.is_empty()) => {
+                self.transport.poll_write_with_more(cx, &slices[..at])
             }
-            return self.transport.poll_send_span(cx, &span);
+            Some((_, span)) => self.transport.poll_send_span(cx, &span),
         }
-        Pin::new(&mut self.transport).poll_write_vectored(cx, slices)
     }
 
     fn poll_within_stall(
