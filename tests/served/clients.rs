@@ -107,7 +107,7 @@ impl FtpClient {
         let mut data = self.stream.retr_as_stream(path).await?;
         let mut bytes = Vec::new();
         data.read_to_end(&mut bytes).await.unwrap();
-        self.stream.finalize_retr_stream(data).await?;
+        data.finish().await?;
         Ok(bytes)
     }
 
