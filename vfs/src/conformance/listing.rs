@@ -12,6 +12,7 @@ use crate::file_system::DirStream;
 use crate::options::ListOptions;
 
 pub(super) async fn a_folder_lists_what_the_sample_puts_there(subject: &Subject) {
+    subject.many().await;
     let mut wanted: BTreeMap<_, BTreeSet<Bytes>> = BTreeMap::new();
     for entry in subject.sample() {
         let (parent, name) = (entry.path.parent(), entry.path.file_name());
@@ -48,7 +49,7 @@ pub(super) async fn dots_are_not_listed(subject: &Subject) {
 }
 
 pub(super) async fn no_name_is_listed_twice(subject: &Subject) {
-    for folder in [subject.root().clone(), subject.at("/names"), subject.at("/many")] {
+    for folder in [subject.root().clone(), subject.at("/names"), subject.many().await] {
         let entries = subject.listing(&folder, &ListOptions::default()).await;
         let mut seen = BTreeSet::new();
         for entry in entries {
@@ -58,14 +59,14 @@ pub(super) async fn no_name_is_listed_twice(subject: &Subject) {
 }
 
 pub(super) async fn two_listings_of_a_folder_are_equal(subject: &Subject) {
-    for folder in [subject.root().clone(), subject.at("/names"), subject.at("/many")] {
+    for folder in [subject.root().clone(), subject.at("/names"), subject.many().await] {
         let (first, second) = tokio::join!(subject.names(&folder), subject.names(&folder));
         assert!(first == second, "two listings of {folder} are equal");
     }
 }
 
 pub(super) async fn a_large_folder_comes_in_bounded_batches(subject: &Subject) {
-    let stream = subject.tree().read_dir(&subject.at("/many"), &ListOptions::default()).await;
+    let stream = subject.tree().read_dir(&subject.many().await, &ListOptions::default()).await;
     let mut stream = stream.must("a folder of many entries lists");
     let mut names = BTreeSet::new();
     while let Some(batch) = stream.next().await {
@@ -79,7 +80,7 @@ pub(super) async fn a_large_folder_comes_in_bounded_batches(subject: &Subject) {
 }
 
 pub(super) async fn a_listing_that_is_dropped_leaves_nothing_behind(subject: &Subject) {
-    let many = subject.at("/many");
+    let many = subject.many().await;
     for _ in 0..4 {
         let stream = subject.tree().read_dir(&many, &ListOptions::default()).await;
         let first = stream.must("a folder of many entries lists").next().await;

@@ -121,7 +121,7 @@ pub fn sample() -> Vec<Entry> {
     }
     entries.push(file(&format!("{deep}/leaf"), b"deep\n"));
     entries.push(dir("/many"));
-    entries.extend((0..MANY).map(|number| file(&format!("/many/{number:04}"), b"")));
+    entries.extend(many());
     entries.push(dir("/links"));
     entries.extend(LINKS.iter().map(|(name, target)| {
         Entry::new(path(&format!("/links/{name}")), Body::Link(Bytes::from_static(target.as_bytes())))
@@ -136,8 +136,12 @@ pub fn sample() -> Vec<Entry> {
 /// # Errors
 /// The first change that fails.
 pub async fn fill(tree: &dyn FileSystem, at: &VPath) -> Result<()> {
+    write(tree, at, sample()).await
+}
+
+/// Writes entries of the sample below `at`; folders must come before what they hold.
+pub(super) async fn write(tree: &dyn FileSystem, at: &VPath, mut entries: Vec<Entry>) -> Result<()> {
     let capabilities = tree.capabilities(at);
-    let mut entries = sample();
     entries.retain(|entry| capabilities.symlinks || !matches!(entry.body, Body::Link(_)));
     for entry in &entries {
         let path = at.append(&entry.path);
@@ -166,6 +170,11 @@ pub async fn fill(tree: &dyn FileSystem, at: &VPath) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What `/many` holds.
+pub(super) fn many() -> impl Iterator<Item = Entry> {
+    (0..MANY).map(|number| file(&format!("/many/{number:04}"), b""))
 }
 
 /// The content of `/big`: 100,000 bytes, no two pieces of it alike.

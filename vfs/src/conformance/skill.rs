@@ -15,7 +15,7 @@ pub enum Skill {
     Symlinks,
     /// A link whose text is absolute starts at the tree's root. Without: it is refused.
     AbsoluteLinks,
-    /// A file can have several names.
+    /// A file can be given several names.
     HardLinks,
     /// Permission bits are known.
     Modes,

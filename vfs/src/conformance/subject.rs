@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::expect::Expect;
-use super::sample::{Body, ODD_NAMES, fill, sample};
+use super::sample::{Body, ODD_NAMES, many, sample, write};
 use super::snapshot::Snapshot;
 use super::{Entry, Skill};
 use crate::error::Result;
@@ -45,16 +45,20 @@ impl Subject {
         }
     }
 
-    /// An empty tree, which this fills.
+    /// An empty tree, which this fills. The 2,000 files of `/many` come when a case asks for them, because most do not;
+    /// [`fill`](super::fill) writes them too, for trees that are then shown read-only.
     ///
     /// # Panics
-    /// Where filling it fails.
+    /// Where the tree does not take the sample.
     pub async fn filled(tree: Arc<dyn FileSystem>) -> Self {
-        fill(&*tree, &VPath::root()).await.must("the tree takes the sample");
+        let mut entries = sample();
+        let many = VPath::root().child("many").expect("it is a name");
+        entries.retain(|entry| entry.path == many || !entry.path.starts_with(&many));
+        write(&*tree, &VPath::root(), entries).await.must("the tree takes the sample");
         Self::new(tree)
     }
 
-    /// The sample lies in the folder `root` of the tree, which is asked by paths below it.
+    /// The sample lies in the folder `root` of the tree, which is asked by paths below it. Default: the tree's own root.
     #[must_use]
     pub fn below(mut self, root: VPath) -> Self {
         self.root = root;
@@ -128,6 +132,15 @@ impl Subject {
 
     pub(super) fn special_file(&self) -> Option<VPath> {
         self.special_file.as_ref().map(|path| self.root.append(path))
+    }
+
+    /// The folder of 2,000 files, filled where [`Subject::filled`] left that out.
+    pub(super) async fn many(&self) -> VPath {
+        let path = self.at("/many");
+        if self.has(Skill::Writes) && self.names(&path).await.is_empty() {
+            write(&*self.tree, &self.root, many().collect()).await.must("the tree takes many files");
+        }
+        path
     }
 
     /// Describes `path`, following links.
