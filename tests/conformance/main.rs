@@ -2,6 +2,7 @@
 
 mod faulty;
 mod trees;
+mod walked_rights;
 
 use std::sync::Arc;
 
