@@ -14,7 +14,7 @@ use vfs::fs::{DirBuilder, File, Fs, OpenOptions, Permissions};
 use crate::script::{Operation, SLOTS};
 
 /// What a step said, in words that both sides use.
-pub type Outcome = Result<String, io::ErrorKind>;
+pub(crate) type Outcome = Result<String, io::ErrorKind>;
 
 /// The host, through the standard library.
 pub(crate) struct Theirs {
