@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod ftp;
+pub mod http;
 pub mod serve;
 pub mod sight;
 mod site;

@@ -66,6 +66,15 @@ impl Drain {
     }
 }
 
+#[cfg(test)]
+impl Drain {
+    /// A drain that starts when the sender says so, for tests that bring a connection of their own.
+    pub(crate) fn pair() -> (watch::Sender<bool>, Self) {
+        let (stop, drain) = watch::channel(false);
+        (stop, Self(drain))
+    }
+}
+
 /// Accepts connections on `listener` until `shutdown` resolves, then waits for those that are open, at most
 /// [`Limits::drain`](crate::Limits::drain). Dropping the future ends them all at once.
 pub async fn serve(

@@ -19,6 +19,10 @@ pub struct Sight {
     pub transferred_bytes: Counter,
     /// Bytes that left a file through `sendfile(2)`, never read by this process.
     pub sendfile_bytes: Counter,
+    /// HTTP answers by class of their status: 1xx, 2xx, 3xx, 4xx, 5xx.
+    pub http_answers: [Counter; 5],
+    /// Bytes of HTTP bodies that were given to their connections.
+    pub http_body_bytes: Counter,
 }
 
 /// A number that connections add to.

@@ -5,8 +5,10 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use vfs::producer::FileSpan;
@@ -110,6 +112,13 @@ impl Transport for Stream {
             let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
             Ok(sendmsg(self.fd(), slices, &mut SendAncillaryBuffer::default(), flags)?)
         })
+    }
+
+    fn reset_on_close(&mut self) {
+        if let Socket::Tcp(socket) = &self.socket {
+            // Best effort: the connection ends either way.
+            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,9 +21,9 @@ use crate::error::Result;
 use crate::file_system::File;
 use crate::jobs::{Disk, PIECE_BYTES};
 use crate::metadata::{Identity, Metadata};
-use crate::options::{Lock, LockWait, OpenOptions, SetAttributes};
+use crate::options::{ByteRange, Lock, LockWait, OpenOptions, SetAttributes};
 use crate::path::VPath;
-use crate::producer::{FileSpan, SpanFile};
+use crate::producer::{self, FileSpan, Producer, SpanFile};
 
 /// What one `read_at` gives at most.
 const READ_BYTES: usize = 256 * 1024;
@@ -42,6 +42,7 @@ pub(super) struct LocalFile {
     /// Its file system never waits for anything but its own disk; see [`super::lookup::Root::is_near`].
     near: bool,
     identity: Option<Identity>,
+    readable: bool,
     writing: Writing,
     /// A lock may be held.
     locked: AtomicBool,
@@ -56,8 +57,8 @@ enum Writing {
     Refused,
     /// Nothing: it was opened for reading.
     Unasked,
-    /// Everything, visible at once.
-    InPlace,
+    /// Everything, visible at once, until `finish` has ended it.
+    InPlace { ended: AtomicBool },
     /// Everything, until `finish` takes the part file.
     Atomic(Mutex<Option<Part>>),
 }
@@ -66,7 +67,7 @@ impl LocalFile {
     pub(super) fn new(opened: Opened, options: &OpenOptions, writable: bool, near: bool, disk: Disk) -> Self {
         let writing = match opened.part {
             Some(part) => Writing::Atomic(Mutex::new(Some(part))),
-            None if options.changes() => Writing::InPlace,
+            None if options.changes() => Writing::InPlace { ended: AtomicBool::new(false) },
             None if writable => Writing::Unasked,
             None => Writing::Refused,
         };
@@ -77,6 +78,7 @@ impl LocalFile {
             disk,
             near,
             identity,
+            readable: options.read,
             writing,
             locked: AtomicBool::new(false),
             read_end: AtomicU64::new(0),
@@ -97,9 +99,9 @@ impl LocalFile {
     /// Refuses a change of the content where this opening takes none.
     fn expect_writing(&self, op: &'static str) -> Result<()> {
         let refused = match &self.writing {
-            Writing::InPlace => return Ok(()),
+            Writing::InPlace { ended } if !ended.load(Ordering::Relaxed) => return Ok(()),
             Writing::Atomic(part) if held(part).is_some() => return Ok(()),
-            Writing::Atomic(_) => Fault::Ended,
+            Writing::InPlace { .. } | Writing::Atomic(_) => Fault::Ended,
             Writing::Unasked => Errno::BADF.into(),
             Writing::Refused => Fault::ReadOnly,
         };
@@ -137,6 +139,9 @@ impl File for LocalFile {
     }
 
     async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
+        if !self.readable {
+            return Err(Fault::from(Errno::BADF).at("read_at", &VPath::root()));
+        }
         let max = max.min(READ_BYTES);
         let read = match self.read_warm(offset, max) {
             Some(read) => read.map_err(|fault| fault.at("read_at", &VPath::root()))?,
@@ -186,14 +191,29 @@ impl File for LocalFile {
         lock::take(&self.disk, &self.file, lock, wait).await
     }
 
+    /// Spans, for files that a producer may ask about on the event loop; any other is read by jobs.
+    fn native(self: Arc<Self>, range: ByteRange) -> Option<Box<dyn Producer>> {
+        if !self.near || !self.readable {
+            return None;
+        }
+        let end = match range.end {
+            Some(end) => end,
+            None => status::of(&self.file).ok()?.stx_size,
+        };
+        let len = end.saturating_sub(range.start);
+        Some(Box::new(producer::file(self.file.clone(), range.start, len, &self.disk)))
+    }
+
     /// A machine that crashes soon after may lose what was not synced: who cannot bear that calls `sync` first.
     async fn finish(&self) -> Result<()> {
         // Other machines may say only at the end that there was no room.
         let far = !self.near;
         match &self.writing {
             Writing::Refused | Writing::Unasked => Ok(()),
-            Writing::InPlace if far => self.sync(true).await,
-            Writing::InPlace => Ok(()),
+            Writing::InPlace { ended } => {
+                ended.store(true, Ordering::Relaxed);
+                if far { self.sync(true).await } else { Ok(()) }
+            }
             Writing::Atomic(part) => {
                 let part = held(part).take();
                 match part {
@@ -279,17 +299,16 @@ fn flush(file: impl AsFd, data_only: bool) -> Result<(), Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::backends::local::Links;
     use crate::backends::local::testing::{Scene, kind, on_the_spot, path, read_all};
     use crate::error::ErrorKind;
     use crate::file_system::FileSystem;
-    use crate::options::{ByteRange, StatOptions};
-    use crate::producer::{self, Chunk, ProducerExt};
+    use crate::options::StatOptions;
+    use crate::producer::{Chunk, ProducerExt};
 
-    const PATTERN_BYTES: usize = 700_000;
+    /// More than one span, and several reads.
+    const PATTERN_BYTES: usize = 1_300_000;
 
     fn pattern() -> Vec<u8> {
         (0..PATTERN_BYTES).map(|at| (at / 7) as u8).collect()

@@ -26,8 +26,9 @@ const PATH_BYTES: usize = 4096;
 const KERNEL_TRIES: usize = 8;
 
 /// File systems whose warm answers never wait: their lookups, `open` and `stat` ask no other machine and no other
-/// process (linux/magic.h): ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS, bcachefs, EROFS, SquashFS.
-const NEAR: [u32; 10] = [
+/// process (linux/magic.h): ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS, bcachefs, EROFS, SquashFS, ramfs, FAT, exFAT,
+/// NTFS, ISO 9660, UDF.
+const NEAR: [u32; 16] = [
     0xEF53,
     0x5846_5342,
     0x9123_683E,
@@ -38,6 +39,12 @@ const NEAR: [u32; 10] = [
     0xCA45_1A4E,
     0xE0F5_E1E2,
     0x7371_7368,
+    0x8584_58F6,
+    0x4D44,
+    0x2011_BAB0,
+    0x7366_746E,
+    0x9660,
+    0x1501_3346,
 ];
 
 /// Whether a call may wait for the disk.
