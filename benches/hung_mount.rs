@@ -28,7 +28,8 @@ async fn main() {
     let hung = Arc::new(Hung::default());
     let without = Served::start(tree(folder.path(), None)).await;
     let with = Served::start(tree(folder.path(), Some(&hung))).await;
-    let waiting: Vec<_> = (0..WAITING).map(|_| tokio::spawn(ask_once(with.http.address, "/hung/x"))).collect();
+    let waiting: Vec<_> =
+        (0..WAITING).map(|_| tokio::spawn(ask_once(with.http.address, "/hung/x"))).collect();
     while hung.calls() == 0 {
         tokio::task::yield_now().await;
     }

@@ -1,5 +1,8 @@
 //! Mounts two trees into one namespace and reads it through the library, while it changes.
 
+// What it prints is what it shows.
+#![allow(clippy::print_stdout)]
+
 use std::sync::Arc;
 
 use vfs::backends::local::LocalFs;
@@ -13,7 +16,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Arc::new(LocalFs::open(env!("CARGO_MANIFEST_DIR"))?);
     vfs.mount(&VPath::root(), folder, MountOptions::default())?;
     let scratch = VPath::parse("/scratch/today")?;
-    vfs.mount(&scratch, Arc::new(MemoryFs::new()), MountOptions { writable: true, ..MountOptions::default() })?;
+    vfs.mount(
+        &scratch,
+        Arc::new(MemoryFs::new()),
+        MountOptions { writable: true, ..MountOptions::default() },
+    )?;
 
     // The names of `std::fs`, over the whole namespace.
     let fs = Fs::new(vfs.clone());

@@ -1,6 +1,9 @@
 //! A producer of one's own, and `ready()`: a clock that ticks when it is time, and a consumer that takes a tick only
 //! when it wants one.
 
+// What it prints is what it shows.
+#![allow(clippy::print_stdout)]
+
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
 //! Serves a folder over HTTP and FTP: `cargo run --example serve_folder FOLDER`. Ctrl-C drains and ends it.
 
+// What it prints is what it shows.
+#![allow(clippy::print_stdout)]
+
 use std::sync::Arc;
 
 use frontends::serve::{Address, Listener};

@@ -1,5 +1,8 @@
 //! Every example runs and does what it says.
 
+// What fails here fails its test.
+#![allow(clippy::unwrap_used)]
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -32,7 +35,8 @@ fn mount_and_read_lists_both_trees() {
 
 #[test]
 fn serve_folder_says_where_it_listens() {
-    let mut child = example("serve_folder").arg(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        example("serve_folder").arg(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     child.kill().unwrap();

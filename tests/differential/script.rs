@@ -15,19 +15,19 @@ const NAMES: [&[u8]; 5] = [b"a", b"b c", b"d", b"x#tgz:", b"\xff"];
 const MODES: [u32; 4] = [0o700, 0o755, 0o777, 0o741];
 
 /// Files that are open at once.
-pub const SLOTS: usize = 3;
+pub(crate) const SLOTS: usize = 3;
 
 /// One to three names.
 #[derive(Clone)]
-pub struct Place(Vec<&'static [u8]>);
+pub(crate) struct Place(Vec<&'static [u8]>);
 
 /// What is written.
 #[derive(Clone)]
-pub struct Content(pub Vec<u8>);
+pub(crate) struct Content(pub(crate) Vec<u8>);
 
 /// One step. Slots hold open files; an operation on an empty one does nothing on either side.
 #[derive(Clone, Debug)]
-pub enum Operation {
+pub(crate) enum Operation {
     CreateDir(Place),
     CreateDirAll(Place),
     MakeDir {
@@ -69,24 +69,24 @@ pub enum Operation {
 
 /// The switches of an opening.
 #[derive(Clone, Copy, Debug)]
-pub struct Switches {
-    pub read: bool,
-    pub write: bool,
-    pub append: bool,
-    pub truncate: bool,
-    pub create: bool,
-    pub create_new: bool,
-    pub mode: u32,
+pub(crate) struct Switches {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) append: bool,
+    pub(crate) truncate: bool,
+    pub(crate) create: bool,
+    pub(crate) create_new: bool,
+    pub(crate) mode: u32,
 }
 
 impl Place {
     /// As the host has it: names as they are.
-    pub fn literal(&self) -> PathBuf {
+    pub(crate) fn literal(&self) -> PathBuf {
         self.0.iter().map(|name| OsStr::from_bytes(name)).collect()
     }
 
     /// As `vfs::fs` has it: names as they are printed.
-    pub fn printed(&self) -> PathBuf {
+    pub(crate) fn printed(&self) -> PathBuf {
         let names = self.0.iter().map(|name| printed_name(name));
         names.fold(PathBuf::from("/"), |path, name| path.join(Path::new(OsStr::from_bytes(&name))))
     }
@@ -106,7 +106,7 @@ impl fmt::Debug for Content {
 }
 
 /// The first `steps` operations of the script that belongs to `seed`.
-pub fn script(seed: u64, steps: usize) -> Vec<Operation> {
+pub(crate) fn script(seed: u64, steps: usize) -> Vec<Operation> {
     let mut dice = Dice(seed);
     (0..steps).map(|_| dice.operation()).collect()
 }

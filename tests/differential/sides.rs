@@ -14,16 +14,16 @@ use vfs::fs::{DirBuilder, File, Fs, OpenOptions, Permissions};
 use crate::script::{Operation, SLOTS};
 
 /// What a step said, in words that both sides use.
-pub type Outcome = Result<String, io::ErrorKind>;
+pub(crate) type Outcome = Result<String, io::ErrorKind>;
 
 /// The host, through the standard library.
-pub struct Theirs {
+pub(crate) struct Theirs {
     root: PathBuf,
     files: [Option<std::fs::File>; SLOTS],
 }
 
 /// A tree, through `vfs::fs`.
-pub struct Ours {
+pub(crate) struct Ours {
     fs: Fs,
     files: [Option<File>; SLOTS],
 }
@@ -47,13 +47,13 @@ fn time(seconds: u64) -> SystemTime {
 }
 
 impl Theirs {
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), files: [const { None }; SLOTS] }
     }
 
     /// True where both names lead to one file: a copy onto itself, which the standard library lets empty the file and
     /// `vfs::fs` refuses.
-    pub fn copies_onto_itself(&self, operation: &Operation) -> bool {
+    pub(crate) fn copies_onto_itself(&self, operation: &Operation) -> bool {
         let Operation::Copy(from, to) = operation else { return false };
         let of = |path| std::fs::metadata(self.root.join(path)).map(|found| (found.dev(), found.ino()));
         match (of(from.literal()), of(to.literal())) {
@@ -64,7 +64,7 @@ impl Theirs {
 
     /// What each of the two paths of a rename or link is refused for by itself. Where both are at fault it is open which
     /// is told: the kernel walks them in one order, a tree that opens the folders first in another.
-    pub fn faults(&self, operation: &Operation) -> Vec<io::ErrorKind> {
+    pub(crate) fn faults(&self, operation: &Operation) -> Vec<io::ErrorKind> {
         let (Operation::Rename(from, to) | Operation::HardLink(from, to)) = operation else {
             return Vec::new();
         };
@@ -74,7 +74,7 @@ impl Theirs {
         faults.into_iter().flatten().map(|error| error.kind()).collect()
     }
 
-    pub fn run(&mut self, operation: &Operation) -> Outcome {
+    pub(crate) fn run(&mut self, operation: &Operation) -> Outcome {
         use Operation as Op;
         let at = |place: &crate::script::Place| self.root.join(place.literal());
         match operation {
@@ -152,7 +152,7 @@ impl Theirs {
     }
 
     /// Everything below `folder`, path by path.
-    pub fn walk(&self, folder: &Path, found: &mut Vec<String>) -> io::Result<()> {
+    pub(crate) fn walk(&self, folder: &Path, found: &mut Vec<String>) -> io::Result<()> {
         for name in list(&self.root.join(folder))? {
             let path = folder.join(OsString::from_vec(name.0));
             let host = self.root.join(&path);
@@ -207,11 +207,11 @@ fn list(folder: &Path) -> io::Result<Vec<(Vec<u8>, bool, bool)>> {
 }
 
 impl Ours {
-    pub fn new(fs: Fs) -> Self {
+    pub(crate) fn new(fs: Fs) -> Self {
         Self { fs, files: [const { None }; SLOTS] }
     }
 
-    pub async fn run(&mut self, operation: &Operation) -> Outcome {
+    pub(crate) async fn run(&mut self, operation: &Operation) -> Outcome {
         use Operation as Op;
         let fs = &self.fs;
         match operation {
@@ -291,7 +291,7 @@ impl Ours {
     }
 
     /// Everything below `folder`, in the words of [`Theirs::walk`].
-    pub async fn walk(&self) -> io::Result<Vec<String>> {
+    pub(crate) async fn walk(&self) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
         let mut folders = vec![(PathBuf::new(), PathBuf::from("/"))];
         // Depth first, as the recursion on the other side: children go on top in reverse.

@@ -2,6 +2,9 @@
 //!
 //! A test whose client is missing says `skipped`, and fails where `VFSD_PEERS=required`.
 
+// What fails here fails its test.
+#![allow(clippy::unwrap_used)]
+
 mod ftp;
 mod http;
 mod program;

@@ -57,7 +57,8 @@ impl Drop for Serving {
 #[track_caller]
 pub(crate) fn assert_same(got: &Path, expected: &Layout) {
     let got = read_folder(got);
-    let names = |layout: &Layout| layout.keys().map(|name| name.escape_ascii().to_string()).collect::<Vec<_>>();
+    let names =
+        |layout: &Layout| layout.keys().map(|name| name.escape_ascii().to_string()).collect::<Vec<_>>();
     assert_eq!(names(&got), names(expected));
     for (path, content) in expected {
         assert!(got[path] == *content, "{} differs", path.escape_ascii());

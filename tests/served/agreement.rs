@@ -70,7 +70,12 @@ async fn every_folder_lists_the_same_names_everywhere() {
         let address = address(&below);
         let slashed = if below.is_empty() { address.clone() } else { [&address[..], b"/"].concat() };
         assert_eq!(http.list(&slashed).await, expected, "HTTP {}", below.escape_ascii());
-        assert_eq!(ftp.list(str::from_utf8(&address).unwrap()).await, expected, "FTP {}", below.escape_ascii());
+        assert_eq!(
+            ftp.list(str::from_utf8(&address).unwrap()).await,
+            expected,
+            "FTP {}",
+            below.escape_ascii()
+        );
     }
 }
 

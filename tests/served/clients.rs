@@ -107,7 +107,7 @@ impl FtpClient {
         let mut data = self.stream.retr_as_stream(path).await?;
         let mut bytes = Vec::new();
         data.read_to_end(&mut bytes).await.unwrap();
-        self.stream.finalize_retr_stream(data).await?;
+        data.finish().await?;
         Ok(bytes)
     }
 
@@ -143,7 +143,9 @@ impl FtpClient {
 pub(crate) fn escape(path: &[u8]) -> String {
     path.iter()
         .map(|byte| match byte {
-            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(*byte).to_string(),
+            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                char::from(*byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()

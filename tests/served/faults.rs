@@ -98,7 +98,8 @@ async fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     let mut client = stalled_download(&served, "/file").await;
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
     let mut rest = Vec::new();
-    let ended = tokio::time::timeout(AT_ONCE, client.read_to_end(&mut rest)).await.expect("the connection ends");
+    let ended =
+        tokio::time::timeout(AT_ONCE, client.read_to_end(&mut rest)).await.expect("the connection ends");
     assert!(ended.is_err() || rest.len() < 64 << 20);
     let got = &rest[..rest.len().min(1 << 20)];
     assert!(got.iter().all(|byte| *byte == 7), "nothing is padded");

@@ -122,6 +122,14 @@ pub struct Capabilities {
     pub times: bool,
 }
 
+impl Capabilities {
+    /// What is left of them where nothing can be changed.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { symlinks: self.symlinks, ..Self::default() }
+    }
+}
+
 /// What a tree takes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Writes {

@@ -42,7 +42,8 @@ impl Served {
             configure(&mut site);
             Arc::new(site)
         };
-        let http = Gate::open(site(), |listener, site, stop| Box::pin(http::serve(listener, site, stop))).await;
+        let http =
+            Gate::open(site(), |listener, site, stop| Box::pin(http::serve(listener, site, stop))).await;
         let ftp = Gate::open(site(), |listener, site, stop| {
             Box::pin(ftp::serve(listener, site, ftp::Options::default(), stop))
         })

@@ -45,7 +45,8 @@ pub fn write_folder(root: &Path) {
     fs::write(root.join("odd dir #1?%/in side"), "inside").expect("a file");
     fs::write(root.join("deep/er/est/file"), "deep").expect("a file");
     for size in [0, 1, 4095, 4096, 32 * 1024, 32 * 1024 + 1, 1 << 20, (3 << 20) + 17] {
-        let content: Vec<u8> = (0..size).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let content: Vec<u8> =
+            (0..size).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         fs::write(root.join(format!("sizes/{size}")), content).expect("a file");
     }
 }

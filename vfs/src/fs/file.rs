@@ -33,22 +33,25 @@ use crate::path::VPath;
 ///
 /// # Closing
 /// [`File::close`], and tokio's `shutdown`, wait for what is under way, finish the file and report what that says; a file
-/// opened [`atomic`](OpenOptions::atomic) is published only so. A drop says nothing and does not wait: what was written
+/// opened [`atomic`](OpenOptions::atomic) is published only so, by whichever of its handles comes first. A file written in
+/// place goes on for its other handles, and is finished with the last one. A drop says nothing and does not wait: what was written
 /// stays, and a write under way goes on in the runtime if there is one; an atomic file is discarded.
 pub struct File {
     pub(super) opened: Opened,
     pub(super) io: Mutex<Io>,
     pub(super) max_write: usize,
+    /// Shared by the handles of one opening and by nothing else, so that the last one knows that it is.
+    pub(super) handles: Arc<()>,
 }
 
 /// Opening and closing.
 impl File {
     pub(super) fn new(file: Arc<dyn crate::File>, path: VPath, options: &crate::OpenOptions) -> Self {
-        Self::over(Opened::new(file, path, options))
+        Self::over(Opened::new(file, path, options), Arc::default())
     }
 
-    fn over(opened: Opened) -> Self {
-        Self { opened, io: Mutex::new(Io::default()), max_write: PIECE_BYTES }
+    fn over(opened: Opened, handles: Arc<()>) -> Self {
+        Self { opened, io: Mutex::new(Io::default()), max_write: PIECE_BYTES, handles }
     }
 
     /// Opens a file for reading, in the default tree.
@@ -86,7 +89,7 @@ impl File {
     /// None today; `io::Result` as in the standard library.
     pub async fn try_clone(&self) -> io::Result<Self> {
         self.settle().await;
-        Ok(Self::over(self.opened.clone()))
+        Ok(Self::over(self.opened.clone(), Arc::clone(&self.handles)))
     }
 
     /// Waits for what is under way, finishes the file and closes it. Publishes an atomic one.

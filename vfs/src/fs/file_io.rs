@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::io::{self, SeekFrom};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
@@ -29,7 +30,12 @@ impl AsyncWrite for File {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.io.get_mut().poll_shutdown(&this.opened, cx)
+        let is_last = Arc::strong_count(&this.handles) == 1;
+        if is_last || this.opened.is_atomic {
+            this.io.get_mut().poll_shutdown(&this.opened, cx)
+        } else {
+            this.io.get_mut().poll_flush(cx)
+        }
     }
 }
 
@@ -306,6 +312,17 @@ mod tests {
         drop(file);
         assert_eq!(Arc::strong_count(&gated), 1, "nobody is left to write");
         assert_eq!(gated.finished.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_written_in_place_is_finished_with_its_last_handle() {
+        let gated = Gated::open(b"");
+        let first = handle(&gated, &OpenOptions::writing());
+        let second = first.try_clone().await.unwrap();
+        first.close().await.unwrap();
+        assert_eq!(gated.finished.load(Ordering::Relaxed), 0);
+        second.close().await.unwrap();
+        assert_eq!(gated.finished.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
