@@ -7,6 +7,9 @@ use std::process::{Child, Command, Stdio};
 use support::{Layout, read_folder, write_folder};
 use tempfile::TempDir;
 
+/// wget undoes a `%` and two digits in a name once too often, whatever the server, and saves under another name.
+pub(crate) const WGET_CANNOT: &[&str] = &["percent%41", "percent%2fslash"];
+
 /// A running `vfsd serve` over a folder. Dropping it ends it.
 pub(crate) struct Serving {
     pub(crate) folder: TempDir,
@@ -34,6 +37,13 @@ impl Serving {
         let (http, ftp) = (line(), line());
         assert!(http.starts_with("http://127.0.0.1:") && ftp.starts_with("ftp://127.0.0.1:"), "{http} {ftp}");
         Self { folder, http, ftp, child }
+    }
+
+    /// Takes files out of the folder.
+    pub(crate) fn remove(&self, names: &[&str]) {
+        for name in names {
+            std::fs::remove_file(self.folder.path().join(name)).unwrap();
+        }
     }
 
     /// `host:port` of one of the URLs.

@@ -100,9 +100,10 @@ async fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     let mut rest = Vec::new();
     let ended =
         tokio::time::timeout(AT_ONCE, client.read_to_end(&mut rest)).await.expect("the connection ends");
-    assert!(ended.is_err() || rest.len() < 64 << 20);
-    let got = &rest[..rest.len().min(1 << 20)];
-    assert!(got.iter().all(|byte| *byte == 7), "nothing is padded");
+    assert!(rest.len() < 32 << 20, "{ended:?} after {} bytes", rest.len());
+    // What was cut off while it waited in the socket reads as zeros, as sendfile(2) says; what the file kept is whole.
+    let kept = &rest[..rest.len().min((1 << 20) - 1000)];
+    assert!(kept.iter().all(|byte| *byte == 7));
     // The process is alive and serves on.
     assert_eq!(HttpClient::new(&served).read_from(b"/file", (1 << 20) - 1).await, [7]);
 }
@@ -123,10 +124,10 @@ async fn clients_that_stop_reading_cost_nobody_else_anything() {
         assert_eq!(ftp.read("/small").await, Answer::Yes(b"content".to_vec()));
     };
     tokio::time::timeout(AT_ONCE, others).await.expect("stalled clients hold nothing that others need");
-    assert_eq!(served.http.site.sight.connections.get(), 201);
+    assert!(served.http.site.sight.connections.get() >= 200);
     drop(stalled);
     let freed = async {
-        while served.http.site.sight.connections.get() > 1 {
+        while served.http.site.sight.connections.get() > 0 {
             tokio::task::yield_now().await;
         }
     };

@@ -15,8 +15,9 @@ use crate::transport::Mappings;
 /// Content up to this length leaves in one write with its head; mapping it would cost more than reading it.
 const SMALL_BYTES: u64 = 32 * 1024;
 
-/// What follows an answer's head. It asks its producer for a chunk when hyper has room for one, and ends with an error,
-/// never as if it were whole, where the producer gives less than was promised.
+/// What follows an answer's head. It asks its producer for a chunk when hyper has room for one, which is when less than
+/// 64 KiB of the chunks before are left to be written. It ends with an error, never as if it were whole, where the
+/// producer gives less than was promised.
 pub(super) struct Body {
     producer: Option<Box<dyn Producer>>,
     /// What was promised and not given yet; `None` where no length was.

@@ -11,11 +11,12 @@ pub type Layout = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Names that break servers and clients, none with a newline: not all protocols can carry one.
 pub fn odd_names() -> Vec<Vec<u8>> {
-    let names: [&[u8]; 18] = [
+    let names: [&[u8]; 19] = [
         b"plain.txt",
         b"with space",
         b" leading and trailing ",
         b"hash#tag",
+        b"100% of it",
         b"percent%41",
         b"percent%2fslash",
         b"question?mark=1&x",

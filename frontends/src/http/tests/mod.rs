@@ -2,6 +2,7 @@
 
 mod content;
 mod deadlines;
+mod log;
 mod odd;
 mod raw;
 mod second;
