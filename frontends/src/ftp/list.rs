@@ -105,21 +105,12 @@ impl Listing {
     }
 
     /// The next entry, with the text of a link.
-    fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Told>>> {
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Told>>> {
         if self.link.is_none() {
-            let entry = match self.batch.next() {
-                Some(entry) => entry,
-                None => match ready!(self.entries.poll_next(cx)) {
-                    Some(Ok(mut batch)) => {
-                        if let Some(pattern) = &self.pattern {
-                            batch.retain(|entry| pattern.matches(&printed_name(&entry.name)));
-                        }
-                        self.batch = batch.into_iter();
-                        return self.poll_entry(cx);
-                    }
-                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                    None => return Poll::Ready(None),
-                },
+            let entry = match ready!(self.poll_entry(cx)) {
+                Some(Ok(entry)) => entry,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
             };
             match self.read_link(&entry) {
                 Some(reading) => self.link = Some((entry, reading)),
@@ -129,6 +120,29 @@ impl Listing {
         let Some((_, reading)) = &mut self.link else { return Poll::Ready(None) };
         let target = ready!(reading.as_mut().poll(cx)).ok();
         Poll::Ready(self.link.take().map(|(entry, _)| Ok((entry, target))))
+    }
+
+    fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<DirEntry>>> {
+        if let Some(entry) = self.batch.next() {
+            return Poll::Ready(Some(Ok(entry)));
+        }
+        let mut batch = match ready!(self.entries.poll_next(cx)) {
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => return Poll::Ready(None),
+        };
+        if let Some(pattern) = &self.pattern {
+            pattern.retain(&mut batch);
+        }
+        self.batch = batch.into_iter();
+        match self.batch.next() {
+            Some(entry) => Poll::Ready(Some(Ok(entry))),
+            // Nothing of this batch matched: others get their turn before the next one is looked through.
+            None => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
     }
 
     fn read_link(&self, entry: &DirEntry) -> Option<Reading> {
@@ -144,7 +158,7 @@ impl Listing {
     pub(super) fn poll_rows(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Vec<u8>>>> {
         let mut out = Vec::new();
         while !self.ended && out.len() < CHUNK_BYTES {
-            match self.poll_entry(cx) {
+            match self.poll_told(cx) {
                 Poll::Ready(Some(Ok((entry, target)))) => {
                     if out.is_empty() {
                         let rows = self.batch.len() + 1;
@@ -207,8 +221,8 @@ impl Rows {
 
     /// The eight columns before the name.
     fn write_columns(&self, out: &mut Vec<u8>, entry: &DirEntry) {
-        let file_type = entry.file_type.unwrap_or(FileType::File);
         let metadata = entry.metadata.as_ref();
+        let file_type = entry.file_type.unwrap_or(FileType::File);
         let mode = metadata.and_then(|metadata| metadata.mode).unwrap_or(usual_mode(file_type));
         out.extend_from_slice(&permissions(file_type, mode));
         let links = metadata.and_then(|metadata| metadata.links).unwrap_or(1);

@@ -1,5 +1,8 @@
 //! Patterns of LIST and NLST (`mget *.txt`): `*`, `?` and `[a-z]` in the last name of a path, and nothing else. Pure.
 
+use vfs::DirEntry;
+use vfs::path::printed_name;
+
 /// Longest pattern, in bytes.
 const MAX_BYTES: usize = 256;
 
@@ -19,8 +22,13 @@ impl Pattern {
         (is_pattern && name.len() <= MAX_BYTES && stars <= MAX_STARS).then(|| Self(name.to_vec()))
     }
 
+    /// Keeps the entries whose printed names match.
+    pub(super) fn retain(&self, entries: &mut Vec<DirEntry>) {
+        entries.retain(|entry| self.matches(&printed_name(&entry.name)));
+    }
+
     /// True where all of `name` matches.
-    pub(super) fn matches(&self, name: &[u8]) -> bool {
+    fn matches(&self, name: &[u8]) -> bool {
         let pattern = &self.0[..];
         let (mut at, mut read) = (0, 0);
         // Where the last star stands, and up to where it has taken the name: it takes one byte more each time that what

@@ -14,7 +14,7 @@ use super::transfer::Ended;
 use super::wire::Reply;
 
 pub(super) const ABORTED: Reply = Reply::fixed(426, "Stopped; the data connection is closed.");
-pub(super) const ABORT_DONE: Reply = Reply::fixed(226, "Nothing is under way.");
+pub(super) const ABORT_DONE: Reply = Reply::fixed(226, "Stopped: nothing is under way.");
 pub(super) const CALL_ABORTED: Reply = Reply::fixed(451, "Stopped.");
 pub(super) const CONFIRMED: Reply = Reply::fixed(200, "Done.");
 pub(super) const DENIED: Reply = Reply::fixed(530, "Login incorrect.");

@@ -8,29 +8,32 @@
 //! Everything a session has (sockets, files, the listener, its place among the connections) belongs to this one value,
 //! so that it is all given back the moment the peer is gone.
 
+mod conclude;
+mod lapse;
 mod obey;
+mod work;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 use vfs::{FileSystem, VPath};
 
+use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
+use self::work::Work;
 use super::House;
-use super::calls::{Opening, Outcome};
+use super::calls::Outcome;
 use super::command::{self, Command, Refusal, Representation};
 use super::control::{Control, Heard};
 use super::data::Data;
 use super::facts::Facts;
-use super::list::Listing;
 use super::reply;
-use super::transfer::{Asker, Ended, Transfer};
+use super::transfer::Ended;
 use super::wire::{self, Line, Reply};
 use crate::serve::{Drain, Peer};
 use crate::sight::Sight;
@@ -39,32 +42,14 @@ use crate::transport::Transport;
 /// Commands that wait behind the one under way. Past that nothing more is read.
 const MAX_WAITING: usize = 16;
 
-/// How long a peer may take to log in.
-const LOGIN_TIME: Duration = Duration::from_secs(20);
-
 /// Commands without a login, in all.
 const MAX_COMMANDS_BEFORE_LOGIN: usize = 100;
-
-/// Logins that may fail.
-const MAX_FAILED_LOGINS: u32 = 3;
-
-/// How long the first failed login takes; each further one takes twice as long.
-const FIRST_LOGIN_DELAY: Duration = Duration::from_secs(1);
 
 /// Lines over [`wire::MAX_LINE_BYTES`] in a session.
 const MAX_LONG_LINES: usize = 3;
 
 /// Lines in a row that nobody understands: the peer speaks something else.
 const MAX_UNKNOWN: usize = 10;
-
-/// How long the last replies may take to leave, and the peer to close its side.
-const FAREWELL_TIME: Duration = Duration::from_secs(5);
-
-/// How long a session may do nothing, where the site does not say.
-const IDLE: Duration = Duration::from_secs(300);
-
-/// How long a client may take nothing, where the site does not say.
-const STALL: Duration = Duration::from_secs(120);
 
 /// One control connection and all that belongs to it.
 pub(super) struct Session {
@@ -146,19 +131,6 @@ enum Stage {
     Leaving(Instant),
 }
 
-/// What is under way.
-enum Work {
-    None,
-    Call {
-        call: Pin<Box<dyn Future<Output = Outcome> + Send>>,
-        /// What ABOR answers for it; `None` where it cannot be stopped.
-        aborted: Option<Reply>,
-    },
-    Transfer(Box<Transfer>),
-    /// The rows of STAT.
-    Report(Box<Listing>),
-}
-
 enum Event {
     Heard(Heard),
     /// A command is next.
@@ -173,15 +145,6 @@ enum Event {
     Idle,
     /// The connection is gone.
     Gone,
-}
-
-/// A deadline that has passed.
-enum Lapse {
-    Login,
-    Idle,
-    Transfer(Ended),
-    /// The peer takes no replies, or does not close its side.
-    Connection,
 }
 
 impl Session {
@@ -344,72 +307,6 @@ impl Session {
         self.active_at = Instant::now();
     }
 
-    /// Acts on what a call came to.
-    fn conclude(&mut self, outcome: Outcome) {
-        let answer = reply::outcome(&outcome);
-        match outcome {
-            Outcome::Admitted(view) => self.admit(view),
-            Outcome::Denied => return self.deny(),
-            Outcome::Moved(folder) => self.folder = folder,
-            Outcome::Opened(opening) => return self.transfer(&answer, opening),
-            Outcome::Reported(rows) => {
-                wire::encode_head(answer.code, b"Listing:", self.control.output());
-                self.work = Work::Report(rows);
-                return;
-            }
-            Outcome::Measured(_) | Outcome::Dated(_) | Outcome::Described { .. } | Outcome::Failed { .. } => {
-            }
-        }
-        self.finish(&answer);
-    }
-
-    fn admit(&mut self, view: Arc<dyn FileSystem>) {
-        let user = match std::mem::replace(&mut self.login, Login::Nobody) {
-            Login::Named(name) => String::from_utf8_lossy(&name).into(),
-            Login::In(member) => member.user,
-            Login::Nobody => "".into(),
-        };
-        let presence = Presence::new(&self.house.site.sight);
-        self.login = Login::In(Member { user, view, _presence: presence });
-        self.login_by = None;
-        self.conduct.commands_before_login = 0;
-    }
-
-    fn deny(&mut self) {
-        self.login = Login::Nobody;
-        self.conduct.failed_logins += 1;
-        self.rest();
-        if self.conduct.failed_logins >= MAX_FAILED_LOGINS {
-            return self.leave(&reply::GUESTS_TRIED);
-        }
-        self.control.say(&reply::DENIED);
-    }
-
-    /// Begins a transfer, unless its ABOR is here already.
-    fn transfer(&mut self, announcement: &Reply, opening: Opening) {
-        self.control.say(announcement);
-        let user = match &self.login {
-            Login::In(member) => Arc::clone(&member.user),
-            Login::Named(_) | Login::Nobody => "".into(),
-        };
-        let asker = Asker { peer: self.ends.peer, user, sight: Arc::clone(&self.house.site.sight) };
-        let data = std::mem::replace(&mut self.data, Data::None);
-        let transfer = Transfer::new(opening, data, self.stall(), &self.house.disk, asker);
-        self.work = Work::Transfer(Box::new(transfer));
-        if self.waiting.contains(&Ok(Command::Abort)) {
-            self.abort();
-        }
-    }
-
-    fn finish_report(&mut self, failed: Option<&vfs::Error>) {
-        let end = match failed {
-            None => "End".to_owned(),
-            Some(error) => format!("The listing breaks off: {}.", error.kind()),
-        };
-        wire::encode_end(213, end.as_bytes(), self.control.output());
-        self.rest();
-    }
-
     fn refuse(&mut self, refusal: Refusal) {
         let conduct = &mut self.conduct;
         match refusal {
@@ -426,20 +323,6 @@ impl Session {
         }
     }
 
-    fn give_up(&mut self, lapse: Lapse) {
-        match lapse {
-            Lapse::Login => self.leave(&reply::LOGIN_TIMED_OUT),
-            Lapse::Idle => self.leave(&reply::IDLE),
-            Lapse::Connection => self.stage = Stage::Leaving(Instant::now()),
-            Lapse::Transfer(ended) => {
-                if let Work::Transfer(transfer) = &mut self.work {
-                    transfer.close(&ended);
-                }
-                self.finish(&reply::ended(&ended));
-            }
-        }
-    }
-
     /// Says the last reply; nothing is under way after it.
     fn leave(&mut self, reply: &Reply) {
         self.work = Work::None;
@@ -448,96 +331,12 @@ impl Session {
         self.control.say(reply);
         self.stage = Stage::Leaving(Instant::now() + FAREWELL_TIME);
     }
-
-    /// Polls for the next deadline. The timer is moved only where it would fire too late: one that fires early looks
-    /// again, so that a busy session does not move it with each line.
-    fn poll_lapse(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        loop {
-            let Some((at, lapse)) = self.next_lapse() else { return Poll::Pending };
-            if at <= Instant::now() {
-                return match self.stage {
-                    Stage::Leaving(_) => Poll::Ready(Event::Gone),
-                    _ => Poll::Ready(Event::Lapsed(lapse)),
-                };
-            }
-            if self.timer.is_elapsed() || self.timer.deadline() > at {
-                self.timer.as_mut().reset(at);
-            }
-            if self.timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-
-    /// The next deadline as things stand. `None` while a transfer waits for the tree, which has its own limits.
-    fn next_lapse(&self) -> Option<(Instant, Lapse)> {
-        let own = match (&self.work, self.stage) {
-            (_, Stage::PeerDone(by) | Stage::Leaving(by)) => return Some((by, Lapse::Connection)),
-            (Work::Transfer(transfer), Stage::Serving) => {
-                transfer.deadline().map(|(at, ended)| (at, Lapse::Transfer(ended)))
-            }
-            (_, Stage::Serving) => {
-                let idle = self.house.site.limits.idle.unwrap_or(IDLE);
-                Some((self.active_at + idle, Lapse::Idle))
-            }
-        };
-        let login = self.login_by.map(|by| (by, Lapse::Login));
-        let unsent = self.control.waiting_since().map(|since| (since + self.stall(), Lapse::Connection));
-        [own, login, unsent].into_iter().flatten().min_by_key(|(at, _)| *at)
-    }
-
-    fn stall(&self) -> Duration {
-        self.house.site.limits.stall.unwrap_or(STALL)
-    }
-}
-
-impl Work {
-    /// A call on the tree. `aborted` is what ABOR answers for it; `None`: it is not stopped.
-    fn call(call: impl Future<Output = Outcome> + Send + 'static, aborted: Option<Reply>) -> Self {
-        Self::Call { call: Box::pin(call), aborted }
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>, control: &mut Control) -> Poll<Event> {
-        match self {
-            Self::None => Poll::Pending,
-            Self::Call { call, .. } => call.as_mut().poll(cx).map(Event::Outcome),
-            Self::Transfer(transfer) => transfer.poll_end(cx).map(Event::Ended),
-            Self::Report(rows) => poll_report(rows, cx, control),
-        }
-    }
-}
-
-/// Moves rows into the reply as fast as the peer reads it.
-fn poll_report(rows: &mut Listing, cx: &mut Context<'_>, control: &mut Control) -> Poll<Event> {
-    loop {
-        if !control.has_room() && ready!(control.poll_flush(cx)).is_err() {
-            return Poll::Ready(Event::Gone);
-        }
-        match ready!(rows.poll_rows(cx)) {
-            Some(Ok(rows)) => wire::encode_rows(&rows, control.output()),
-            Some(Err(error)) => return Poll::Ready(Event::Reported(Some(error))),
-            None => return Poll::Ready(Event::Reported(None)),
-        }
-    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         // RFC 959 §5.1: until a client says otherwise, lines are ASCII.
         Self { representation: Representation::Ascii, facts: Facts::ALL, is_epsv_only: false }
-    }
-}
-
-impl Presence {
-    fn new(sight: &Arc<Sight>) -> Self {
-        sight.sessions.add(1);
-        Self(Arc::clone(sight))
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.0.sessions.sub(1);
     }
 }
 

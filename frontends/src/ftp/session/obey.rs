@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use vfs::VPath;
 
-use super::{FIRST_LOGIN_DELAY, LOGIN_TIME, Login, Session, Settings, Work};
+use super::lapse::LOGIN_TIME;
+use super::work::Work;
+use super::{Login, Session, Settings};
 use crate::auth::Credentials;
 use crate::ftp::calls::{self, Ask, Failure, Outcome};
 use crate::ftp::command::{Command, Extended, Format, Representation};
@@ -15,6 +18,9 @@ use crate::ftp::data::{Data, Passive};
 use crate::ftp::reply;
 use crate::ftp::wire::Reply;
 use crate::serve::Peer;
+
+/// How long the first failed login takes; each further one takes twice as long.
+const FIRST_LOGIN_DELAY: Duration = Duration::from_secs(1);
 
 /// Names that guests give (RFC 1635).
 const GUESTS: [&[u8]; 2] = [b"anonymous", b"ftp"];
