@@ -1,7 +1,8 @@
 """Latency of other requests while many files leave that are not in the page cache.
 
-Prints the latency of a small warm file over HTTP and FTP's NOOP, before and during the downloads.
-Needs root to drop the page cache.
+Prints the latency of a small warm file over HTTP and of FTP's NOOP: before the downloads, during them, and during the
+same downloads again, when all is in the page cache, so that what the clients cost is seen too. Needs root to drop the
+page cache.
 """
 
 import os
@@ -18,7 +19,9 @@ import servers
 
 def add_arguments(parser):
     parser.add_argument("--files", type=int, default=64, help="downloads at once (default 64)")
-    parser.add_argument("--mib", type=int, default=64, help="size of each file (default 64)")
+    parser.add_argument("--mib", type=int, default=32, help="size of each file (default 32)")
+    parser.add_argument("--rate", default="8M", help="what each client reads a second, as curl's --limit-rate has it: "
+                        "so fast that the disk is busy, so slow that the processors are not (default 8M)")
 
 
 def run(arguments):
@@ -37,20 +40,22 @@ def run(arguments):
 def measure(arguments, server, folder, protocol):
     probe = Probe(server)
     show(f"{protocol}: before", probe.collect(lambda: len(probe.samples) < 2000))
-    os.sync()
-    with open("/proc/sys/vm/drop_caches", "w") as drop:
-        drop.write("1")
-    with open(f"{folder}/small.txt") as file:
-        file.read()
-    clients = [subprocess.Popen(["curl", "-sS", "--fail", "-o", "/dev/null", f"{server.urls[protocol]}{number}.bin"])
-               for number in range(arguments.files)]
-    start = time.monotonic()
-    samples = probe.collect(lambda: any(client.poll() is None for client in clients))
-    seconds = time.monotonic() - start
-    show(f"{protocol}: during", samples)
-    gib = arguments.files * arguments.mib / 1024
-    failed = sum(client.wait() != 0 for client in clients)
-    print(f"{protocol}: {gib:.1f} GiB cold in {seconds:.1f} s, {failed} downloads failed", flush=True)
+    for state in ("cold", "warm"):
+        if state == "cold":
+            os.sync()
+            with open("/proc/sys/vm/drop_caches", "w") as drop:
+                drop.write("1")
+            with open(f"{folder}/small.txt") as file:
+                file.read()
+        clients = [subprocess.Popen(["curl", "-sS", "--fail", "--limit-rate", arguments.rate, "-o", "/dev/null",
+                                     f"{server.urls[protocol]}{number}.bin"]) for number in range(arguments.files)]
+        start = time.monotonic()
+        samples = probe.collect(lambda: any(client.poll() is None for client in clients))
+        seconds = time.monotonic() - start
+        show(f"{protocol}: {state}", samples)
+        gib = arguments.files * arguments.mib / 1024
+        failed = sum(client.wait() != 0 for client in clients)
+        print(f"{protocol}: {gib:.1f} GiB {state} in {seconds:.1f} s, {failed} downloads failed", flush=True)
 
 
 def show(title, samples):

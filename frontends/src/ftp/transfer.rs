@@ -12,7 +12,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 use vfs::jobs::Disk;
 use vfs::path::escaped;
-use vfs::producer::{Chunk, FileSpan, Producer, ProducerExt};
+use vfs::producer::{Chunk, Producer, ProducerExt};
 
 use super::calls::Opening;
 use super::data::Data;
@@ -22,10 +22,6 @@ use crate::transport::Transport;
 
 /// How long a client may take to connect after its command was accepted.
 const ACCEPT_TIME: Duration = Duration::from_secs(30);
-
-/// What one poll sends at most, so that a fast reader leaves the thread to other sessions in between. Each turn more
-/// costs a trip through the scheduler, often to another core: with turns of 1 MiB a transfer costs up to twice the CPU.
-const TURN_BYTES: usize = 8 * FileSpan::MAX_BYTES;
 
 /// A transfer under way.
 pub(super) struct Transfer {
@@ -161,8 +157,7 @@ impl Transfer {
     /// Sends until the source is at its end.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         let Phase::Sending { stream, waiting } = &mut self.phase else { return Poll::Ready(Ok(())) };
-        let mut turn = 0;
-        while turn < TURN_BYTES {
+        loop {
             if self.chunk.is_none() {
                 self.chunk = ready!(self.source.poll_more(cx)).transpose().map_err(Ended::SourceFailed)?;
             }
@@ -178,10 +173,7 @@ impl Transfer {
                 self.chunk = None;
             }
             self.record.add(sent);
-            turn += sent;
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 
