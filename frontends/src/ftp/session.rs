@@ -51,6 +51,9 @@ const MAX_LONG_LINES: usize = 3;
 /// Lines in a row that nobody understands: the peer speaks something else.
 const MAX_UNKNOWN: usize = 10;
 
+/// Turns of a transfer, one MiB each, before other sessions get theirs: a few milliseconds.
+const MAX_TURNS: usize = 8;
+
 /// One control connection and all that belongs to it.
 pub(super) struct Session {
     house: Arc<House>,
@@ -188,7 +191,20 @@ impl Session {
         }
     }
 
+    /// A transfer to a fast reader goes on for some turns, each with a look at the control connection, before the thread
+    /// is left to others: changing places costs more than sending.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        for _ in 0..MAX_TURNS {
+            let polled = self.poll_turn(cx);
+            if polled.is_ready() || !self.work.has_more() {
+                return polled;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         if let Stage::Leaving(_) = self.stage {
             if self.control.poll_farewell(cx).is_ready() {
                 return Poll::Ready(Event::Gone);

@@ -23,7 +23,7 @@ use crate::transport::Transport;
 /// How long a client may take to connect after its command was accepted.
 const ACCEPT_TIME: Duration = Duration::from_secs(30);
 
-/// What one poll sends at most, so that a fast reader leaves the thread to other sessions in between.
+/// What one poll sends at most: in between its session looks at the control connection.
 const TURN_BYTES: usize = 1 << 20;
 
 /// A transfer under way.
@@ -32,6 +32,8 @@ pub(super) struct Transfer {
     /// What is left of the chunk that is being sent.
     chunk: Option<Chunk>,
     phase: Phase,
+    /// The last poll ended because it had sent enough.
+    has_more: bool,
     stall: Duration,
     disk: Disk,
     /// Its drop logs the transfer.
@@ -87,11 +89,14 @@ impl Transfer {
     pub(super) fn new(opening: Opening, data: Data, stall: Duration, disk: &Disk, asker: Asker) -> Self {
         let record = Record::new(asker, &opening);
         let phase = Phase::Accepting { data, since: record.started };
-        Self { source: opening.source, chunk: None, phase, stall, disk: disk.clone(), record }
+        let source = opening.source;
+        Self { source, chunk: None, phase, has_more: false, stall, disk: disk.clone(), record }
     }
 
-    /// Polls the transfer to its end; the data connection is closed then.
+    /// Polls the transfer to its end; the data connection is closed then. Where it is `Pending` and
+    /// [`Transfer::has_more`], nobody wakes the caller.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.has_more = false;
         let ended = match ready!(self.poll_steps(cx)) {
             Ok(()) => Ended::Complete,
             Err(ended) => ended,
@@ -104,6 +109,11 @@ impl Transfer {
     pub(super) fn close(&mut self, ended: &Ended) {
         self.phase = Phase::Closed;
         self.record.outcome = Some(ended.to_string());
+    }
+
+    /// True where the last poll was `Pending` only because it had sent enough for once.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// When it is to be given up as things stand, and how it ends then.
@@ -179,7 +189,7 @@ impl Transfer {
             self.record.add(sent);
             turn += sent;
         }
-        cx.waker().wake_by_ref();
+        self.has_more = true;
         Poll::Pending
     }
 }

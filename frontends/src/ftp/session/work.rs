@@ -39,6 +39,11 @@ impl Work {
             Self::Report(rows) => poll_report(rows, cx, control),
         }
     }
+
+    /// True where it could go on at once; see [`Transfer::has_more`].
+    pub(super) fn has_more(&self) -> bool {
+        matches!(self, Self::Transfer(transfer) if transfer.has_more())
+    }
 }
 
 /// Moves rows into the reply as fast as the peer reads it.
