@@ -40,9 +40,8 @@ def compare(arguments, protocol, ours, peer):
         for server in (ours, peer):
             before, start = server.cpu(), time.monotonic()
             download(server.urls[protocol], arguments.repeat)
-            # vsftpd's session process is counted when its parent has waited for it.
-            time.sleep(0.3)
-            figures[server.name].append(((server.cpu() - before) / gib, gib / (time.monotonic() - start - 0.3)))
+            speed = gib / (time.monotonic() - start)
+            figures[server.name].append(((server.cpu() - before) / gib, speed))
     medians = {name: statistics.median(cpu for cpu, _ in rows) for name, rows in figures.items()}
     for name, rows in figures.items():
         cpus = sorted(cpu for cpu, _ in rows)

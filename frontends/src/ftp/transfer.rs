@@ -12,7 +12,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 use vfs::jobs::Disk;
 use vfs::path::escaped;
-use vfs::producer::{Chunk, Producer, ProducerExt};
+use vfs::producer::{Chunk, FileSpan, Producer, ProducerExt};
 
 use super::calls::Opening;
 use super::data::Data;
@@ -23,8 +23,9 @@ use crate::transport::Transport;
 /// How long a client may take to connect after its command was accepted.
 const ACCEPT_TIME: Duration = Duration::from_secs(30);
 
-/// What one poll sends at most: in between its session looks at the control connection.
-const TURN_BYTES: usize = 1 << 20;
+/// What one poll sends at most: in between its session looks at the control connection, and after some turns leaves the
+/// thread to others.
+const TURN_BYTES: usize = FileSpan::MAX_BYTES;
 
 /// A transfer under way.
 pub(super) struct Transfer {

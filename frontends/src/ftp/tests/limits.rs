@@ -47,7 +47,7 @@ async fn an_unfinished_line_is_idle() {
     client.log_in().await;
     let start = Instant::now();
     tokio::time::advance(Duration::from_secs(40)).await;
-    client.send("NOO").await;
+    client.send("NO").await;
     assert!(client.reply().await.starts_with("421 "));
     assert_eq!(seconds(start), 60);
 }
