@@ -19,7 +19,7 @@ use crate::sight::Sight;
 /// What a connection sends without letting others have the thread: a peer that reads as fast as we write would else keep
 /// it. Each turn more costs a trip through the scheduler, often to another core: with turns of 1 MiB a transfer costs up
 /// to twice the CPU.
-const TURN_BYTES: usize = 4 * FileSpan::MAX_BYTES;
+const TURN_BYTES: usize = 8 * FileSpan::MAX_BYTES;
 
 /// A plain socket. Dropping it closes it.
 #[derive(Debug)]
