@@ -89,12 +89,16 @@ impl Server {
 
 impl Bound {
     async fn serve(self, tree: Arc<dyn FileSystem>, mut stopped: watch::Receiver<bool>) {
-        let Self { listen, listener, socket: _until_the_end } = self;
+        let Self { listen, listener, socket } = self;
         let mut site = Site::new(tree);
         site.limits = listen.limits;
         let site = Arc::new(site);
-        // A sender that is gone means the same as its word.
-        let shutdown = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+        let shutdown = async move {
+            // A sender that is gone means the same as its word.
+            drop(stopped.wait_for(|stopped| *stopped).await);
+            // Before the listener, and long before the last connection: by then another server may have the name.
+            drop(socket);
+        };
         match listen.protocol {
             Protocol::Http => frontends::http::serve(listener, site, shutdown).await,
             Protocol::Ftp { passive_ports } => {

@@ -192,7 +192,7 @@ impl Copier {
     async fn copy_file(&self, source: &VPath, target: &VPath) -> vfs::Result<()> {
         let from = self.tree.open(source, &OpenOptions::reading()).await?;
         let about = from.metadata().await?;
-        self.refuse_itself(source, &about, target).await?;
+        vfs::walk::check_copy(&*self.tree, source, &about, target).await?;
         let mode = about.mode.map(|mode| mode & KEPT_MODE);
         let to = self.tree.open(target, &OpenOptions { mode, ..OpenOptions::replacing() }).await?;
         let mut content = Content::whole(from, source).await?;
@@ -218,18 +218,6 @@ impl Copier {
             ErrorKind::AlreadyExists => error.with_detail("it is in the way of a link: remove it first"),
             _ => error,
         })
-    }
-
-    /// Copying a file onto itself would at best do nothing.
-    async fn refuse_itself(&self, source: &VPath, about: &Metadata, target: &VPath) -> vfs::Result<()> {
-        let there = self.tree.metadata(target, &StatOptions::default()).await.ok();
-        let is_itself =
-            there.is_some_and(|there| there.identity.is_some() && there.identity == about.identity);
-        if source == target || is_itself {
-            let detail = format!("it is the same file as {source}");
-            return Err(Error::new(ErrorKind::InvalidInput, "copy", target).with_detail(detail));
-        }
-        Ok(())
     }
 
     /// What both sides can keep of a description. Rounded times are for people to read, not to be handed on.

@@ -294,6 +294,8 @@ fn kind_of_io(error: &io::Error) -> ErrorKind {
         Some(Errno::INVAL | Errno::SPIPE | Errno::BADF) => ErrorKind::InvalidInput,
         Some(Errno::NAMETOOLONG) => ErrorKind::NameTooLong,
         Some(Errno::LOOP) => ErrorKind::Loop,
+        // A bad sector is no outage: the next file may be fine.
+        Some(Errno::IO) => ErrorKind::Corrupt,
         Some(Errno::STALE) => ErrorKind::Changed,
         Some(Errno::BUSY | Errno::TXTBSY | Errno::AGAIN) => ErrorKind::Busy,
         Some(Errno::TIMEDOUT) => ErrorKind::TimedOut,
@@ -306,7 +308,6 @@ fn kind_of_io(error: &io::Error) -> ErrorKind {
             | Errno::CONNRESET
             | Errno::CONNABORTED
             | Errno::PIPE
-            | Errno::IO
             | Errno::NODEV
             | Errno::NXIO,
         ) => ErrorKind::Unavailable,

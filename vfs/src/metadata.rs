@@ -160,6 +160,20 @@ impl Metadata {
     }
 }
 
+impl Identity {
+    /// True where both are one file, in whatever versions.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Source { name: ours, .. }, Self::Source { name: theirs, .. }) => ours == theirs,
+            (
+                Self::Member { outer: ours, offset, len },
+                Self::Member { outer: theirs, offset: their_offset, len: their_len },
+            ) => ours.is_same_file(theirs) && (offset, len) == (their_offset, their_len),
+            _ => false,
+        }
+    }
+}
+
 impl FileType {
     /// True for a file.
     pub const fn is_file(self) -> bool {
@@ -199,5 +213,24 @@ impl fmt::Display for FileType {
             Self::Symlink => "link",
             Self::Other => "special file",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_stays_the_same_file_in_another_version() {
+        let source = |name: &'static str, version: &str| Identity::Source {
+            name: Bytes::from_static(name.as_bytes()),
+            validator: Some(Validator::Weak(version.into())),
+        };
+        let member = |outer, offset| Identity::Member { outer: Arc::new(outer), offset, len: 7 };
+        assert!(source("a", "1").is_same_file(&source("a", "2")));
+        assert!(!source("a", "1").is_same_file(&source("b", "1")));
+        assert!(member(source("a", "1"), 5).is_same_file(&member(source("a", "2"), 5)));
+        assert!(!member(source("a", "1"), 5).is_same_file(&member(source("a", "1"), 6)));
+        assert!(!member(source("a", "1"), 0).is_same_file(&source("a", "1")));
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{DirEntry, FileSystem};
-use crate::metadata::FileType;
+use crate::metadata::{FileType, Metadata};
 use crate::options::{Freshness, ListOptions, StatOptions};
 use crate::path::VPath;
 
@@ -44,6 +44,24 @@ pub async fn remove_dir_all(tree: &dyn FileSystem, path: &VPath) -> Result<()> {
             // Below the top somebody else may have been faster, and that is what was asked for.
             if levels.is_empty() { removed? } else { unless_gone(removed).map(drop)? }
         }
+    }
+    Ok(())
+}
+
+/// Refuses to copy the file `from`, which `described` describes, onto itself: by another name, or through a link. Writing
+/// the target would empty the source.
+///
+/// # Errors
+/// `InvalidInput`. A target that cannot be described is none of this function's business.
+pub async fn check_copy(tree: &dyn FileSystem, from: &VPath, described: &Metadata, to: &VPath) -> Result<()> {
+    let there = tree.metadata(to, &StatOptions::default()).await.ok().and_then(|there| there.identity);
+    let is_itself = match (&there, &described.identity) {
+        (Some(there), Some(here)) => there.is_same_file(here),
+        _ => false,
+    };
+    if from == to || is_itself {
+        let detail = format!("it is the same file as {from}");
+        return Err(Error::new(ErrorKind::InvalidInput, "copy", to).with_detail(detail));
     }
     Ok(())
 }

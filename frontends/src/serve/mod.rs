@@ -29,7 +29,8 @@ pub trait Protocol: Send + Sync + 'static {
     /// Dropped where that takes longer than [`Limits::drain`](crate::Limits::drain).
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain);
 
-    /// Says that there are too many connections from the peer's address. Gets one second.
+    /// Says that there are too many connections from the peer's address. Gets one second, and is not called for more than
+    /// 32 connections at once.
     async fn turn_away(&self, stream: Stream);
 }
 
@@ -66,15 +67,6 @@ impl Drain {
     }
 }
 
-#[cfg(test)]
-impl Drain {
-    /// A drain that starts when the sender says so, for tests that bring a connection of their own.
-    pub(crate) fn pair() -> (watch::Sender<bool>, Self) {
-        let (stop, drain) = watch::channel(false);
-        (stop, Self(drain))
-    }
-}
-
 /// Accepts connections on `listener` until `shutdown` resolves, then waits for those that are open, at most
 /// [`Limits::drain`](crate::Limits::drain). Dropping the future ends them all at once.
 pub async fn serve(
@@ -99,9 +91,17 @@ pub async fn serve(
     }
 }
 
+/// Connections at once that are told that they are too many. More are closed without a word, so that whoever keeps them
+/// coming takes no room from others.
+const TURNED_AWAY: usize = 32;
+
+/// How long a connection that is turned away has to listen.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
+
 /// The room that a listener has for connections.
 struct House {
     places: Arc<Semaphore>,
+    doorstep: Arc<Semaphore>,
     census: Census,
     site: Arc<Site>,
     drain: Drain,
@@ -123,6 +123,7 @@ impl House {
     fn new(site: &Arc<Site>, drain: watch::Receiver<bool>) -> Self {
         Self {
             places: Arc::new(Semaphore::new(site.limits.connections.min(Semaphore::MAX_PERMITS))),
+            doorstep: Arc::new(Semaphore::new(TURNED_AWAY)),
             census: Census::new(site.limits.connections_per_address),
             site: Arc::clone(site),
             drain: Drain(drain),
@@ -163,12 +164,8 @@ impl House {
             Peer::Host(address) => match self.census.admit(address) {
                 Some(resident) => Some(resident),
                 None => {
-                    self.site.sight.refused.add(1);
-                    connections.spawn(async move {
-                        let _place = Place { _permit: permit, _resident: None, _open: open };
-                        let _ =
-                            tokio::time::timeout(Duration::from_secs(1), protocol.turn_away(stream)).await;
-                    });
+                    drop(permit);
+                    self.turn_away(stream, protocol, open, connections);
                     return;
                 }
             },
@@ -179,6 +176,23 @@ impl House {
         connections.spawn(async move {
             let _place = place;
             protocol.serve(stream, peer, drain).await;
+        });
+    }
+}
+
+impl House {
+    fn turn_away(
+        &self,
+        stream: Stream,
+        protocol: Arc<dyn Protocol>,
+        open: Open,
+        connections: &mut JoinSet<()>,
+    ) {
+        self.site.sight.refused.add(1);
+        let Ok(step) = Arc::clone(&self.doorstep).try_acquire_owned() else { return };
+        connections.spawn(async move {
+            let _until_the_end = (step, open);
+            let _ = tokio::time::timeout(FAREWELL_TIME, protocol.turn_away(stream)).await;
         });
     }
 }
@@ -278,7 +292,9 @@ mod tests {
             std::future::pending().await
         }
 
-        async fn turn_away(&self, _stream: Stream) {}
+        async fn turn_away(&self, _stream: Stream) {
+            std::future::pending().await
+        }
     }
 
     struct Running {
@@ -350,6 +366,21 @@ mod tests {
         }
         let mut third = TcpStream::connect(running.address).await.unwrap();
         assert_eq!(read(&mut third, 5).await, "hello");
+    }
+
+    #[tokio::test]
+    async fn who_is_turned_away_takes_no_room_from_others() {
+        let limits = Limits { connections: 2, connections_per_address: 1, ..Limits::default() };
+        let running = start(Deaf, limits).await;
+        let mut kept = Vec::new();
+        for _ in 0..2 * TURNED_AWAY {
+            kept.push(TcpStream::connect(running.address).await.unwrap());
+        }
+        while running.site.sight.accepted.get() < kept.len() as u64 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(running.site.sight.refused.get(), kept.len() as u64 - 1);
+        assert!(running.site.sight.connections.get() <= 1 + TURNED_AWAY as u64);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::FileSystem;
+use crate::metadata::Metadata;
 use crate::options::StatOptions;
 use crate::path::{Scheme, VPath};
 
@@ -21,7 +22,7 @@ enum Step {
 
 pub(super) async fn canonicalize(tree: &dyn FileSystem, path: VPath) -> Result<VPath> {
     // The tree's own walk comes first: it knows best what dangles, goes in circles or is out of bounds.
-    tree.metadata(&path, &StatOptions::default()).await?;
+    let found = tree.metadata(&path, &StatOptions::default()).await?;
     let mut steps: VecDeque<_> = path
         .segments()
         .iter()
@@ -52,7 +53,29 @@ pub(super) async fn canonicalize(tree: &dyn FileSystem, path: VPath) -> Result<V
             steps.push_front(step);
         }
     }
+    if links > 0 {
+        check_end(tree, &path, &walk.resolved, &found).await?;
+    }
     Ok(walk.resolved)
+}
+
+/// A link's text may start at the root of a mount, which nobody here can see: then the walk has gone elsewhere.
+async fn check_end(
+    tree: &dyn FileSystem,
+    asked: &VPath,
+    resolved: &VPath,
+    expected: &Metadata,
+) -> Result<()> {
+    let end = tree.metadata(resolved, &StatOptions::no_follow()).await;
+    let is_same = end.is_ok_and(|end| match (&expected.identity, &end.identity) {
+        (Some(expected), Some(end)) => expected.is_same_file(end),
+        _ => expected.file_type == end.file_type,
+    });
+    if is_same {
+        return Ok(());
+    }
+    let detail = "a link on the way starts at the root of a mount, whose place is not known here";
+    Err(Error::new(ErrorKind::Unsupported, "canonicalize", asked).with_detail(detail))
 }
 
 /// How far the walk has come.
@@ -100,9 +123,14 @@ fn steps_of(target: &Bytes, markers: Vec<Scheme>) -> Vec<Step> {
 mod tests {
     use std::io;
     use std::path::Path;
+    use std::sync::Arc;
 
+    use crate::backends::memory::MemoryFs;
     use crate::fs::Fs;
     use crate::fs::testing::HostTree;
+    use crate::path::VPath;
+    use crate::registry::Registry;
+    use crate::vfs::{MountOptions, Vfs};
 
     #[tokio::test]
     async fn links_are_resolved_wherever_they_stand() {
@@ -136,5 +164,23 @@ mod tests {
         assert_eq!(fs.canonicalize("/a/b/f/g").await.unwrap_err().kind(), io::ErrorKind::NotADirectory);
         let looped = io::Error::from(rustix::io::Errno::LOOP).kind();
         assert_eq!(fs.canonicalize("/circle").await.unwrap_err().kind(), looped);
+    }
+
+    #[tokio::test]
+    async fn a_link_to_the_root_of_its_mount_is_refused_rather_than_guessed() {
+        let vfs = Vfs::new(Registry::empty());
+        for at in ["/", "/m"] {
+            let options = MountOptions { writable: true, ..MountOptions::default() };
+            vfs.mount(&VPath::parse(at).unwrap(), Arc::new(MemoryFs::new()), options).unwrap();
+        }
+        let fs = Fs::new(vfs);
+        for file in ["/x", "/m/x"] {
+            fs.write(file, "").await.unwrap();
+        }
+        fs.symlink("/x", "/m/absolute").await.unwrap();
+        fs.symlink("x", "/m/relative").await.unwrap();
+        let error = fs.canonicalize("/m/absolute").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert_eq!(fs.canonicalize("/m/relative").await.unwrap(), Path::new("/m/x"));
     }
 }

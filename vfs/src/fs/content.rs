@@ -6,9 +6,10 @@ use super::handle::on;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::FileSystem;
 use crate::jobs::{Disk, PIECE_BYTES};
-use crate::options::{ByteRange, OpenOptions, SetAttributes, StatOptions};
+use crate::options::{ByteRange, OpenOptions, SetAttributes};
 use crate::path::VPath;
-use crate::producer::{self, Chunk, Peeked, Producer, ProducerExt};
+use crate::producer::{self, Chunk, ProducerExt};
+use crate::walk;
 
 /// Memory that is set aside before reading because a file says that it is that long. A longer one grows as it comes, so
 /// that a source's claim alone takes no memory.
@@ -18,9 +19,9 @@ pub(super) async fn read(tree: &dyn FileSystem, path: &VPath) -> Result<Vec<u8>>
     let file = tree.open(path, &OpenOptions::reading()).await?;
     let claimed = file.metadata().await.map_err(on(path))?.len.unwrap_or(0);
     let mut content = Vec::with_capacity(claimed.min(PREALLOCATED_BYTES) as usize);
-    let mut pieces = Pieces::of(producer::of(file, ByteRange::whole()));
-    while let Some(piece) = pieces.next().await.map_err(on(path))? {
-        content.extend_from_slice(&piece);
+    let mut pieces = producer::of(file, ByteRange::whole()).lower(&Disk::new()).peeked();
+    while let Some(piece) = pieces.more().await.transpose().map_err(on(path))? {
+        content.extend_from_slice(&in_memory(piece));
     }
     Ok(content)
 }
@@ -38,24 +39,18 @@ pub(super) async fn write(tree: &dyn FileSystem, path: &VPath, content: &[u8]) -
 pub(super) async fn copy(tree: &dyn FileSystem, from: &VPath, to: &VPath) -> Result<u64> {
     let source = tree.open(from, &OpenOptions::reading()).await.map_err(no_file_to_copy)?;
     let described = source.metadata().await.map_err(on(from))?;
-    let there = tree.metadata(to, &StatOptions::default()).await.ok();
-    let is_itself =
-        there.is_some_and(|there| there.identity.is_some() && there.identity == described.identity);
-    if from == to || is_itself {
-        let same = Error::new(ErrorKind::InvalidInput, "copy", to);
-        return Err(same.with_detail(format!("it is the same file as {from}")));
-    }
+    walk::check_copy(tree, from, &described, to).await?;
     let target = tree.open(to, &OpenOptions { mode: described.mode, ..OpenOptions::writing() }).await?;
     // Before the first byte, as the standard library has it: nobody may read what they could not read at `from`.
     if described.mode.is_some() && tree.capabilities(to).modes {
         let bits = SetAttributes { mode: described.mode, ..SetAttributes::default() };
         target.set_attributes(&bits).await.map_err(on(to))?;
     }
-    let mut pieces = Pieces::of(producer::of(source, ByteRange::whole()));
+    let mut pieces = producer::of(source, ByteRange::whole()).lower(&Disk::new()).peeked();
     let mut copied = 0;
-    while let Some(piece) = pieces.next().await.map_err(on(from))? {
+    while let Some(piece) = pieces.more().await.transpose().map_err(on(from))? {
         let len = piece.len() as u64;
-        target.write_at(copied, piece).await.map_err(on(to))?;
+        target.write_at(copied, in_memory(piece)).await.map_err(on(to))?;
         copied += len;
     }
     target.finish().await.map_err(on(to))?;
@@ -71,28 +66,10 @@ fn no_file_to_copy(error: Error) -> Error {
         .with_detail("only files are copied, this is a folder")
 }
 
-/// A producer's chunks as bytes: spans are read, warm ones here and cold ones in a job.
-struct Pieces {
-    chunks: Peeked<Box<dyn Producer>>,
-    disk: Disk,
-}
-
-impl Pieces {
-    fn of(chunks: Box<dyn Producer>) -> Self {
-        Self { chunks: chunks.peeked(), disk: Disk::new() }
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        let span = match self.chunks.more().await.transpose()? {
-            None => return Ok(None),
-            Some(Chunk::Bytes(bytes)) => return Ok(Some(bytes)),
-            Some(Chunk::Span(span)) => span,
-        };
-        let read = match span.read_now() {
-            Some(read) => read,
-            None => self.disk.run("read", move || span.read_blocking()).await?,
-        };
-        read.map(Some).map_err(|error| Error::from_io(error, "read", &VPath::root()))
+fn in_memory(chunk: Chunk) -> Bytes {
+    match chunk {
+        Chunk::Bytes(bytes) => bytes,
+        Chunk::Span(_) => unreachable!("`lower` lets no span through"),
     }
 }
 

@@ -77,7 +77,7 @@ impl Breaker {
             Phase::Closed { .. } => {
                 return Ok(Pass { breaker: self, round: state.round, probe: false });
             }
-            Phase::Open { until, rest, trouble } if *until <= now && call.pace != Pace::Patient => {
+            Phase::Open { until, rest, trouble } if *until <= now && call.pace == Pace::Prompt => {
                 let (rest, trouble) = (*rest, trouble.clone());
                 state.enter(Phase::Probing { rest, trouble });
                 return Ok(Pass { breaker: self, round: state.round, probe: true });

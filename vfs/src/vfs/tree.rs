@@ -135,7 +135,7 @@ impl FileSystem for Vfs {
             return Err(crosses("hard_link", original, link));
         }
         let linked = target.tree.hard_link(&source.path, &target.path).await;
-        linked.map_err(|error| target.addressed(error))
+        linked.map_err(|error| explain(target.addressed(error), &mounts, original))
     }
 
     async fn read_link(&self, path: &VPath) -> Result<LinkTarget> {
@@ -153,7 +153,7 @@ impl FileSystem for Vfs {
         let mounts = self.mounts.load_full();
         let target = self.resolve_change("set_attributes", &mounts, path, None)?;
         let set = target.tree.set_attributes(&target.path, attributes, follow).await;
-        set.map_err(|error| target.addressed(error))
+        set.map_err(|error| explain(target.addressed(error), &mounts, path))
     }
 }
 
@@ -169,9 +169,9 @@ fn is_outage(error: &Error) -> bool {
 
 /// A tree misses the parent of what is to be made; where the table has it, that is another trouble.
 fn explain(error: Error, mounts: &Mounts, path: &VPath) -> Error {
-    let parent = path.parent().filter(|_| is_absence(&error));
-    let leads = parent.and_then(|parent| Some(mounts.find(&parent).node?.mount().is_none()));
-    if leads == Some(true) { read_only_folder(error.op(), path) } else { error }
+    let leads_to_a_mount = |path: &VPath| mounts.find(path).node.is_some_and(|node| node.mount().is_none());
+    let is_tables = leads_to_a_mount(path) || path.parent().is_some_and(|parent| leads_to_a_mount(&parent));
+    if is_tables && is_absence(&error) { read_only_folder(error.op(), path) } else { error }
 }
 
 fn crosses(op: &'static str, from: &VPath, to: &VPath) -> Error {

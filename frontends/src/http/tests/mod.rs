@@ -146,7 +146,7 @@ fn site(tree: impl FileSystem, limits: Limits) -> Arc<Site> {
 /// A connection in memory, whose pipes hold `room` bytes.
 fn pipe(site: &Arc<Site>, room: usize) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(room);
-    let (never, drain) = Drain::pair();
+    let (never, drain) = Drain::new();
     let site = Arc::clone(site);
     let serving = tokio::spawn(async move {
         let _never = never;

@@ -68,7 +68,7 @@ impl RightsFs {
         need: Need,
     ) -> Result<Allowed<'a>> {
         self.check(op, path, path, need)?;
-        if self.rules.hold_everywhere(need) {
+        if need(self.rules.everywhere()) {
             return Ok(Allowed { asked: path, real: Cow::Borrowed(path), follow });
         }
         let real = links::resolve(&*self.inner, op, path, follow).await?;
@@ -96,9 +96,13 @@ impl RightsFs {
         }
     }
 
-    /// What may be done with both the path as it was asked for and its end.
+    /// What may be done with both the path as it was asked for and its end. Where nobody looked for the end, that is what
+    /// may be done everywhere.
     fn access(&self, allowed: &Allowed<'_>) -> Access {
-        self.rules.access(allowed.asked).and(self.rules.access(&allowed.real))
+        match &allowed.real {
+            Cow::Borrowed(_) if allowed.follow => self.rules.everywhere(),
+            real => self.rules.access(allowed.asked).and(self.rules.access(real)),
+        }
     }
 
     /// Refuses to give a file a name under which more may be done with it.

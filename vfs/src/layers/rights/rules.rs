@@ -91,17 +91,21 @@ impl Rules {
         rule.map_or(Access::NONE, |(_, access)| *access)
     }
 
-    /// True where every path there is has an access that `need` is content with: then no link can lead around a rule.
-    pub(super) fn hold_everywhere(&self, need: impl Fn(Access) -> bool) -> bool {
+    /// What may be done with every path there is: no link can lead around that.
+    pub(super) fn everywhere(&self) -> Access {
         // The root's rule is the shortest.
-        self.rules.last().is_some_and(|(cover, _)| cover.is_root())
-            && self.rules.iter().all(|(_, access)| need(*access))
+        match self.rules.last() {
+            Some((cover, access)) if cover.is_root() => {
+                self.rules.iter().fold(*access, |least, (_, access)| least.and(*access))
+            }
+            _ => Access::NONE,
+        }
     }
 
     /// True where all paths are treated alike.
     pub(super) fn are_uniform(&self) -> bool {
-        let first = self.rules.first().map(|(_, access)| *access);
-        self.hold_everywhere(|access| Some(access) == first)
+        let everywhere = self.everywhere();
+        self.rules.iter().all(|(_, access)| *access == everywhere)
     }
 
     /// True where a rule of its own is for something below `path` or inside it.
@@ -192,11 +196,10 @@ mod tests {
 
     #[test]
     fn what_holds_everywhere_needs_a_rule_at_the_root() {
-        let read = |access: Access| access.read;
-        assert!(rules(&[("/", Access::READ), ("/w", Access::ALL)]).unwrap().hold_everywhere(read));
-        assert!(!rules(&[("/", Access::READ), ("/s", Access::NONE)]).unwrap().hold_everywhere(read));
-        assert!(!rules(&[("/a", Access::READ)]).unwrap().hold_everywhere(read));
-        assert!(!Rules::default().hold_everywhere(read));
+        assert!(rules(&[("/", Access::READ), ("/w", Access::ALL)]).unwrap().everywhere().read);
+        assert!(!rules(&[("/", Access::READ), ("/s", Access::NONE)]).unwrap().everywhere().read);
+        assert!(!rules(&[("/a", Access::READ)]).unwrap().everywhere().read);
+        assert!(!Rules::default().everywhere().read);
         assert!(Rules::unrestricted().are_uniform());
         assert!(!rules(&[("/", Access::READ), ("/w", Access::ALL)]).unwrap().are_uniform());
     }

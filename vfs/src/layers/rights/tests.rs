@@ -219,3 +219,14 @@ async fn errors_are_on_the_path_that_was_asked_for() {
     let error = stat(&tree, "/l/f/below").await.unwrap_err();
     assert_eq!((error.kind(), error.path()), (ErrorKind::NotADirectory, &path("/l/f/below")));
 }
+
+#[tokio::test]
+async fn a_file_that_was_opened_for_reading_through_a_link_takes_no_changes_by_the_links_own_rule() {
+    let fake = Fake::with(&[("/etc/conf", "text"), ("/in/own", "")]);
+    fake.link("/in/l", "../etc/conf");
+    let tree = guarded(&fake, &[("/", Access::READ), ("/in", Access::ALL)]);
+    let mode = SetAttributes { mode: Some(0o777), ..SetAttributes::default() };
+    let file = tree.open(&path("/in/l"), &OpenOptions::reading()).await.unwrap();
+    assert_eq!(kind(file.set_attributes(&mode).await), DENIED);
+    assert_eq!(kind(tree.set_attributes(&path("/in/l"), &mode, true).await), DENIED);
+}
