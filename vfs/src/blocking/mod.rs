@@ -167,11 +167,11 @@ mod tests {
     use std::io::{Read, Seek, SeekFrom, Write};
 
     use super::*;
-    use crate::fs::testing::HostTree;
+    use crate::fs::testing::tree;
 
     #[test]
     fn a_plain_thread_reads_writes_and_seeks() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         let mut file = fs.create_new("/a").unwrap();
         file.write_all(b"0123456789").unwrap();
         file.seek(SeekFrom::Start(2)).unwrap();
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn many_threads_may_wait_at_once() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         std::thread::scope(|scope| {
             for number in 0..8 {
                 let fs = &fs;
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_tree_is_laid_over_the_default_of_one_thread() {
-        let tree = HostTree::shared();
+        let tree = tree();
         with(Arc::clone(&tree), || {
             write("/a", "x").unwrap();
             assert_eq!(File::open("a").unwrap().metadata().unwrap().len(), 1);
@@ -214,12 +214,12 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "runtime")]
     async fn waiting_in_a_task_panics() {
-        let _never = Fs::new(HostTree::shared()).exists("/");
+        let _never = Fs::new(tree()).exists("/");
     }
 
     #[tokio::test]
     async fn waiting_in_a_blocking_job_is_fine() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         assert!(tokio::task::spawn_blocking(move || fs.exists("/")).await.unwrap().unwrap());
     }
 }

@@ -127,14 +127,14 @@ mod tests {
 
     use crate::backends::memory::MemoryFs;
     use crate::fs::Fs;
-    use crate::fs::testing::HostTree;
+    use crate::fs::testing::tree;
     use crate::path::VPath;
     use crate::registry::Registry;
     use crate::vfs::{MountOptions, Vfs};
 
     #[tokio::test]
     async fn links_are_resolved_wherever_they_stand() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         fs.create_dir_all("/a/b/c").await.unwrap();
         fs.write("/a/b/f", "").await.unwrap();
         fs.write("/a/x##tgz:", "").await.unwrap();

@@ -78,7 +78,7 @@ mod tests {
     use std::io;
 
     use crate::fs::Fs;
-    use crate::fs::testing::HostTree;
+    use crate::fs::testing::{local_tree, tree};
     use crate::jobs::PIECE_BYTES;
 
     /// Longer than a piece, and no two pieces alike.
@@ -88,7 +88,8 @@ mod tests {
 
     #[tokio::test]
     async fn content_longer_than_a_piece_comes_back_by_spans_and_by_bytes() {
-        for tree in [HostTree::shared(), HostTree::with_spans()] {
+        let (_folder, local) = local_tree();
+        for tree in [tree(), local] {
             let fs = Fs::new(tree);
             fs.write("/a", long()).await.unwrap();
             assert!(fs.read("/a").await.unwrap() == long());
@@ -101,7 +102,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_takes_the_permission_bits_along_also_onto_an_old_file() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         fs.write("/a", "x").await.unwrap();
         fs.write("/old", "yyy").await.unwrap();
         fs.set_permissions("/a", crate::fs::Permissions::from_mode(0o640)).await.unwrap();
@@ -114,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn folders_and_the_file_itself_are_not_copied() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         fs.write("/a", "precious").await.unwrap();
         fs.hard_link("/a", "/same").await.unwrap();
         fs.symlink("a", "/link").await.unwrap();
@@ -130,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn text_that_is_no_utf8_is_invalid_data_and_says_where() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         fs.write("/a", b"ab\xff").await.unwrap();
         let error = fs.read_to_string("/a").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);

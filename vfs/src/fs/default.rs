@@ -54,7 +54,7 @@ pub(super) fn current() -> io::Result<Fs> {
 mod tests {
     use super::*;
     use crate::fs;
-    use crate::fs::testing::HostTree;
+    use crate::fs::testing::tree;
 
     // One test, because the default belongs to the whole process.
     #[tokio::test]
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(unset.kind(), io::ErrorKind::Unsupported);
         assert!(unset.to_string().contains("set_default"), "{unset}");
 
-        let (first, second) = (HostTree::shared(), HostTree::shared());
+        let (first, second) = (tree(), tree());
         assert!(set_default(Arc::clone(&first)).is_none());
         fs::write("/a", "first").await.unwrap();
         with(Arc::clone(&second), async {

@@ -113,11 +113,11 @@ async fn is_dir(tree: &dyn FileSystem, path: &VPath) -> bool {
 mod tests {
     use super::*;
     use crate::fs::Fs;
-    use crate::fs::testing::HostTree;
+    use crate::fs::testing::tree;
 
     #[tokio::test]
     async fn missing_folders_are_made_and_files_are_not_walked_through() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         fs.create_dir_all("/a/b/c").await.unwrap();
         fs.create_dir_all("/a/b/c").await.unwrap();
         fs.create_dir_all("/").await.unwrap();
@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn many_may_make_the_same_folders_at_once() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         for round in 0..20 {
             let path = format!("/{round}/a/b/c/d");
             let calls: Vec<_> = (0..8)
@@ -154,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn bits_are_those_that_mkdir_would_give() {
-        let tree = HostTree::shared();
+        let tree = tree();
         let fs = Fs::new(tree);
         fs.create_dir("/usual").await.unwrap();
         let left = fs.metadata("/usual").await.unwrap().mode();

@@ -113,7 +113,7 @@ pub(super) fn on(path: &VPath) -> impl Fn(Error) -> Error + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::testing::HostTree;
+    use crate::fs::testing::tree;
 
     fn path(text: &str) -> VPath {
         VPath::parse(text).unwrap()
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn relative_paths_start_at_the_current_folder() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         assert_eq!(fs.locate("a/../b").unwrap(), path("/b"));
         let inside = fs.with_current_dir("/x/y").unwrap();
         for (text, found) in [("a", "/x/y/a"), ("..", "/x"), ("/a", "/a"), (".", "/x/y"), ("a/", "/x/y/a")] {
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn the_process_may_stand_in_a_folder_named_like_a_marker() {
         assert_eq!(literal(Path::new("/a/x#tgz:")).unwrap().to_bytes(), b"/a/x##tgz:");
-        let here = Fs::of_process(HostTree::shared()).current_dir().unwrap();
+        let here = Fs::of_process(tree()).current_dir().unwrap();
         assert_eq!(printed(&here), std::env::current_dir().unwrap());
     }
 }

@@ -134,7 +134,7 @@ impl fmt::Debug for DirEntry {
 mod tests {
     use super::*;
     use crate::fs::Fs;
-    use crate::fs::testing::HostTree;
+    use crate::fs::testing::tree;
 
     async fn entries(mut listing: ReadDir) -> Vec<DirEntry> {
         let mut entries = Vec::new();
@@ -147,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_path_of_a_listing_leads_back_to_its_entry() {
-        let tree = HostTree::shared();
+        let tree = tree();
         let fs = Fs::new(Arc::clone(&tree)).with_current_dir("/d").unwrap();
         fs.create_dir("/d").await.unwrap();
         let names: [&[u8]; 6] = [b"plain", b"x.tgz#tgz:", b"a b%?\"", b"\xff\n", b"C#", b"x##gz:"];
@@ -170,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn entries_describe_links_themselves_and_long_listings_are_whole() {
-        let fs = Fs::new(HostTree::shared());
+        let fs = Fs::new(tree());
         fs.create_dir("/d").await.unwrap();
         fs.symlink("nowhere", "/d/link").await.unwrap();
         for number in 0..2 * DirStream::BATCH {

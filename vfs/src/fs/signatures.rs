@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::testing::HostTree;
+use super::testing::local_tree;
 
 /// What a call said, without what differs by nature: the base folder.
 fn told<T: Debug>(base: &Path, result: io::Result<T>) -> String {
@@ -299,20 +299,20 @@ const BASE: &str = "/base-of-the-script";
 
 #[tokio::test]
 async fn the_asynchronous_script_says_what_it_says_through_tokio() {
-    let base = tempfile::tempdir().unwrap();
+    let (base, (_folder, tree)) = (tempfile::tempdir().unwrap(), local_tree());
     let theirs = tokios::common(base.path()).await;
     let script = async {
         super::create_dir(BASE).await.unwrap();
         ours::common(Path::new(BASE)).await
     };
-    assert_eq!(super::with(HostTree::shared(), script).await, theirs);
+    assert_eq!(super::with(tree, script).await, theirs);
 }
 
 #[test]
 fn the_blocking_script_says_what_it_says_through_std() {
-    let base = tempfile::tempdir().unwrap();
+    let (base, (_folder, tree)) = (tempfile::tempdir().unwrap(), local_tree());
     let theirs = standard::common(base.path());
-    let ours = crate::blocking::with(HostTree::shared(), || {
+    let ours = crate::blocking::with(tree, || {
         crate::blocking::create_dir(BASE).unwrap();
         blocking::common(Path::new(BASE))
     });
@@ -321,20 +321,20 @@ fn the_blocking_script_says_what_it_says_through_std() {
 
 #[tokio::test]
 async fn what_tokio_lacks_says_what_it_says_through_std() {
-    let base = tempfile::tempdir().unwrap();
+    let (base, (_folder, tree)) = (tempfile::tempdir().unwrap(), local_tree());
     let theirs = standard::of_std(base.path());
     let script = async {
         super::create_dir(BASE).await.unwrap();
         ours::of_std(Path::new(BASE)).await
     };
-    assert_eq!(super::with(HostTree::shared(), script).await, theirs);
+    assert_eq!(super::with(tree, script).await, theirs);
 }
 
 #[test]
 fn what_tokio_lacks_says_what_it_says_through_std_blocking_too() {
-    let base = tempfile::tempdir().unwrap();
+    let (base, (_folder, tree)) = (tempfile::tempdir().unwrap(), local_tree());
     let theirs = standard::of_std(base.path());
-    let ours = crate::blocking::with(HostTree::shared(), || {
+    let ours = crate::blocking::with(tree, || {
         crate::blocking::create_dir(BASE).unwrap();
         blocking::of_std(Path::new(BASE))
     });
