@@ -1,4 +1,5 @@
-//! Which tree the free functions ask: the one that [`with`] lays over the running task, else the process's default.
+//! Which tree the free functions ask: the one that [`with`] lays over the running task, else the process's default, else
+//! the host's own.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +7,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use super::Fs;
-use crate::error::{Error, ErrorKind};
+use crate::backends::local::{Links, LocalFs, LocalOptions};
 use crate::file_system::FileSystem;
-use crate::path::VPath;
 
 static DEFAULT: ArcSwapOption<Fs> = ArcSwapOption::const_empty();
 
@@ -17,7 +17,7 @@ tokio::task_local! {
 }
 
 /// Makes `tree` the process's default, for the free functions here and in [`blocking`](crate::blocking), and gives back
-/// the one before. Its paths are held for the host's: relative ones start in the process's current folder.
+/// the one before. Default: the host's tree ([`host`]). Its paths are held for the host's: relative ones start in the process's current folder.
 ///
 /// Calls under way and open files go on with the tree that they began with.
 pub fn set_default(tree: Arc<dyn FileSystem>) -> Option<Arc<dyn FileSystem>> {
@@ -42,12 +42,23 @@ pub(super) fn current() -> io::Result<Fs> {
     if let Ok(fs) = SCOPED.try_with(Fs::clone) {
         return Ok(fs);
     }
-    match DEFAULT.load().as_deref() {
-        Some(fs) => Ok(fs.clone()),
-        None => Err(Error::new(ErrorKind::Unsupported, "vfs::fs", &VPath::root())
-            .with_detail("no tree is set: call vfs::fs::set_default first, or use vfs::fs::Fs over a tree")
-            .into()),
+    if let Some(fs) = DEFAULT.load().as_deref() {
+        return Ok(fs.clone());
     }
+    let host = Arc::new(Fs::of_process(host()?));
+    // Whoever sets a default meanwhile is not undone.
+    let found = DEFAULT.compare_and_swap(std::ptr::null(), Some(Arc::clone(&host)));
+    Ok(found.as_deref().unwrap_or(&host).clone())
+}
+
+/// The host's own tree, changes included: what the free functions ask where no default was set, as `std::fs` does. Mount
+/// it at `/` of a [`Vfs`](crate::Vfs) to lay other trees over it.
+///
+/// # Errors
+/// What the system says to opening `/`.
+pub fn host() -> io::Result<Arc<dyn FileSystem>> {
+    let options = LocalOptions { writable: true, links: Links::ReRooted };
+    Ok(Arc::new(LocalFs::open_with("/", &options)?))
 }
 
 #[cfg(test)]
@@ -59,12 +70,12 @@ mod tests {
     // One test, because the default belongs to the whole process.
     #[tokio::test]
     async fn the_scoped_tree_comes_before_the_default() {
-        let unset = fs::exists("/a").await.unwrap_err();
-        assert_eq!(unset.kind(), io::ErrorKind::Unsupported);
-        assert!(unset.to_string().contains("set_default"), "{unset}");
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "on the host").await.unwrap();
+        assert_eq!(std::fs::read(folder.path().join("a")).unwrap(), b"on the host");
 
         let (first, second) = (tree(), tree());
-        assert!(set_default(Arc::clone(&first)).is_none());
+        assert!(set_default(Arc::clone(&first)).is_some());
         fs::write("/a", "first").await.unwrap();
         with(Arc::clone(&second), async {
             assert!(!fs::exists("/a").await.unwrap());

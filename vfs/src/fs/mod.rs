@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Names, arguments and error kinds are those of `std::fs` and `tokio::fs`; [`blocking`](crate::blocking) has the same
-//! without `.await`. The free functions, [`File::open`] and the like ask the process's default tree ([`set_default`])
-//! or the one that [`with`] lays over it for one future; [`Fs`] has them all as methods, over a tree of its own.
+//! without `.await`. The free functions, [`File::open`] and the like ask the host's tree, or the one that [`set_default`]
+//! puts in its place, or that [`with`] lays over it for one future; [`Fs`] has them all as methods, over any tree.
 //!
 //! # Where it differs
 //! - `..` is resolved in the text, before any link is followed: `/link/..` is `/`. A slash at the end changes nothing.
@@ -44,7 +44,7 @@ pub(crate) mod testing;
 pub use std::fs::TryLockError;
 
 pub(crate) use self::default::with_blocking;
-pub use self::default::{set_default, with};
+pub use self::default::{host, set_default, with};
 pub use self::dir_builder::DirBuilder;
 pub use self::file::File;
 pub(crate) use self::functions::for_each_function;
