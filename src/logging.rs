@@ -9,8 +9,8 @@ use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::{Format, Level, Log};
 
-/// Our own crates, as the log names them.
-const OURS: [&str; 3] = ["vfsd", "vfs", "frontends"];
+/// Our own crates, as the log names them, and what the front ends tell of requests and transfers.
+const OURS: [&str; 5] = ["vfsd", "vfs", "frontends", "access", "transfer"];
 
 /// Starts logging, once in a process.
 ///

@@ -1,7 +1,7 @@
 //! Listeners that are bound, and what serves them: everything is bound before anything is served.
 
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,9 +30,12 @@ struct Bound {
     socket: Option<SocketFile>,
 }
 
-/// The file of a Unix socket; dropping it removes the file.
+/// The file of a Unix socket; dropping it removes the file, unless another one has its name by then.
 #[derive(Debug)]
-struct SocketFile(PathBuf);
+struct SocketFile {
+    path: PathBuf,
+    device_and_inode: Option<(u64, u64)>,
+}
 
 /// Front ends that run. Dropping it cuts every connection.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl Server {
             }
             let listener = Listener::bind(&listen.address).await.map_err(refused)?;
             let socket = match &listen.address {
-                Address::Unix(path) => Some(SocketFile(path.clone())),
+                Address::Unix(path) => Some(SocketFile::new(path)),
                 Address::Tcp(_) => None,
             };
             bound.push(Bound { listen: listen.clone(), listener, socket });
@@ -112,11 +115,23 @@ impl Bound {
     }
 }
 
+impl SocketFile {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), device_and_inode: device_and_inode(path) }
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody may have been quicker; then there is nothing to do.
-        let _ = std::fs::remove_file(&self.0);
+        if self.device_and_inode.is_some() && self.device_and_inode == device_and_inode(&self.path) {
+            // Somebody may have been quicker; then there is nothing to do.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|about| (about.dev(), about.ino()))
 }
 
 impl Running {

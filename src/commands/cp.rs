@@ -1,5 +1,6 @@
 //! `vfsd cp`: copies files, links and whole folders, also from one mount to another.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 use crate::listing::{Order, Wish};
 use crate::namespace::{Host, Operand};
 use crate::progress::Progress;
+use crate::signals::Signals;
 use crate::walk::{Found, Step, Walk};
 
 /// Permission bits that a copy keeps. Set-user-ID and its kin belong to the file that somebody gave them to.
@@ -39,16 +41,16 @@ pub struct Cp {
 }
 
 /// Copies, and stops at the first thing that fails. Each file appears as a whole or not at all; what was copied before
-/// stays. Ctrl-C counts as a failure.
+/// stays. A signal counts as a failure.
 ///
 /// # Errors
 /// [`Failure::Operation`] with the path that failed; [`Failure::Interrupted`].
 pub async fn run(arguments: &Cp) -> Result<(), Failure> {
     // Taken before anything is written: an interrupted copy drops its future, and that removes the part file.
-    let interrupted = tokio::signal::ctrl_c();
+    let mut signals = Signals::take()?;
     tokio::select! {
         copied = copy_all(arguments) => copied,
-        _ = interrupted => Err(Failure::Interrupted),
+        _ = signals.next() => Err(Failure::Interrupted),
     }
 }
 
@@ -62,9 +64,18 @@ async fn copy_all(arguments: &Cp) -> Result<(), Failure> {
         let error = Error::new(ErrorKind::NotADirectory, "copy", target.path());
         return Err(error.with_detail("several sources need a folder to go to: create it first").into());
     }
-    for source in sources {
-        let target = if into_folder { inside(target.path(), &source)? } else { target.path().clone() };
-        copier.copy(source.path(), &target).await?;
+    let mut copies = BTreeMap::new();
+    for source in &sources {
+        let target = if into_folder { inside(target.path(), source)? } else { target.path().clone() };
+        if let Some(first) = copies.insert(target, source.path()) {
+            let detail = format!("{first} has the same name, and one copy would replace the other");
+            return Err(Error::new(ErrorKind::InvalidInput, "copy", source.path())
+                .with_detail(detail)
+                .into());
+        }
+    }
+    for (target, source) in &copies {
+        copier.copy(source, target).await?;
     }
     Ok(())
 }

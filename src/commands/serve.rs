@@ -11,7 +11,7 @@ use frontends::serve::{Address, AddressError};
 use vfs::{VPath, Vfs};
 
 use crate::config::{
-    Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Source,
+    Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Right, Source,
 };
 use crate::console::Console;
 use crate::failure::Failure;
@@ -81,12 +81,13 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     let _ = console.flush();
     console.note("ready");
     let mut running = server.start(&tree);
+    let rights = config.rights;
     let mut mounted = config.mounts;
     loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
                 Wanted::Stop => break,
-                Wanted::Reload => mounted = reload(arguments, &space, mounted).await,
+                Wanted::Reload => mounted = reload(arguments, &space, mounted, &rights).await,
             },
             failure = running.ended() => return Err(failure),
         }
@@ -96,17 +97,14 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
 
 /// Reads the configuration again and brings the mounts up to date: new sources are opened first, so one that cannot be
 /// had changes nothing. Gives what is mounted now. A mount that has another source is gone for a moment.
-async fn reload(arguments: &Serve, space: &Vfs, mounted: Vec<Mount>) -> Vec<Mount> {
+async fn reload(arguments: &Serve, space: &Vfs, mounted: Vec<Mount>, rights: &[Right]) -> Vec<Mount> {
     if arguments.config.is_none() {
         tracing::warn!("there is no --config FILE to read again");
         return mounted;
     }
-    match try_reload(arguments, space, &mounted).await {
+    match try_reload(arguments, space, &mounted, rights).await {
         Ok(mounts) => {
-            tracing::info!(
-                mounts = mounts.len(),
-                "read again; rights, listeners and log change with the next start"
-            );
+            tracing::info!(mounts = mounts.len(), "read again; listeners and log change with the next start");
             mounts
         }
         Err(failure) => {
@@ -116,8 +114,20 @@ async fn reload(arguments: &Serve, space: &Vfs, mounted: Vec<Mount>) -> Vec<Moun
     }
 }
 
-async fn try_reload(arguments: &Serve, space: &Vfs, mounted: &[Mount]) -> Result<Vec<Mount>, Failure> {
-    let wanted = arguments.config()?.mounts;
+async fn try_reload(
+    arguments: &Serve,
+    space: &Vfs,
+    mounted: &[Mount],
+    rights: &[Right],
+) -> Result<Vec<Mount>, Failure> {
+    let config = arguments.config()?;
+    // Sessions hold the tree under the rights that they began with. A mount must not appear without its own.
+    if config.rights != rights {
+        let cure =
+            "the rights are others than at the start, and change with a restart only: restart the server";
+        return Err(Failure::Usage(cure.to_owned()));
+    }
+    let wanted = config.mounts;
     let mut added = Vec::new();
     for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
         added.push(namespace::prepare(mount, Mode::Read).await?);

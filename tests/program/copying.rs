@@ -121,6 +121,7 @@ fn what_makes_no_sense_is_refused_with_a_cure() {
         (&["cp", "-r", "d", "d/in/x"], "/d: invalid request: a folder cannot be copied into itself"),
         (&["cp", "-r", "d", "to-d/in/x"], "/d: invalid request: a folder cannot be copied into itself"),
         (&["cp", "-r", "d", "a"], "/a: already exists: a file is in the way of the folder: remove it first"),
+        (&["cp", "a", "d/in/../../a", "d"], "has the same name, and one copy would replace the other"),
         (&["cp", "-r", "/", "d"], "the root has no name that its copy could have"),
     ] {
         let said = run(folder.path(), arguments).refused(1);
@@ -167,18 +168,20 @@ fn a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else() {
 
 #[test]
 fn an_interrupted_copy_leaves_the_old_file_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let big = fs::File::create(folder.path().join("big")).unwrap();
-    big.set_len(64 << 30).unwrap();
-    fs::write(folder.path().join("old"), "as it was").unwrap();
-    let child = vfsd(folder.path()).args(["cp", "big", "old"]).spawn().unwrap();
-    // The part file says that the copy is under way.
-    while names(folder.path()).len() < 3 {
-        std::thread::yield_now();
+    for signal in [Signal::INT, Signal::TERM] {
+        let folder = tempfile::tempdir().unwrap();
+        let big = fs::File::create(folder.path().join("big")).unwrap();
+        big.set_len(64 << 30).unwrap();
+        fs::write(folder.path().join("old"), "as it was").unwrap();
+        let child = vfsd(folder.path()).args(["cp", "big", "old"]).spawn().unwrap();
+        // The part file says that the copy is under way.
+        while names(folder.path()).len() < 3 {
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(130));
+        assert_eq!(fs::read(folder.path().join("old")).unwrap(), b"as it was");
+        assert_eq!(names(folder.path()), [&b"big"[..], b"old"]);
     }
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let ended = child.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(130));
-    assert_eq!(fs::read(folder.path().join("old")).unwrap(), b"as it was");
-    assert_eq!(names(folder.path()), [&b"big"[..], b"old"]);
 }

@@ -93,6 +93,19 @@ fn a_socket_that_a_dead_server_left_is_replaced_and_one_in_use_is_not() {
 }
 
 #[test]
+fn a_server_that_ends_takes_no_other_servers_socket_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let unix = format!("unix:{}", socket.display());
+    let mut first = Server::start(folder.path(), &["--ftp", "off", "--http", &unix], 1);
+    fs::remove_file(&socket).unwrap();
+    let _second = Server::start(folder.path(), &["--ftp", "off", "--http", &unix], 1);
+    first.signal(Signal::TERM);
+    assert_eq!(first.end().0, Some(0));
+    UnixStream::connect(&socket).unwrap();
+}
+
+#[test]
 fn an_address_that_cannot_be_had_is_refused_before_anything_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -146,6 +159,14 @@ fn a_configuration_is_served_and_its_mounts_are_read_again_on_sighup() {
     let log = server.log_until("refused");
     assert!(log.iter().any(|line| line.contains("vfsd.toml:3: mount.source: there is no ")), "{log:?}");
     assert_eq!(content("/new/f"), ("200".to_owned(), b"2".to_vec()));
+
+    // A mount never appears without the rights that came with it.
+    let right = "[[right]]\npath = \"/secret\"\nallow = []\n";
+    fs::write(&file, format!("{}{}{right}", mount("/new", "two"), mount("/secret", "one"))).unwrap();
+    server.signal(Signal::HUP);
+    let log = server.log_until("refused");
+    assert!(log.iter().any(|line| line.contains("restart the server")), "{log:?}");
+    assert_eq!(content("/secret/f").0, "404");
 
     server.signal(Signal::TERM);
     assert_eq!(server.end().0, Some(0));

@@ -119,6 +119,8 @@ impl Listing {
         }
         let Some((_, reading)) = &mut self.link else { return Poll::Ready(None) };
         let target = ready!(reading.as_mut().poll(cx)).ok();
+        let depth = self.folder.as_ref().map_or(0, |folder| folder.path.segments().len());
+        let target = target.filter(|target| stays_inside(target, depth));
         Poll::Ready(self.link.take().map(|(entry, _)| Ok((entry, target))))
     }
 
@@ -297,5 +299,39 @@ impl fmt::Debug for Listing {
             .field("rows", &self.rows)
             .field("ended", &self.ended)
             .finish_non_exhaustive()
+    }
+}
+
+/// True for a link whose text, `depth` folders below the root, neither starts at the host's root nor climbs out of ours:
+/// what lies outside is nobody's business, its name neither.
+fn stays_inside(target: &[u8], depth: usize) -> bool {
+    let mut depth = Some(depth);
+    for name in target.split(|byte| *byte == b'/') {
+        depth = match name {
+            b"" | b"." => depth,
+            b".." => depth.and_then(|depth| depth.checked_sub(1)),
+            _ => depth.map(|depth| depth + 1),
+        };
+    }
+    depth.is_some() && !target.starts_with(b"/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_lead_outside_do_not_say_where() {
+        for (target, depth, shown) in [
+            (&b"file"[..], 0, true),
+            (b"a/../b", 0, true),
+            (b"../x", 1, true),
+            (b"../x", 0, false),
+            (b"a/../../x", 0, false),
+            (b"../../etc/passwd", 1, false),
+            (b"/etc/passwd", 3, false),
+        ] {
+            assert_eq!(stays_inside(target, depth), shown, "{}", target.escape_ascii());
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use vfs::path::{escaped, printed_name};
 use vfs::producer::{Chunk, Hint, Producer, Readiness};
 use vfs::{Availability, DirEntry, DirStream, FileType, VPath, jobs};
@@ -20,6 +21,12 @@ const SORTED_ENTRIES: usize = 100_000;
 
 /// Bytes of names that are held to be sorted; longer names end the order as more entries do.
 const SORTED_NAME_BYTES: usize = 8 << 20;
+
+/// Entries that all pages together hold to be sorted. When they are used up a page starts with what it has in order, and
+/// the rest follows as the tree gives it: clients that do not read cannot pile up folders in memory.
+const SORTED_TOGETHER: usize = 400_000;
+
+static SORTING: Semaphore = Semaphore::const_new(SORTED_TOGETHER);
 
 /// Entries that are sorted inline; more are sorted in a job.
 const SORTED_INLINE: usize = 4096;
@@ -57,6 +64,10 @@ enum Stage {
 struct Rows {
     names: Vec<u8>,
     rows: Vec<Row>,
+    /// Their part of [`SORTED_TOGETHER`]; it goes with them.
+    places: Option<SemaphorePermit<'static>>,
+    /// There was no place for more.
+    is_cut: bool,
 }
 
 struct Row {
@@ -74,13 +85,21 @@ impl Listing {
         Self { entries, stage: Stage::Gather(Rows::default()), head: Some(head(path)), text: String::new() }
     }
 
+    #[cfg(test)]
+    fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Gather(rows) | Stage::Write(rows, _) => rows.rows.len(),
+            Stage::Sort(_) | Stage::WriteOn | Stage::Ended => 0,
+        }
+    }
+
     /// Goes on by one step.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<vfs::Result<()>> {
         match &mut self.stage {
             Stage::Gather(rows) => {
                 let ended = match ready!(self.entries.poll_next(cx)) {
                     Some(batch) => {
-                        batch?.iter().for_each(|entry| rows.push(entry));
+                        rows.extend(&batch?);
                         false
                     }
                     None => true,
@@ -150,13 +169,22 @@ impl Producer for Listing {
 }
 
 impl Rows {
-    fn push(&mut self, entry: &DirEntry) {
-        self.rows.push(Row::new(entry, self.names.len()));
-        self.names.extend_from_slice(&entry.name);
+    /// Takes a batch in, also where it is the last for which there is no place.
+    fn extend(&mut self, batch: &[DirEntry]) {
+        for entry in batch {
+            self.rows.push(Row::new(entry, self.names.len()));
+            self.names.extend_from_slice(&entry.name);
+        }
+        let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        match (SORTING.try_acquire_many(count), &mut self.places) {
+            (Ok(more), Some(places)) => places.merge(more),
+            (Ok(first), none) => *none = Some(first),
+            (Err(_), _) => self.is_cut = true,
+        }
     }
 
     fn is_full(&self) -> bool {
-        self.rows.len() >= SORTED_ENTRIES || self.names.len() >= SORTED_NAME_BYTES
+        self.is_cut || self.rows.len() >= SORTED_ENTRIES || self.names.len() >= SORTED_NAME_BYTES
     }
 
     fn name(&self, row: &Row) -> &[u8] {
@@ -374,5 +402,29 @@ mod tests {
             let error = Error::new(ErrorKind::Unavailable, "read_dir", &self.1);
             Poll::Ready(Some(self.0.take().ok_or(error)))
         }
+    }
+
+    #[tokio::test]
+    async fn pages_that_nobody_reads_hold_no_more_than_their_part_together() {
+        let folder = || DirStream::ready((0..50_000).map(|at| file(format!("{at:05}"))).collect());
+        let mut resting = Vec::new();
+        for _ in 0..20 {
+            let mut listing = Listing::new(&VPath::root(), folder());
+            for _ in 0..2 {
+                poll_fn(|cx| listing.poll_more(cx)).await.unwrap().unwrap();
+            }
+            resting.push(listing);
+        }
+        let held: usize = resting.iter().map(Listing::held).sum();
+        assert!(held <= SORTED_TOGETHER + resting.len() * DirStream::BATCH, "{held} entries are held");
+        // Who came late gets all of it all the same, in the tree's order.
+        assert_eq!(hrefs(&page("/", folder()).await.unwrap()).len(), 50_000);
+        drop(resting);
+        // Their places are free again.
+        let mut again = Listing::new(&VPath::root(), folder());
+        for _ in 0..2 {
+            poll_fn(|cx| again.poll_more(cx)).await.unwrap().unwrap();
+        }
+        assert_eq!(again.held(), 50_000);
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use http::HeaderValue;
 use vfs::{
     ByteRange, DirStream, Error, ErrorKind, File, FileSystem, Intent, ListOptions, Metadata, OpenOptions,
-    VPath, Validator,
+    StatOptions, VPath, Validator,
 };
 
 use super::command::{Command, Fetch, Refusal};
@@ -78,23 +78,29 @@ pub(super) async fn carry_out(site: &Site, command: Command) -> Outcome {
 
 /// Opens first and describes the open file: one request to a remote source, and nothing changes in between.
 async fn retrieve(tree: &dyn FileSystem, fetch: Fetch) -> vfs::Result<Outcome> {
+    if fetch.is_folder {
+        let options = ListOptions { metadata: true, ..ListOptions::default() };
+        let entries = tree.read_dir(&fetch.path, &options).await?;
+        return Ok(Outcome::Listed(fetch.path, entries));
+    }
     let intent = match (fetch.head_only, fetch.range) {
         (true, _) => Intent::Header,
         (false, Some(_)) => Intent::Range,
         (false, None) => Intent::Whole,
     };
     match tree.open(&fetch.path, &OpenOptions { intent, ..OpenOptions::reading() }).await {
-        Ok(_) if fetch.is_folder => Err(Error::new(ErrorKind::NotADirectory, "read_dir", &fetch.path)),
         Ok(file) => {
             let metadata = file.metadata().await?;
             Ok(choose(file, &metadata, &fetch))
         }
-        Err(error) if error.kind() == ErrorKind::IsADirectory && fetch.is_folder => {
-            let options = ListOptions { metadata: true, ..ListOptions::default() };
-            let entries = tree.read_dir(&fetch.path, &options).await?;
-            Ok(Outcome::Listed(fetch.path, entries))
-        }
         Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(Outcome::Redirect(with_slash(&fetch))),
+        // A folder that may be listed and holds nothing that may be read.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            match tree.metadata(&fetch.path, &StatOptions::default()).await {
+                Ok(found) if found.is_dir() => Ok(Outcome::Redirect(with_slash(&fetch))),
+                _ => Err(error),
+            }
+        }
         Err(error) => Err(error),
     }
 }
