@@ -5,17 +5,18 @@
 
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::Advice;
 use rustix::io::Errno;
+use tokio::sync::RwLock;
 
 use super::error::Fault;
 use super::opening::Opened;
-use super::writing::Part;
+use super::stage::Stage;
 use super::{attributes, lock, status};
 use crate::error::Result;
 use crate::file_system::File;
@@ -58,16 +59,16 @@ enum Writing {
     /// Nothing: it was opened for reading.
     Unasked,
     /// Everything, visible at once, until `finish` has ended it.
-    InPlace { ended: AtomicBool },
-    /// Everything, until `finish` takes the part file.
-    Atomic(Mutex<Option<Part>>),
+    InPlace(Arc<RwLock<Stage>>),
+    /// Everything, visible when `finish` has published it.
+    Atomic(Arc<RwLock<Stage>>),
 }
 
 impl LocalFile {
     pub(super) fn new(opened: Opened, options: &OpenOptions, writable: bool, near: bool, disk: Disk) -> Self {
         let writing = match opened.part {
-            Some(part) => Writing::Atomic(Mutex::new(Some(part))),
-            None if options.changes() => Writing::InPlace { ended: AtomicBool::new(false) },
+            Some(part) => Writing::Atomic(Stage::open(Some(part))),
+            None if options.changes() => Writing::InPlace(Stage::open(None)),
             None if writable => Writing::Unasked,
             None => Writing::Refused,
         };
@@ -97,11 +98,12 @@ impl LocalFile {
     }
 
     /// Refuses a change of the content where this opening takes none.
-    fn expect_writing(&self, op: &'static str) -> Result<()> {
+    async fn expect_writing(&self, op: &'static str) -> Result<()> {
         let refused = match &self.writing {
-            Writing::InPlace { ended } if !ended.load(Ordering::Relaxed) => return Ok(()),
-            Writing::Atomic(part) if held(part).is_some() => return Ok(()),
-            Writing::InPlace { .. } | Writing::Atomic(_) => Fault::Ended,
+            Writing::InPlace(stage) | Writing::Atomic(stage) => match stage.read().await.is_open() {
+                true => return Ok(()),
+                false => Fault::Ended,
+            },
             Writing::Unasked => Errno::BADF.into(),
             Writing::Refused => Fault::ReadOnly,
         };
@@ -155,7 +157,7 @@ impl File for LocalFile {
     }
 
     async fn write_at(&self, mut offset: u64, mut data: Bytes) -> Result<()> {
-        self.expect_writing("write_at")?;
+        self.expect_writing("write_at").await?;
         while !data.is_empty() {
             let piece = data.split_to(data.len().min(PIECE_BYTES));
             let len = piece.len() as u64;
@@ -166,7 +168,7 @@ impl File for LocalFile {
     }
 
     async fn set_len(&self, len: u64) -> Result<()> {
-        self.expect_writing("set_len")?;
+        self.expect_writing("set_len").await?;
         self.job("set_len", move |file| Ok(rustix::io::retry_on_intr(|| rustix::fs::ftruncate(file, len))?))
             .await
     }
@@ -204,24 +206,18 @@ impl File for LocalFile {
         Some(Box::new(producer::file(self.file.clone(), range.start, len, &self.disk)))
     }
 
-    /// A machine that crashes soon after may lose what was not synced: who cannot bear that calls `sync` first.
+    /// A machine that crashes soon after may lose what was not synced: who cannot bear that calls `sync` first. A
+    /// failure is final: the part file is gone, and later calls hear the same. Dropped before its job began, it leaves
+    /// the file open; dropped later, the job goes on and a second `finish` says what came of it.
     async fn finish(&self) -> Result<()> {
+        let (Writing::InPlace(stage) | Writing::Atomic(stage)) = &self.writing else { return Ok(()) };
+        let mut stage = Arc::clone(stage).write_owned().await;
         // Other machines may say only at the end that there was no room.
         let far = !self.near;
-        match &self.writing {
-            Writing::Refused | Writing::Unasked => Ok(()),
-            Writing::InPlace { ended } => {
-                ended.store(true, Ordering::Relaxed);
-                if far { self.sync(true).await } else { Ok(()) }
-            }
-            Writing::Atomic(part) => {
-                let part = held(part).take();
-                match part {
-                    Some(part) => self.job("finish", move |file| part.publish(file, far)).await,
-                    None => Ok(()),
-                }
-            }
+        if stage.is_open() && (far || stage.part().is_some()) {
+            return self.job("finish", move |file| stage.end(file, far)).await;
         }
+        stage.end(&self.file, false).map_err(|fault| fault.at("finish", &VPath::root()))
     }
 }
 
@@ -232,24 +228,25 @@ impl Drop for LocalFile {
         if *self.locked.get_mut() && self.near {
             lock::release(&self.file);
         }
-        let mut part = match &mut self.writing {
+        let stage = match &self.writing {
             Writing::Refused | Writing::Unasked if self.near => return,
-            Writing::Atomic(part) => part.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
-            _ => None,
+            Writing::Refused | Writing::Unasked => None,
+            Writing::InPlace(stage) | Writing::Atomic(stage) => Some(Arc::clone(stage)),
         };
-        if self.near {
-            part = None;
+        // Where the stage is taken a finish is under way, and says itself what becomes of the name.
+        if self.near
+            && let Some(stage) = &stage
+            && let Ok(stage) = stage.try_read()
+            && let Some(part) = stage.part()
+        {
+            part.remove();
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let file = self.file.clone();
             // Where the runtime is going down the closure is dropped, and does here what it would do there.
-            runtime.spawn_blocking(move || drop((part, file)));
+            runtime.spawn_blocking(move || drop((stage, file)));
         }
     }
-}
-
-fn held(part: &Mutex<Option<Part>>) -> MutexGuard<'_, Option<Part>> {
-    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read_cold(file: &SpanFile, offset: u64, max: usize, in_sequence: bool) -> Result<Bytes, Fault> {

@@ -10,6 +10,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Access, AtFlags, FlockOperation, Mode, OFlags, RenameFlags, Statx};
 use rustix::io::Errno;
@@ -49,7 +50,8 @@ pub(super) struct Part {
     target: Vec<u8>,
     replaces: bool,
     if_match: Option<Validator>,
-    published: bool,
+    /// The name is no longer its own.
+    settled: AtomicBool,
 }
 
 /// Starts an atomic write of `path`: everything that `finish` could refuse and that is known now is refused now.
@@ -69,7 +71,7 @@ pub(super) fn begin(root: &Root, path: &VPath, options: &OpenOptions) -> Result<
         target,
         replaces: !options.create_new,
         if_match: options.if_match.clone(),
-        published: false,
+        settled: AtomicBool::new(false),
     };
     // Where the file system has no locks, its age alone protects it from the sweep.
     let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
@@ -81,12 +83,8 @@ pub(super) fn begin(root: &Root, path: &VPath, options: &OpenOptions) -> Result<
 }
 
 impl Part {
-    /// Gives `file`, which is this part file, the target's name. `flush` brings out what the file system would
-    /// otherwise say too late. On an error the part file is gone and the target as it was.
-    pub(super) fn publish(mut self, file: impl AsFd, flush: bool) -> Result<(), Fault> {
-        if flush {
-            rustix::io::retry_on_intr(|| rustix::fs::fdatasync(&file))?;
-        }
+    /// Gives `file`, which is this part file, the target's name. On an error the target is as it was.
+    pub(super) fn publish(&self, file: impl AsFd) -> Result<(), Fault> {
         if self.if_match.is_some() {
             match status::of_name(&self.folder, &self.target[..]) {
                 Ok(found) => expect_version(&found, self.if_match.as_ref())?,
@@ -99,19 +97,24 @@ impl Part {
         } else {
             rename_to_free(&self.folder, &self.name, &self.folder, &self.target)?;
         }
-        self.published = true;
+        self.settled.store(true, Ordering::Relaxed);
         // The lock was the part file's; the published file belongs to everybody.
         let _ = rustix::fs::flock(&file, FlockOperation::Unlock);
         Ok(())
+    }
+
+    /// Removes the part file, unless it was published or removed already.
+    pub(super) fn remove(&self) {
+        if !self.settled.swap(true, Ordering::Relaxed) {
+            // Nobody is left to hear of a failure; the sweep comes by later.
+            let _ = rustix::fs::unlinkat(&self.folder, &self.name[..], AtFlags::empty());
+        }
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.published {
-            // Nobody is left to hear of a failure; the sweep comes by later.
-            let _ = rustix::fs::unlinkat(&self.folder, &self.name[..], AtFlags::empty());
-        }
+        self.remove();
     }
 }
 
@@ -381,7 +384,9 @@ mod tests {
         let options = OpenOptions { if_match: found.validator, ..OpenOptions::replacing() };
         let file = tree.open(&path("/file"), &options).await.unwrap();
         scene.write("file", "another");
-        assert_eq!(kind(file.finish().await), ErrorKind::Changed);
+        for _ in 0..2 {
+            assert_eq!(kind(file.finish().await), ErrorKind::Changed);
+        }
         for options in [options, OpenOptions { write_mode: Default::default(), ..OpenOptions::writing() }] {
             let matching = OpenOptions { if_match: file.metadata().await.unwrap().validator, ..options };
             assert_eq!(kind(tree.open(&path("/file"), &matching).await), ErrorKind::Changed);
