@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::Advice;
 use rustix::io::Errno;
-use tokio::sync::RwLock;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use super::error::Fault;
 use super::opening::Opened;
@@ -97,13 +97,17 @@ impl LocalFile {
         done.map_err(|fault| fault.at(op, &VPath::root()))
     }
 
-    /// Refuses a change of the content where this opening takes none.
-    async fn expect_writing(&self, op: &'static str) -> Result<()> {
+    /// The right to change the content, for one job: it is moved into it, so that `finish` waits also for a job whose
+    /// caller has gone.
+    async fn expect_writing(&self, op: &'static str) -> Result<OwnedRwLockReadGuard<Stage>> {
         let refused = match &self.writing {
-            Writing::InPlace(stage) | Writing::Atomic(stage) => match stage.read().await.is_open() {
-                true => return Ok(()),
-                false => Fault::Ended,
-            },
+            Writing::InPlace(stage) | Writing::Atomic(stage) => {
+                let stage = Arc::clone(stage).read_owned().await;
+                if stage.is_open() {
+                    return Ok(stage);
+                }
+                Fault::Ended
+            }
             Writing::Unasked => Errno::BADF.into(),
             Writing::Refused => Fault::ReadOnly,
         };
@@ -156,29 +160,46 @@ impl File for LocalFile {
         Ok(read)
     }
 
+    /// A `finish` may come between two pieces; the write is then refused after the first of them.
     async fn write_at(&self, mut offset: u64, mut data: Bytes) -> Result<()> {
-        self.expect_writing("write_at").await?;
-        while !data.is_empty() {
+        loop {
+            let writing = self.expect_writing("write_at").await?;
             let piece = data.split_to(data.len().min(PIECE_BYTES));
             let len = piece.len() as u64;
-            self.job("write_at", move |file| write_piece(file, offset, &piece)).await?;
+            self.job("write_at", move |file| {
+                let _until_the_end = writing;
+                write_piece(file, offset, &piece)
+            })
+            .await?;
+            if data.is_empty() {
+                return Ok(());
+            }
             offset = offset.saturating_add(len);
         }
-        Ok(())
     }
 
     async fn set_len(&self, len: u64) -> Result<()> {
-        self.expect_writing("set_len").await?;
-        self.job("set_len", move |file| Ok(rustix::io::retry_on_intr(|| rustix::fs::ftruncate(file, len))?))
-            .await
+        let writing = self.expect_writing("set_len").await?;
+        self.job("set_len", move |file| {
+            let _until_the_end = writing;
+            Ok(rustix::io::retry_on_intr(|| rustix::fs::ftruncate(file, len))?)
+        })
+        .await
     }
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<()> {
-        if let Writing::Refused = self.writing {
-            return Err(Fault::ReadOnly.at("set_attributes", &VPath::root()));
-        }
+        // They can be set after `finish` too, but what was asked before it comes before it.
+        let in_turn = match &self.writing {
+            Writing::Refused => return Err(Fault::ReadOnly.at("set_attributes", &VPath::root())),
+            Writing::Unasked => None,
+            Writing::InPlace(stage) | Writing::Atomic(stage) => Some(Arc::clone(stage).read_owned().await),
+        };
         let attributes = *attributes;
-        self.job("set_attributes", move |file| attributes::set_open(file, &attributes)).await
+        self.job("set_attributes", move |file| {
+            let _until_the_end = in_turn;
+            attributes::set_open(file, &attributes)
+        })
+        .await
     }
 
     async fn sync(&self, data_only: bool) -> Result<()> {

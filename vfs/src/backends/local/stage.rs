@@ -68,7 +68,36 @@ mod tests {
     use crate::backends::local::Links;
     use crate::backends::local::testing::{Scene, hang, path, poll_once, read};
     use crate::file_system::FileSystem;
-    use crate::options::OpenOptions;
+    use crate::options::{OpenOptions, SetAttributes};
+
+    #[test]
+    fn finish_waits_for_jobs_whose_callers_have_gone() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let scene = Scene::new();
+        let tree = scene.tree(Links::Beneath);
+        let attributes = SetAttributes { mode: Some(0o600), ..SetAttributes::default() };
+        for options in [OpenOptions::writing(), OpenOptions::replacing()] {
+            for (change, changed) in [("write_at", "late"), ("set_len", "o"), ("set_attributes", "old")] {
+                runtime.block_on(async {
+                    let file = tree.open(&path("/file"), &options).await.unwrap();
+                    file.write_at(0, "old".into()).await.unwrap();
+                    let (release, busy) = std::sync::mpsc::channel::<()>();
+                    let busy = tokio::task::spawn_blocking(move || busy.recv().is_err());
+                    let dropped = match change {
+                        "write_at" => poll_once(file.write_at(0, "late".into())).await,
+                        "set_len" => poll_once(file.set_len(1)).await,
+                        _ => poll_once(file.set_attributes(&attributes)).await,
+                    };
+                    assert!(dropped.is_none());
+                    assert!(poll_once(file.finish()).await.is_none(), "{change} is still to come");
+                    drop(release);
+                    assert!(busy.await.unwrap());
+                    file.finish().await.unwrap();
+                    assert_eq!(read(&tree, "/file").await.unwrap(), changed, "{change}");
+                });
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_finish_that_was_dropped_before_it_began_can_be_called_again() {
