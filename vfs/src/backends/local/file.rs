@@ -262,11 +262,7 @@ impl Drop for LocalFile {
         {
             part.remove();
         }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let file = self.file.clone();
-            // Where the runtime is going down the closure is dropped, and does here what it would do there.
-            runtime.spawn_blocking(move || drop((stage, file)));
-        }
+        self.disk.discard((stage, self.file.clone()));
     }
 }
 
