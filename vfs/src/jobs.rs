@@ -48,6 +48,24 @@ impl Disk {
     ) -> Result<T> {
         run(&self.permits, op, job).await
     }
+
+    /// Drops `leftovers` as a job: for a `drop` that would wait for the disk, and cannot. It takes a place as every
+    /// other call does, and waits for it outside of the pool. Outside of a runtime, and where that is going down,
+    /// `leftovers` are dropped by whoever holds them then.
+    pub fn discard<T: Send + 'static>(&self, leftovers: T) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let job = move || drop(leftovers);
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            drop(begin(permit, job));
+            return;
+        }
+        let permits = Arc::clone(&self.permits);
+        drop(runtime.spawn(async move {
+            if let Ok(permit) = permits.acquire_owned().await {
+                drop(begin(permit, job));
+            }
+        }));
+    }
 }
 
 impl Default for Disk {
@@ -140,6 +158,43 @@ mod tests {
         drop(release);
         assert_eq!(disk.run("read_at", || 7).await.unwrap(), 7);
         assert_eq!(resting.len(), 3 * DISK_CALLS);
+    }
+
+    /// Something whose drop hangs until the other end of its channel is gone.
+    struct Slow(Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            assert!(self.0.lock().unwrap().recv().is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_discarded_on_a_hung_disk_holds_its_own_places_only() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(DISK_CALLS + 1)
+            .build()
+            .unwrap();
+        let (release, hang) = std::sync::mpsc::channel::<()>();
+        let hang = Arc::new(std::sync::Mutex::new(hang));
+        let hung = Disk::new();
+        runtime.block_on(async {
+            for _ in 0..3 * DISK_CALLS {
+                hung.discard(Slow(Arc::clone(&hang)));
+            }
+            assert_eq!(Disk::new().run("read_at", || 7).await.unwrap(), 7);
+            drop(release);
+            assert_eq!(hung.run("read_at", || 7).await.unwrap(), 7);
+        });
+        drop(runtime);
+        assert_eq!(Arc::strong_count(&hang), 1, "all of it is gone");
+    }
+
+    #[test]
+    fn outside_of_a_runtime_what_is_discarded_is_dropped_on_the_spot() {
+        let leftovers = Arc::new(());
+        Disk::new().discard(Arc::clone(&leftovers));
+        assert_eq!(Arc::strong_count(&leftovers), 1);
     }
 
     #[tokio::test]

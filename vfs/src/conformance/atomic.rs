@@ -72,6 +72,29 @@ pub(super) async fn finish_publishes_once(subject: &Subject) {
     assert_eq!(subject.content(&path).await, b"of somebody else", "finish publishes once");
 }
 
+pub(super) async fn finish_after_a_failed_finish_is_no_success(subject: &Subject) {
+    let path = subject.at("/hollow/new");
+    let options = OpenOptions { create_new: true, ..OpenOptions::replacing() };
+    let part = subject.open(&path, &options).await.must("an atomic file opens where nothing is");
+    part.write_at(0, Bytes::from_static(b"mine")).await.must("it takes bytes");
+    subject.write(&path, b"theirs").await;
+    for _ in 0..2 {
+        let finished = part.finish().await;
+        finished.must_be(ErrorKind::AlreadyExists, "finish after a failed finish is no success either");
+    }
+    assert_eq!(subject.content(&path).await, b"theirs", "a failed finish publishes nothing");
+}
+
+pub(super) async fn finish_after_a_dropped_finish_publishes(subject: &Subject) {
+    let path = subject.at("/hello.txt");
+    for content in [b"even", b"odd!"].into_iter().cycle().take(8) {
+        let part = replace(subject, "/hello.txt", content).await;
+        poll_once(part.finish()).await;
+        part.finish().await.must("a finish that was dropped is called again");
+        assert_eq!(subject.content(&path).await, content, "where finish succeeds the file is published");
+    }
+}
+
 pub(super) async fn an_atomic_create_new_replaces_nothing(subject: &Subject) {
     let path = subject.at("/hollow/new");
     let options = OpenOptions { create_new: true, ..OpenOptions::replacing() };

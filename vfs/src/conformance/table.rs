@@ -186,6 +186,8 @@ macro_rules! __conformance_table {
                 a_drop_leaves_the_old_content
                 an_atomic_writer_leaves_nothing_behind
                 finish_publishes_once
+                finish_after_a_failed_finish_is_no_success
+                finish_after_a_dropped_finish_publishes
                 an_atomic_create_new_replaces_nothing
                 an_atomic_create_new_has_one_winner
                 of_many_atomic_writers_the_last_wins_whole

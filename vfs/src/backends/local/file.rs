@@ -5,17 +5,18 @@
 
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::Advice;
 use rustix::io::Errno;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use super::error::Fault;
 use super::opening::Opened;
-use super::writing::Part;
+use super::stage::Stage;
 use super::{attributes, lock, status};
 use crate::error::Result;
 use crate::file_system::File;
@@ -58,16 +59,16 @@ enum Writing {
     /// Nothing: it was opened for reading.
     Unasked,
     /// Everything, visible at once, until `finish` has ended it.
-    InPlace { ended: AtomicBool },
-    /// Everything, until `finish` takes the part file.
-    Atomic(Mutex<Option<Part>>),
+    InPlace(Arc<RwLock<Stage>>),
+    /// Everything, visible when `finish` has published it.
+    Atomic(Arc<RwLock<Stage>>),
 }
 
 impl LocalFile {
     pub(super) fn new(opened: Opened, options: &OpenOptions, writable: bool, near: bool, disk: Disk) -> Self {
         let writing = match opened.part {
-            Some(part) => Writing::Atomic(Mutex::new(Some(part))),
-            None if options.changes() => Writing::InPlace { ended: AtomicBool::new(false) },
+            Some(part) => Writing::Atomic(Stage::open(Some(part))),
+            None if options.changes() => Writing::InPlace(Stage::open(None)),
             None if writable => Writing::Unasked,
             None => Writing::Refused,
         };
@@ -96,12 +97,17 @@ impl LocalFile {
         done.map_err(|fault| fault.at(op, &VPath::root()))
     }
 
-    /// Refuses a change of the content where this opening takes none.
-    fn expect_writing(&self, op: &'static str) -> Result<()> {
+    /// The right to change the content, for one job: it is moved into it, so that `finish` waits also for a job whose
+    /// caller has gone.
+    async fn expect_writing(&self, op: &'static str) -> Result<OwnedRwLockReadGuard<Stage>> {
         let refused = match &self.writing {
-            Writing::InPlace { ended } if !ended.load(Ordering::Relaxed) => return Ok(()),
-            Writing::Atomic(part) if held(part).is_some() => return Ok(()),
-            Writing::InPlace { .. } | Writing::Atomic(_) => Fault::Ended,
+            Writing::InPlace(stage) | Writing::Atomic(stage) => {
+                let stage = Arc::clone(stage).read_owned().await;
+                if stage.is_open() {
+                    return Ok(stage);
+                }
+                Fault::Ended
+            }
             Writing::Unasked => Errno::BADF.into(),
             Writing::Refused => Fault::ReadOnly,
         };
@@ -154,29 +160,46 @@ impl File for LocalFile {
         Ok(read)
     }
 
+    /// A `finish` may come between two pieces; the write is then refused after the first of them.
     async fn write_at(&self, mut offset: u64, mut data: Bytes) -> Result<()> {
-        self.expect_writing("write_at")?;
-        while !data.is_empty() {
+        loop {
+            let writing = self.expect_writing("write_at").await?;
             let piece = data.split_to(data.len().min(PIECE_BYTES));
             let len = piece.len() as u64;
-            self.job("write_at", move |file| write_piece(file, offset, &piece)).await?;
+            self.job("write_at", move |file| {
+                let _until_the_end = writing;
+                write_piece(file, offset, &piece)
+            })
+            .await?;
+            if data.is_empty() {
+                return Ok(());
+            }
             offset = offset.saturating_add(len);
         }
-        Ok(())
     }
 
     async fn set_len(&self, len: u64) -> Result<()> {
-        self.expect_writing("set_len")?;
-        self.job("set_len", move |file| Ok(rustix::io::retry_on_intr(|| rustix::fs::ftruncate(file, len))?))
-            .await
+        let writing = self.expect_writing("set_len").await?;
+        self.job("set_len", move |file| {
+            let _until_the_end = writing;
+            Ok(rustix::io::retry_on_intr(|| rustix::fs::ftruncate(file, len))?)
+        })
+        .await
     }
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<()> {
-        if let Writing::Refused = self.writing {
-            return Err(Fault::ReadOnly.at("set_attributes", &VPath::root()));
-        }
+        // They can be set after `finish` too, but what was asked before it comes before it.
+        let in_turn = match &self.writing {
+            Writing::Refused => return Err(Fault::ReadOnly.at("set_attributes", &VPath::root())),
+            Writing::Unasked => None,
+            Writing::InPlace(stage) | Writing::Atomic(stage) => Some(Arc::clone(stage).read_owned().await),
+        };
         let attributes = *attributes;
-        self.job("set_attributes", move |file| attributes::set_open(file, &attributes)).await
+        self.job("set_attributes", move |file| {
+            let _until_the_end = in_turn;
+            attributes::set_open(file, &attributes)
+        })
+        .await
     }
 
     async fn sync(&self, data_only: bool) -> Result<()> {
@@ -204,24 +227,18 @@ impl File for LocalFile {
         Some(Box::new(producer::file(self.file.clone(), range.start, len, &self.disk)))
     }
 
-    /// A machine that crashes soon after may lose what was not synced: who cannot bear that calls `sync` first.
+    /// A machine that crashes soon after may lose what was not synced: who cannot bear that calls `sync` first. A
+    /// failure is final: the part file is gone, and later calls hear the same. Dropped before its job began, it leaves
+    /// the file open; dropped later, the job goes on and a second `finish` says what came of it.
     async fn finish(&self) -> Result<()> {
+        let (Writing::InPlace(stage) | Writing::Atomic(stage)) = &self.writing else { return Ok(()) };
+        let mut stage = Arc::clone(stage).write_owned().await;
         // Other machines may say only at the end that there was no room.
         let far = !self.near;
-        match &self.writing {
-            Writing::Refused | Writing::Unasked => Ok(()),
-            Writing::InPlace { ended } => {
-                ended.store(true, Ordering::Relaxed);
-                if far { self.sync(true).await } else { Ok(()) }
-            }
-            Writing::Atomic(part) => {
-                let part = held(part).take();
-                match part {
-                    Some(part) => self.job("finish", move |file| part.publish(file, far)).await,
-                    None => Ok(()),
-                }
-            }
+        if stage.is_open() && (far || stage.part().is_some()) {
+            return self.job("finish", move |file| stage.end(file, far)).await;
         }
+        stage.end(&self.file, false).map_err(|fault| fault.at("finish", &VPath::root()))
     }
 }
 
@@ -232,24 +249,21 @@ impl Drop for LocalFile {
         if *self.locked.get_mut() && self.near {
             lock::release(&self.file);
         }
-        let mut part = match &mut self.writing {
+        let stage = match &self.writing {
             Writing::Refused | Writing::Unasked if self.near => return,
-            Writing::Atomic(part) => part.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
-            _ => None,
+            Writing::Refused | Writing::Unasked => None,
+            Writing::InPlace(stage) | Writing::Atomic(stage) => Some(Arc::clone(stage)),
         };
-        if self.near {
-            part = None;
+        // Where the stage is taken a finish is under way, and says itself what becomes of the name.
+        if self.near
+            && let Some(stage) = &stage
+            && let Ok(stage) = stage.try_read()
+            && let Some(part) = stage.part()
+        {
+            part.remove();
         }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let file = self.file.clone();
-            // Where the runtime is going down the closure is dropped, and does here what it would do there.
-            runtime.spawn_blocking(move || drop((part, file)));
-        }
+        self.disk.discard((stage, self.file.clone()));
     }
-}
-
-fn held(part: &Mutex<Option<Part>>) -> MutexGuard<'_, Option<Part>> {
-    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read_cold(file: &SpanFile, offset: u64, max: usize, in_sequence: bool) -> Result<Bytes, Fault> {

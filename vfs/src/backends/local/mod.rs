@@ -22,6 +22,7 @@ mod listing;
 mod lock;
 mod lookup;
 mod opening;
+mod stage;
 mod status;
 mod sweep;
 #[cfg(test)]

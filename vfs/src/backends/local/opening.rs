@@ -21,6 +21,9 @@ use crate::path::VPath;
 /// Permission bits of a new file where the caller states none; the process's mask comes off.
 pub(super) const NEW_FILE_MODE: u32 = 0o666;
 
+/// How often a file that may be made is looked for again, when it was there for the look and gone for the opening.
+const OPEN_TRIES: usize = 32;
+
 /// An open file, its status when it was opened, and the part file of an atomic write.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -59,25 +62,7 @@ fn open_new(root: &Root, path: &VPath, options: &OpenOptions) -> Result<Opened, 
 }
 
 fn open_existing(root: &Root, path: &VPath, options: &OpenOptions, wait: Wait) -> Result<Opened, Fault> {
-    let nofollow = if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-    let mut flags = access(options) | nofollow | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let mut mode = Mode::empty();
-    match root.find(path, OFlags::PATH | nofollow, Mode::empty(), wait) {
-        Ok(found) => expect_file(&status::of(found)?)?,
-        Err(Fault::System(Errno::NOENT)) if options.create => match options.if_match {
-            Some(_) => return Err(Fault::Changed),
-            None => {
-                flags |= OFlags::CREATE;
-                mode = new_mode(options);
-            }
-        },
-        Err(fault) => return Err(fault),
-    }
-    let file = match root.find(path, flags, mode, wait) {
-        // open(2), ENXIO: a FIFO without a reader, or a socket, that took the place just now.
-        Err(Fault::System(Errno::NXIO)) => return Err(Fault::Special),
-        found => found?,
-    };
+    let file = open_seen(root, path, options, wait)?;
     let status = status::of(&file)?;
     expect_file(&status)?;
     expect_version(&status, options.if_match.as_ref())?;
@@ -86,6 +71,34 @@ fn open_existing(root: &Root, path: &VPath, options: &OpenOptions, wait: Wait) -
         rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&file, 0))?;
     }
     Ok(Opened { file, status, part: None })
+}
+
+/// Opens what a look has found to be a file, or makes one where it has found nothing and may. `O_CREAT` is not given
+/// for a file that is there: in a sticky folder it refuses those of others (`fs.protected_regular`).
+fn open_seen(root: &Root, path: &VPath, options: &OpenOptions, wait: Wait) -> Result<OwnedFd, Fault> {
+    let nofollow = if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let flags = access(options) | nofollow | OFlags::NONBLOCK | OFlags::NOCTTY;
+    for _ in 0..OPEN_TRIES {
+        let (create, mode) = match root.find(path, OFlags::PATH | nofollow, Mode::empty(), wait) {
+            Ok(found) => {
+                expect_file(&status::of(found)?)?;
+                (OFlags::empty(), Mode::empty())
+            }
+            Err(Fault::System(Errno::NOENT)) if options.create => match options.if_match {
+                Some(_) => return Err(Fault::Changed),
+                None => (OFlags::CREATE, new_mode(options)),
+            },
+            Err(fault) => return Err(fault),
+        };
+        match root.find(path, flags | create, mode, wait) {
+            // open(2), ENXIO: a FIFO without a reader, or a socket, that took the place just now.
+            Err(Fault::System(Errno::NXIO)) => return Err(Fault::Special),
+            // It was removed after the look: now it is to be made.
+            Err(Fault::System(Errno::NOENT)) if options.create && create.is_empty() => {}
+            found => return found,
+        }
+    }
+    Err(Errno::BUSY.into())
 }
 
 /// Refuses what is no regular file.
@@ -122,4 +135,41 @@ fn access(options: &OpenOptions) -> OFlags {
         (_, false) => OFlags::RDONLY,
     };
     if options.append { access | OFlags::APPEND } else { access }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, path};
+    use crate::file_system::FileSystem;
+    use crate::options::OpenOptions;
+
+    /// How often a file is opened while somebody else makes and removes it.
+    const ROUNDS: usize = 2000;
+
+    #[test]
+    fn a_file_that_comes_and_goes_is_opened_or_made() {
+        let scene = Scene::new();
+        let (name, ended) = (scene.inside("file"), AtomicBool::new(false));
+        let [kernel, walk] = scene.doors(Links::Beneath);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    std::fs::write(&name, "").unwrap();
+                    let _ = std::fs::remove_file(&name);
+                }
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let opened = runtime.block_on(async {
+                for tree in [&kernel, &walk].into_iter().cycle().take(ROUNDS) {
+                    tree.open(&path("/file"), &OpenOptions::writing()).await?;
+                }
+                Ok::<_, crate::Error>(())
+            });
+            ended.store(true, Ordering::Relaxed);
+            opened.unwrap();
+        });
+    }
 }

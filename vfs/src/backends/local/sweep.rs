@@ -24,6 +24,9 @@ impl LocalFs {
     /// many they were. A server calls it once after mounting a folder for writing; it looks at 100,000 names at most,
     /// one folder a job, and passes over folders that it may not read. Dropping the future ends it between two folders.
     ///
+    /// The program does not call it yet: `serve` mounts read-only, and a command that writes is gone before its part
+    /// files are a day old.
+    ///
     /// # Errors
     /// `ReadOnly` where the tree is.
     pub async fn sweep(&self) -> Result<usize> {

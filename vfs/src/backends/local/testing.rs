@@ -15,6 +15,9 @@ use crate::file_system::{File, FileSystem};
 use crate::options::OpenOptions;
 use crate::path::VPath;
 
+/// More calls than one tree has under way.
+const MORE_THAN_DISK_CALLS: usize = 100;
+
 /// A folder `inside` of a folder of its own, so that a test has an outside to look at.
 pub(super) struct Scene {
     folder: TempDir,
@@ -102,6 +105,29 @@ pub(super) async fn read_all(file: &Arc<dyn File>) -> Result<Bytes> {
         }
         content.extend_from_slice(&piece);
     }
+}
+
+/// Takes every place of the tree's disk until what it gives is dropped.
+pub(super) async fn hang(tree: &LocalFs) -> std::sync::mpsc::Sender<()> {
+    let (release, hang) = std::sync::mpsc::channel::<()>();
+    let hang = Arc::new(std::sync::Mutex::new(hang));
+    // Those that find no place give up with their futures.
+    for _ in 0..MORE_THAN_DISK_CALLS {
+        let hang = Arc::clone(&hang);
+        let call = tree.disk.run("read_at", move || assert!(hang.lock().unwrap().recv().is_err()));
+        assert!(poll_once(call).await.is_none());
+    }
+    release
+}
+
+/// What `future` gives on its first poll, before it is dropped.
+pub(super) async fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// What `future` gives on its first poll, while the only thread of the pool is busy: nothing where it needs a job.

@@ -10,10 +10,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Access, AtFlags, FlockOperation, Mode, OFlags, RenameFlags, Statx};
 use rustix::io::Errno;
 
+use super::attributes::set_owner;
 use super::error::Fault;
 use super::lookup::Root;
 use super::opening::{Opened, expect_file, expect_version, new_mode};
@@ -49,7 +51,8 @@ pub(super) struct Part {
     target: Vec<u8>,
     replaces: bool,
     if_match: Option<Validator>,
-    published: bool,
+    /// The name is no longer its own.
+    settled: AtomicBool,
 }
 
 /// Starts an atomic write of `path`: everything that `finish` could refuse and that is known now is refused now.
@@ -69,7 +72,7 @@ pub(super) fn begin(root: &Root, path: &VPath, options: &OpenOptions) -> Result<
         target,
         replaces: !options.create_new,
         if_match: options.if_match.clone(),
-        published: false,
+        settled: AtomicBool::new(false),
     };
     // Where the file system has no locks, its age alone protects it from the sweep.
     let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
@@ -81,12 +84,8 @@ pub(super) fn begin(root: &Root, path: &VPath, options: &OpenOptions) -> Result<
 }
 
 impl Part {
-    /// Gives `file`, which is this part file, the target's name. `flush` brings out what the file system would
-    /// otherwise say too late. On an error the part file is gone and the target as it was.
-    pub(super) fn publish(mut self, file: impl AsFd, flush: bool) -> Result<(), Fault> {
-        if flush {
-            rustix::io::retry_on_intr(|| rustix::fs::fdatasync(&file))?;
-        }
+    /// Gives `file`, which is this part file, the target's name. On an error the target is as it was.
+    pub(super) fn publish(&self, file: impl AsFd) -> Result<(), Fault> {
         if self.if_match.is_some() {
             match status::of_name(&self.folder, &self.target[..]) {
                 Ok(found) => expect_version(&found, self.if_match.as_ref())?,
@@ -99,19 +98,24 @@ impl Part {
         } else {
             rename_to_free(&self.folder, &self.name, &self.folder, &self.target)?;
         }
-        self.published = true;
+        self.settled.store(true, Ordering::Relaxed);
         // The lock was the part file's; the published file belongs to everybody.
         let _ = rustix::fs::flock(&file, FlockOperation::Unlock);
         Ok(())
+    }
+
+    /// Removes the part file, unless it was published or removed already.
+    pub(super) fn remove(&self) {
+        if !self.settled.swap(true, Ordering::Relaxed) {
+            // Nobody is left to hear of a failure; the sweep comes by later.
+            let _ = rustix::fs::unlinkat(&self.folder, &self.name[..], AtFlags::empty());
+        }
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.published {
-            // Nobody is left to hear of a failure; the sweep comes by later.
-            let _ = rustix::fs::unlinkat(&self.folder, &self.name[..], AtFlags::empty());
-        }
+        self.remove();
     }
 }
 
@@ -173,24 +177,59 @@ fn part_name() -> Vec<u8> {
     name
 }
 
-/// Gives the part file the owner and the permission bits of the file it replaces. Where the owner cannot be kept, bits
-/// that lend his rights are not either.
+/// Gives the part file the owner, the group and the permission bits of the file it replaces, as far as this process
+/// may: who is no superuser keeps a group that it is in, and never another owner.
 fn keep_rights(file: &OwnedFd, old: &Statx) -> Result<(), Errno> {
     let new = status::of(file)?;
-    let has_owner = (new.stx_uid, new.stx_gid) == (old.stx_uid, old.stx_gid)
-        || super::attributes::set_owner(file, Some(old.stx_uid), Some(old.stx_gid)).is_ok();
-    let mode = status::mode(old) & if has_owner { 0o7777 } else { 0o777 };
+    let (user, group) = (old.stx_uid, old.stx_gid);
+    let kept =
+        if (new.stx_uid, new.stx_gid) == (user, group) || set_owner(file, Some(user), Some(group)).is_ok() {
+            Kept::Both
+        } else if new.stx_gid == group || set_owner(file, None, Some(group)).is_ok() {
+            Kept::Group
+        } else {
+            Kept::Neither
+        };
+    let mode = kept.mode_after(status::mode(old));
     if mode == status::mode(&new) {
         return Ok(());
     }
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
+/// Whose of the replaced file the new one is.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    /// Its owner's and its group's.
+    Both,
+    /// Its group's.
+    Group,
+    /// Neither's, as far as is known.
+    Neither,
+}
+
+impl Kept {
+    /// What is left of `mode`, so that nobody may do more than before. Bits that lend rights are for both only. Where
+    /// the group changed, its old members are among the others now and some others in the group: both get what both had.
+    fn mode_after(self, mode: u32) -> u32 {
+        match self {
+            Self::Both => mode & 0o7777,
+            Self::Group => mode & 0o777,
+            Self::Neither => {
+                let shared = (mode >> 3) & mode & 0o7;
+                (mode & 0o700) | (shared << 3) | shared
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
     use bytes::Bytes;
+    use rustix::fs::{Gid, Uid};
     use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
     use super::*;
@@ -199,6 +238,11 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::file_system::FileSystem;
     use crate::options::{ListOptions, SetAttributes, StatOptions};
+
+    /// Users and groups that need no names.
+    const ALICE: u32 = 12_345;
+    const DAEMON: u32 = 12_346;
+    const PROJECT: u32 = 12_347;
 
     fn replacing_new() -> OpenOptions {
         OpenOptions { create_new: true, ..OpenOptions::replacing() }
@@ -329,7 +373,7 @@ mod tests {
         let scene = Scene::new();
         scene.write("old", "old");
         let mode_of = |name: &str| std::fs::metadata(scene.inside(name)).unwrap().mode() & 0o7777;
-        std::fs::set_permissions(scene.inside("old"), std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(scene.inside("old"), Permissions::from_mode(0o640)).unwrap();
         std::fs::write(scene.inside("plain"), "").unwrap();
         let tree = scene.tree(Links::Beneath);
         let stated = OpenOptions { mode: Some(0o600), ..OpenOptions::replacing() };
@@ -347,6 +391,47 @@ mod tests {
         file.set_attributes(&wish).await.unwrap();
         file.finish().await.unwrap();
         assert_eq!(mode_of("old"), 0o604);
+    }
+
+    /// What replaces a file of another owner: its group and mode, when the process is no superuser and in `groups`.
+    fn replaced_by_other(old_mode: u32, groups: &[u32]) -> (u32, u32) {
+        let scene = Scene::new();
+        scene.write("file", "old");
+        std::fs::set_permissions(scene.inside(""), Permissions::from_mode(0o777)).unwrap();
+        chown(scene.inside("file"), Some(ALICE), Some(PROJECT)).unwrap();
+        std::fs::set_permissions(scene.inside("file"), Permissions::from_mode(old_mode)).unwrap();
+        let root = Root::open(&scene.inside(""), Links::Beneath).unwrap();
+        let groups: Vec<_> = groups.iter().copied().map(Gid::from_raw).collect();
+        std::thread::scope(|threads| {
+            // The kernel keeps users and groups a thread; what this one gives up, the others keep.
+            threads.spawn(move || {
+                rustix::thread::set_thread_groups(&groups).unwrap();
+                rustix::thread::set_thread_gid(Gid::from_raw(DAEMON)).unwrap();
+                rustix::thread::set_thread_uid(Uid::from_raw(DAEMON)).unwrap();
+                let opened = begin(&root, &path("/file"), &OpenOptions::replacing()).unwrap();
+                opened.part.unwrap().publish(opened.file).unwrap();
+            });
+        });
+        let new = std::fs::metadata(scene.inside("file")).unwrap();
+        assert_eq!(new.uid(), DAEMON, "an owner is not given away");
+        (new.gid(), new.mode() & 0o7777)
+    }
+
+    #[test]
+    fn where_the_owner_cannot_be_kept_the_group_is_and_nobody_gains() {
+        if !rustix::process::geteuid().is_root() {
+            return println!("skipped: only the superuser can become others");
+        }
+        for (mode, groups, kept) in [
+            (0o660, &[PROJECT][..], (PROJECT, 0o660)),
+            (0o2676, &[PROJECT], (PROJECT, 0o676)),
+            (0o666, &[], (DAEMON, 0o666)),
+            (0o6676, &[], (DAEMON, 0o666)),
+            // Who was in the group is among the others now, and the other way round.
+            (0o646, &[], (DAEMON, 0o644)),
+        ] {
+            assert_eq!(replaced_by_other(mode, groups), kept, "{mode:o} {groups:?}");
+        }
     }
 
     #[tokio::test]
@@ -381,7 +466,9 @@ mod tests {
         let options = OpenOptions { if_match: found.validator, ..OpenOptions::replacing() };
         let file = tree.open(&path("/file"), &options).await.unwrap();
         scene.write("file", "another");
-        assert_eq!(kind(file.finish().await), ErrorKind::Changed);
+        for _ in 0..2 {
+            assert_eq!(kind(file.finish().await), ErrorKind::Changed);
+        }
         for options in [options, OpenOptions { write_mode: Default::default(), ..OpenOptions::writing() }] {
             let matching = OpenOptions { if_match: file.metadata().await.unwrap().validator, ..options };
             assert_eq!(kind(tree.open(&path("/file"), &matching).await), ErrorKind::Changed);
