@@ -1,5 +1,9 @@
 //! Lines → typed commands (RFC 959 §5.3, RFC 2428, 3659, 7151). Pure; paths stay bytes until a session resolves them.
 
+mod edit;
+mod site;
+
+pub(super) use self::edit::{Edit, Form, dated};
 use super::facts::Facts;
 use super::wire::Line;
 
@@ -62,10 +66,38 @@ pub(super) enum Command {
     Type(Representation),
     /// USER: who is there.
     User(Vec<u8>),
-    /// A change of the tree, which this server does not make.
-    Write,
-    /// RNTO, which only follows a RNFR that was answered.
-    RenameTo,
+    /// STOR, APPE, STOU: a file from the client.
+    Store(Store, Vec<u8>),
+    /// A change of the tree at a path.
+    Edit(Edit, Vec<u8>),
+    /// RNFR, SITE CPFR: what is to be moved or copied.
+    From(Errand, Vec<u8>),
+    /// RNTO, SITE CPTO: where to.
+    To(Errand, Vec<u8>),
+    /// SITE IDLE: how many seconds this session may do nothing; without a number the answer tells.
+    IdleLimit(Option<u64>),
+    /// SITE HELP: the commands of SITE.
+    SiteHelp,
+}
+
+/// What becomes of the file that an upload names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Store {
+    /// STOR: it is replaced, or goes on at the offset of REST.
+    Replace,
+    /// APPE: it grows.
+    Append,
+    /// STOU: it stays, and the upload gets a name of its own.
+    Unique,
+}
+
+/// What two commands in a row do with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// RNFR and RNTO: it gets another name.
+    Rename,
+    /// SITE CPFR and CPTO: it gets a second copy.
+    Copy,
 }
 
 /// How files are sent (RFC 959 §3.1.1).
@@ -119,10 +151,11 @@ pub(super) enum Refusal {
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// Verbs that are answered with more than a refusal: what HELP shows.
-pub(super) const VERBS: [&str; 33] = [
-    "ABOR", "ALLO", "CDUP", "CLNT", "CWD", "EPSV", "FEAT", "HELP", "HOST", "LIST", "MDTM", "MLSD", "MLST",
-    "MODE", "NLST", "NOOP", "OPTS", "PASS", "PASV", "PWD", "QUIT", "REIN", "REST", "RETR", "SIZE", "STAT",
-    "STRU", "SYST", "TYPE", "USER", "XCUP", "XCWD", "XPWD",
+pub(super) const VERBS: [&str; 46] = [
+    "ABOR", "ALLO", "APPE", "CDUP", "CLNT", "CWD", "DELE", "EPSV", "FEAT", "HELP", "HOST", "LIST", "MDTM",
+    "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS", "PASS", "PASV", "PWD", "QUIT",
+    "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "STAT", "STOR", "STOU", "STRU", "SYST",
+    "TYPE", "USER", "XCUP", "XCWD", "XMKD", "XPWD", "XRMD",
 ];
 
 /// What a line asks for.
@@ -171,12 +204,19 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"SYST" => Command::System,
         b"TYPE" => Command::Type(representation(argument)?),
         b"USER" => Command::User(name(argument)?),
-        b"APPE" | b"DELE" | b"MFMT" | b"MKD" | b"RMD" | b"RNFR" | b"STOR" | b"STOU" | b"XMKD" | b"XRMD" => {
-            Command::Write
-        }
-        b"RNTO" => Command::RenameTo,
+        b"APPE" => Command::Store(Store::Append, path(argument)?),
+        b"STOR" => Command::Store(Store::Replace, path(argument)?),
+        b"STOU" => Command::Store(Store::Unique, argument.to_vec()),
+        b"DELE" => Command::Edit(Edit::RemoveFile, path(argument)?),
+        b"MKD" | b"XMKD" => Command::Edit(Edit::CreateFolder, path(argument)?),
+        b"RMD" | b"XRMD" => Command::Edit(Edit::RemoveFolder, path(argument)?),
+        b"MFMT" => edit::modify_time(argument)?,
+        b"MFF" => edit::modify_facts(argument)?,
+        b"RNFR" => Command::From(Errand::Rename, path(argument)?),
+        b"RNTO" => Command::To(Errand::Rename, path(argument)?),
+        b"SITE" => site::parse(argument)?,
         b"ACCT" | b"ADAT" | b"AUTH" | b"CCC" | b"CONF" | b"ENC" | b"EPRT" | b"LANG" | b"LPRT" | b"LPSV"
-        | b"MIC" | b"PBSZ" | b"PORT" | b"PROT" | b"SITE" | b"SMNT" => return Err(Refusal::NotImplemented),
+        | b"MIC" | b"PBSZ" | b"PORT" | b"PROT" | b"SMNT" => return Err(Refusal::NotImplemented),
         b"CONNECT" | b"DELETE" | b"EHLO" | b"GET" | b"HEAD" | b"OPTIONS" | b"PATCH" | b"POST" | b"PRI"
         | b"PUT" => return Err(Refusal::Foreign),
         _ => return Err(Refusal::Unknown),
@@ -321,7 +361,14 @@ mod tests {
             ("HOST FTP.example.ORG", C::Host("ftp.example.org".to_owned())),
             ("HELP", C::Help(None)),
             ("PASS ", C::Password(vec![])),
-            ("STOR x", C::Write),
+            ("STOR x", C::Store(Store::Replace, bytes("x"))),
+            ("APPE x y", C::Store(Store::Append, bytes("x y"))),
+            ("STOU", C::Store(Store::Unique, bytes(""))),
+            ("DELE x", C::Edit(Edit::RemoveFile, bytes("x"))),
+            ("XMKD x", C::Edit(Edit::CreateFolder, bytes("x"))),
+            ("RMD x", C::Edit(Edit::RemoveFolder, bytes("x"))),
+            ("RNFR a b", C::From(Errand::Rename, bytes("a b"))),
+            ("RNTO b", C::To(Errand::Rename, bytes("b"))),
         ] {
             assert_eq!(parse(line.as_bytes()), Ok(command), "{line}");
         }
@@ -364,6 +411,11 @@ mod tests {
             "HOST",
             "HOST a b",
             "MODE",
+            "STOR",
+            "APPE ",
+            "DELE",
+            "RNTO",
+            "SITE",
         ] {
             assert!(matches!(parse(line.as_bytes()), Err(R::Syntax(_))), "{line}");
         }

@@ -2,7 +2,7 @@
 //!
 //! Four steps, as in every front end: `wire` (bytes ↔ lines and replies), `command` (a line's meaning), `session` (calls
 //! on the tree, in order), `reply` (outcomes → answers). `transfer`, `data` and `list` are what goes over a data
-//! connection. In this form the front end reads only: no uploads, no active mode, no TLS.
+//! connection. What may be changed is decided by the tree and its rights alone. In this form there is no active mode and no TLS.
 //!
 //! TYPE A turns LF into CRLF, as the standard has it and a client without a TYPE command gets it
 //! ([`Options::converts_lines`]).
@@ -49,11 +49,32 @@ pub struct Options {
     /// In TYPE A a file's lines end with CRLF, and SIZE is refused there, for only reading the file would tell.
     /// Default true. Otherwise TYPE A sends bytes as they are.
     pub converts_lines: bool,
+    /// What becomes of an upload that breaks off.
+    pub partial_uploads: PartialUploads,
+    /// `MDTM YYYYMMDDhhmmss path` sets a file's time, as some clients have it. Default false: it would hide a file whose
+    /// name looks like that, and MFMT does the same.
+    pub sets_times_by_mdtm: bool,
+}
+
+/// What becomes of an upload that breaks off. A file that was there before stays as it was in either case, unless the
+/// upload went on in it, by REST or APPE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PartialUploads {
+    /// It vanishes: a file is seen when it is whole. The default.
+    #[default]
+    Delete,
+    /// A new file grows under its own name and stays as far as it came, so that the client can go on by REST.
+    Keep,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { passive_ports: None, converts_lines: true }
+        Self {
+            passive_ports: None,
+            converts_lines: true,
+            partial_uploads: PartialUploads::Delete,
+            sets_times_by_mdtm: false,
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddrV4;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use vfs::{ErrorKind, VPath};
 
-use super::calls::{Failure, Opening, Outcome};
+use super::calls::{Content, Failure, Opening, Outcome, Upload};
 use super::clock::Moment;
-use super::command::{Refusal, VERBS};
+use super::command::{Edit, Errand, Form, Refusal, VERBS};
 use super::facts::Facts;
 use super::transfer::Ended;
 use super::wire::Reply;
@@ -24,7 +24,7 @@ pub(super) const FOREIGN: Reply = Reply::fixed(421, "This is an FTP server; good
 pub(super) const GOODBYE: Reply = Reply::fixed(221, "Goodbye.");
 pub(super) const GREETING: Reply = Reply::fixed(220, "FTP server ready.");
 pub(super) const GUESTS_TRIED: Reply = Reply::fixed(421, "Too many failed logins; goodbye.");
-pub(super) const HELP_SITE: Reply = Reply::fixed(214, "No SITE commands here.");
+pub(super) const HELP_SITE: Reply = Reply::fixed(214, "CHMOD CPFR CPTO HELP IDLE SYMLINK UTIME");
 pub(super) const HOST_CHOSEN: Reply = Reply::fixed(220, "FTP server ready for this host.");
 pub(super) const HOST_TOO_LATE: Reply = Reply::fixed(503, "HOST comes before the login.");
 pub(super) const HOST_UNKNOWN: Reply = Reply::fixed(504, "No such host here.");
@@ -41,8 +41,8 @@ pub(super) const PASS_BEFORE_USER: Reply = Reply::fixed(503, "USER comes first."
 pub(super) const PASSIVE_FIRST: Reply = Reply::fixed(425, "Use EPSV or PASV first.");
 pub(super) const PASSWORD_PLEASE: Reply =
     Reply::fixed(331, "Send the password; anonymous may send anything.");
-pub(super) const READ_ONLY: Reply = Reply::fixed(550, "Nothing can be changed here over FTP.");
 pub(super) const REINITIALIZED: Reply = Reply::fixed(220, "Ready for another login.");
+pub(super) const CPFR_FIRST: Reply = Reply::fixed(503, "SITE CPFR comes first.");
 pub(super) const RNFR_FIRST: Reply = Reply::fixed(503, "RNFR comes first.");
 pub(super) const STOPPING: Reply = Reply::fixed(421, "The server is stopping; goodbye.");
 pub(super) const SUPERFLUOUS: Reply = Reply::fixed(202, "Not needed here.");
@@ -80,6 +80,10 @@ pub(super) fn outcome(outcome: &Outcome) -> Reply {
             let line = [&b" "[..], row, &path.to_bytes()].concat();
             Reply::block(250, &b"Facts:"[..], vec![line.into()])
         }
+        Outcome::Edited { edit, path } => edited(edit, path),
+        Outcome::Chosen { errand: Errand::Rename, .. } => Reply::fixed(350, "Send RNTO."),
+        Outcome::Chosen { errand: Errand::Copy, .. } => Reply::fixed(350, "Send SITE CPTO."),
+        Outcome::CarriedOut => Reply::fixed(250, "Done."),
         Outcome::Opened(opening) => opened(opening),
         Outcome::Reported(_) => Reply::fixed(213, "End"),
         Outcome::Failed { sent, failure } => failed(sent, failure),
@@ -93,7 +97,30 @@ fn dated(time: SystemTime) -> Reply {
     }
 }
 
+fn edited(edit: &Edit, path: &VPath) -> Reply {
+    match edit {
+        Edit::RemoveFile | Edit::RemoveFolder => Reply::fixed(250, "Done."),
+        Edit::CreateFolder => quoted(path, b" is a folder now."),
+        Edit::SetAttributes(attributes, Form::Facts) => {
+            let mut text = String::new();
+            if let Some(moment) = attributes.modified.and_then(Moment::of) {
+                text.push_str(&format!("Modify={};", moment.stamp()));
+            }
+            if let Some(mode) = attributes.mode {
+                text.push_str(&format!("UNIX.mode={mode:04o};"));
+            }
+            text.push(' ');
+            Reply::new(213, [text.as_bytes(), &path.to_bytes()].concat())
+        }
+        Edit::SetAttributes(_, Form::Plain) | Edit::Link(_) => Reply::fixed(200, "Done."),
+    }
+}
+
 fn opened(opening: &Opening) -> Reply {
+    if let Content::In(Upload { is_named_here: true, .. }) = opening.content {
+        // RFC 1123 §4.1.2.9: exactly this, so that clients find the name.
+        return Reply::new(150, [b"FILE: ", &opening.path.to_bytes()[..]].concat());
+    }
     let mut text = b"Opening data connection for ".to_vec();
     text.extend_from_slice(&opening.path.to_bytes());
     if let Some(len) = opening.len {
@@ -126,7 +153,7 @@ pub(super) fn ended(ended: &Ended) -> Reply {
         Ended::Aborted => ABORTED,
         Ended::NobodyCame => Reply::fixed(425, "No data connection came in time."),
         Ended::NoConnection(_) => Reply::fixed(425, "The data connection could not be accepted."),
-        Ended::Stalled => Reply::fixed(426, "Nothing was taken for too long; the data connection is closed."),
+        Ended::Stalled => Reply::fixed(426, "Nothing moved for too long; the data connection is closed."),
         Ended::PeerLost(_) => Reply::fixed(426, "The data connection broke."),
         Ended::Shrank => Reply::fixed(451, "The file became shorter while it was sent."),
         Ended::SourceFailed(error) => {
@@ -136,6 +163,13 @@ pub(super) fn ended(ended: &Ended) -> Reply {
                 _ => 451,
             };
             Reply::new(code, format!("The transfer broke off: {}.", error.kind()).into_bytes())
+        }
+        Ended::TargetFailed(error) => {
+            let code = match code(error.kind()) {
+                code @ (450 | 552) => code,
+                _ => 451,
+            };
+            Reply::new(code, format!("The file was not written: {}.", error.kind()).into_bytes())
         }
     }
 }
@@ -165,10 +199,13 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
 
 /// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959, and all of it.
 pub(super) fn features(facts: Facts) -> Reply {
-    let mut lines: Vec<Cow<'static, [u8]>> =
-        [&b" CLNT"[..], b" EPSV", b" HOST", b" MDTM"].map(Cow::from).to_vec();
+    let before = [&b" CLNT"[..], b" EPSV", b" HOST", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
+    // ProFTPD's names for what it has under SITE; clients look for them.
+    let after =
+        [&b" REST STREAM"[..], b" SITE COPY", b" SITE SYMLINK", b" SITE UTIME", b" SIZE", b" TVFS", b" UTF8"];
+    let mut lines: Vec<Cow<'static, [u8]>> = before.map(Cow::from).to_vec();
     lines.push(format!(" MLST {}", facts.feature()).into_bytes().into());
-    lines.extend([&b" REST STREAM"[..], b" SIZE", b" TVFS", b" UTF8"].map(Cow::from));
+    lines.extend(after.map(Cow::from));
     Reply::block(211, &b"Features:"[..], lines)
 }
 
@@ -181,8 +218,13 @@ pub(super) fn help(about: Option<&[u8]>) -> Reply {
     Reply::block(214, &b"Commands:"[..], VERBS.chunks(11).map(line).collect())
 }
 
-/// The answer to PWD (RFC 959 appendix II): quotes within the path are doubled.
+/// The answer to PWD (RFC 959 appendix II).
 pub(super) fn working_folder(path: &VPath) -> Reply {
+    quoted(path, b" is the working folder.")
+}
+
+/// 257 and a path in quotes, those within it doubled.
+fn quoted(path: &VPath, comment: &[u8]) -> Reply {
     let mut text = vec![b'"'];
     for byte in path.to_bytes() {
         text.push(byte);
@@ -190,7 +232,8 @@ pub(super) fn working_folder(path: &VPath) -> Reply {
             text.push(b'"');
         }
     }
-    text.extend_from_slice(b"\" is the working folder.");
+    text.push(b'"');
+    text.extend_from_slice(comment);
     Reply::new(257, text)
 }
 
@@ -216,9 +259,19 @@ pub(super) fn facts_chosen(facts: Facts) -> Reply {
     Reply::new(200, format!("MLST OPTS {}", facts.list()).into_bytes())
 }
 
+/// The answer to SITE IDLE.
+pub(super) fn idle_limit(limit: Duration) -> Reply {
+    Reply::new(200, format!("The session ends after {} idle seconds.", limit.as_secs()).into_bytes())
+}
+
+/// The answer to SITE IDLE with a number that is not taken.
+pub(super) fn idle_bounds(most: Duration) -> Reply {
+    Reply::new(501, format!("SITE IDLE takes 1 to {} seconds here.", most.as_secs()).into_bytes())
+}
+
 /// The answer to REST.
 pub(super) fn restart(offset: u64) -> Reply {
-    Reply::new(350, format!("Restarting at {offset}; send RETR.").into_bytes())
+    Reply::new(350, format!("Restarting at {offset}; send RETR or STOR.").into_bytes())
 }
 
 #[cfg(test)]

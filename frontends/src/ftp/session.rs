@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 use vfs::{FileSystem, VPath};
@@ -28,7 +29,7 @@ use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
 use self::work::Work;
 use super::House;
 use super::calls::Outcome;
-use super::command::{self, Command, Refusal, Representation};
+use super::command::{self, Command, Errand, Refusal, Representation};
 use super::control::{Control, Heard};
 use super::data::Data;
 use super::facts::Facts;
@@ -65,6 +66,8 @@ pub(super) struct Session {
     folder: VPath,
     /// Where the next transfer starts.
     restart: u64,
+    /// What RNFR or SITE CPFR chose; the next command takes it or drops it.
+    chosen: Option<(Errand, VPath)>,
     data: Data,
     work: Work,
     waiting: VecDeque<Result<Command, Refusal>>,
@@ -111,6 +114,8 @@ struct Settings {
     facts: Facts,
     /// EPSV ALL was sent.
     is_epsv_only: bool,
+    /// What SITE IDLE chose, within the site's own limit.
+    idle: Option<Duration>,
 }
 
 /// What a peer did wrong so far.
@@ -160,6 +165,7 @@ impl Session {
             settings: Settings::default(),
             folder: VPath::root(),
             restart: 0,
+            chosen: None,
             data: Data::None,
             work: Work::None,
             waiting: VecDeque::new(),
@@ -336,7 +342,7 @@ impl Session {
 impl Default for Settings {
     fn default() -> Self {
         // RFC 959 §5.1: until a client says otherwise, lines are ASCII.
-        Self { representation: Representation::Ascii, facts: Facts::ALL, is_epsv_only: false }
+        Self { representation: Representation::Ascii, facts: Facts::ALL, is_epsv_only: false, idle: None }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Sessions as clients see them.
 
+mod changes;
 mod limits;
 mod order;
 mod security;
 mod transfers;
+mod uploads;

@@ -153,7 +153,17 @@ async fn nothing_of_the_tree_is_seen_without_a_login() {
         "STAT /",
         "TYPE I",
         "STOR x",
+        "APPE x",
+        "STOU",
+        "DELE x",
+        "MKD x",
+        "RMD x",
+        "RNFR x",
         "RNTO x",
+        "MFMT 20200101000000 x",
+        "SITE CHMOD 777 x",
+        "SITE CPFR x",
+        "SITE IDLE 10",
     ] {
         assert!(client.ask(line).await.starts_with("530 "), "{line}");
     }
