@@ -1,7 +1,10 @@
 //! Lines → typed commands (RFC 959 §5.3, RFC 2428, 3659, 7151). Pure; paths stay bytes until a session resolves them.
 
 mod edit;
+mod endpoint;
 mod site;
+
+use std::net::SocketAddr;
 
 pub(super) use self::edit::{Edit, Form, dated};
 use super::facts::Facts;
@@ -12,6 +15,8 @@ use super::wire::Line;
 pub(super) enum Command {
     /// ABOR: stop the transfer.
     Abort,
+    /// PORT, EPRT: connect to the client.
+    Active(SocketAddr),
     /// ALLO, and what else needs nothing done.
     Superfluous,
     /// CDUP: the folder above.
@@ -146,16 +151,18 @@ pub(super) enum Refusal {
     Syntax(&'static str),
     /// The argument is right and not done here.
     Parameter,
+    /// A network protocol that nobody speaks here.
+    Protocol,
 }
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// Verbs that are answered with more than a refusal: what HELP shows.
-pub(super) const VERBS: [&str; 46] = [
-    "ABOR", "ALLO", "APPE", "CDUP", "CLNT", "CWD", "DELE", "EPSV", "FEAT", "HELP", "HOST", "LIST", "MDTM",
-    "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS", "PASS", "PASV", "PWD", "QUIT",
-    "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "STAT", "STOR", "STOU", "STRU", "SYST",
-    "TYPE", "USER", "XCUP", "XCWD", "XMKD", "XPWD", "XRMD",
+pub(super) const VERBS: [&str; 48] = [
+    "ABOR", "ALLO", "APPE", "CDUP", "CLNT", "CWD", "DELE", "EPRT", "EPSV", "FEAT", "HELP", "HOST", "LIST",
+    "MDTM", "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS", "PASS", "PASV", "PORT",
+    "PWD", "QUIT", "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "STAT", "STOR", "STOU",
+    "STRU", "SYST", "TYPE", "USER", "XCUP", "XCWD", "XMKD", "XPWD", "XRMD",
 ];
 
 /// What a line asks for.
@@ -179,6 +186,7 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"CDUP" | b"XCUP" => Command::Up,
         b"CLNT" => Command::Client,
         b"CWD" | b"XCWD" => Command::Change(path(argument)?),
+        b"EPRT" => endpoint::extended_port(argument)?,
         b"EPSV" => Command::ExtendedPassive(extended(argument)?),
         b"FEAT" => Command::Features,
         b"HELP" => Command::Help(optional(argument)),
@@ -193,6 +201,7 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"OPTS" => options(argument)?,
         b"PASS" => Command::Password(argument.to_vec()),
         b"PASV" => Command::Passive,
+        b"PORT" => endpoint::port(argument)?,
         b"PWD" | b"XPWD" => Command::Where,
         b"QUIT" => Command::Quit,
         b"REIN" => Command::Reinitialize,
@@ -215,8 +224,8 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"RNFR" => Command::From(Errand::Rename, path(argument)?),
         b"RNTO" => Command::To(Errand::Rename, path(argument)?),
         b"SITE" => site::parse(argument)?,
-        b"ACCT" | b"ADAT" | b"AUTH" | b"CCC" | b"CONF" | b"ENC" | b"EPRT" | b"LANG" | b"LPRT" | b"LPSV"
-        | b"MIC" | b"PBSZ" | b"PORT" | b"PROT" | b"SMNT" => return Err(Refusal::NotImplemented),
+        b"ACCT" | b"ADAT" | b"AUTH" | b"CCC" | b"CONF" | b"ENC" | b"LANG" | b"LPRT" | b"LPSV" | b"MIC"
+        | b"PBSZ" | b"PROT" | b"SMNT" => return Err(Refusal::NotImplemented),
         b"CONNECT" | b"DELETE" | b"EHLO" | b"GET" | b"HEAD" | b"OPTIONS" | b"PATCH" | b"POST" | b"PRI"
         | b"PUT" => return Err(Refusal::Foreign),
         _ => return Err(Refusal::Unknown),
@@ -383,7 +392,7 @@ mod tests {
             ("NOOPX", R::Unknown),
             (" NOOP", R::Unknown),
             ("GET / HTTP/1.1", R::Foreign),
-            ("PORT 127,0,0,1,0,22", R::NotImplemented),
+            ("EPRT |3|x|22|", R::Protocol),
             ("ACCT x", R::NotImplemented),
             ("MODE Z", R::Parameter),
             ("STRU R", R::Parameter),
@@ -403,7 +412,9 @@ mod tests {
             "REST +1",
             "REST 1x",
             "REST 18446744073709551616",
+            "EPRT x",
             "EPSV x",
+            "PORT x",
             "EPSV 99999999999",
             "TYPE",
             "OPTS",

@@ -2,11 +2,12 @@
 //!
 //! Four steps, as in every front end: `wire` (bytes ↔ lines and replies), `command` (a line's meaning), `session` (calls
 //! on the tree, in order), `reply` (outcomes → answers). `transfer`, `data` and `list` are what goes over a data
-//! connection. What may be changed is decided by the tree and its rights alone. In this form there is no active mode and no TLS.
+//! connection. What may be changed is decided by the tree and its rights alone. In this form there is no TLS.
 //!
 //! TYPE A turns LF into CRLF, as the standard has it and a client without a TYPE command gets it
 //! ([`Options::converts_lines`]).
 
+mod active;
 mod ascii;
 mod calls;
 mod clock;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use vfs::{ErrorKind, VPath};
 
+use super::active::Forbidden;
 use super::calls::{Content, Failure, Opening, Outcome, Upload};
 use super::clock::Moment;
 use super::command::{Edit, Errand, Form, Refusal, VERBS};
@@ -39,6 +40,7 @@ pub(super) const NO_PORT: Reply =
 pub(super) const NOTHING_DONE: Reply = Reply::fixed(200, "Nothing done.");
 pub(super) const PASS_BEFORE_USER: Reply = Reply::fixed(503, "USER comes first.");
 pub(super) const PASSIVE_FIRST: Reply = Reply::fixed(425, "Use EPSV or PASV first.");
+pub(super) const PORT_TAKEN: Reply = Reply::fixed(200, "The next transfer goes there.");
 pub(super) const PASSWORD_PLEASE: Reply =
     Reply::fixed(331, "Send the password; anonymous may send anything.");
 pub(super) const REINITIALIZED: Reply = Reply::fixed(220, "Ready for another login.");
@@ -65,6 +67,15 @@ pub(super) fn refused(refusal: Refusal) -> Reply {
         Refusal::NotImplemented => Reply::fixed(502, "Not done here."),
         Refusal::Syntax(hint) => Reply::fixed(501, hint),
         Refusal::Parameter => Reply::fixed(504, "Not done with this parameter."),
+        Refusal::Protocol => Reply::fixed(522, "Network protocol not supported, use (1,2)."),
+    }
+}
+
+/// The answer to PORT and EPRT where nobody is connected to (RFC 2577 §3 has 504, and clients 500 or 501).
+pub(super) fn forbidden(forbidden: Forbidden) -> Reply {
+    match forbidden {
+        Forbidden::Stranger => Reply::fixed(501, "Data connections go to your own address only."),
+        Forbidden::Service => Reply::fixed(501, "Data connections go to port 1024 or above only."),
     }
 }
 
@@ -152,7 +163,7 @@ pub(super) fn ended(ended: &Ended) -> Reply {
         Ended::Complete => Reply::fixed(226, "Done."),
         Ended::Aborted => ABORTED,
         Ended::NobodyCame => Reply::fixed(425, "No data connection came in time."),
-        Ended::NoConnection(_) => Reply::fixed(425, "The data connection could not be accepted."),
+        Ended::NoConnection(_) => Reply::fixed(425, "There is no way to a data connection."),
         Ended::Stalled => Reply::fixed(426, "Nothing moved for too long; the data connection is closed."),
         Ended::PeerLost(_) => Reply::fixed(426, "The data connection broke."),
         Ended::Shrank => Reply::fixed(451, "The file became shorter while it was sent."),
@@ -199,7 +210,7 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
 
 /// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959, and all of it.
 pub(super) fn features(facts: Facts) -> Reply {
-    let before = [&b" CLNT"[..], b" EPSV", b" HOST", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
+    let before = [&b" CLNT"[..], b" EPRT", b" EPSV", b" HOST", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
     // ProFTPD's names for what it has under SITE; clients look for them.
     let after =
         [&b" REST STREAM"[..], b" SITE COPY", b" SITE SYMLINK", b" SITE UTIME", b" SIZE", b" TVFS", b" UTF8"];

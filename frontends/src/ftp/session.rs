@@ -320,7 +320,9 @@ impl Session {
             Refusal::TooLong => conduct.long_lines += 1,
             Refusal::Foreign if self.login_by.is_some() => return self.leave(&reply::FOREIGN),
             Refusal::Foreign => conduct.unknown += 1,
-            Refusal::NotImplemented | Refusal::Syntax(_) | Refusal::Parameter => conduct.unknown = 0,
+            Refusal::NotImplemented | Refusal::Syntax(_) | Refusal::Parameter | Refusal::Protocol => {
+                conduct.unknown = 0
+            }
         }
         let is_over = conduct.unknown >= MAX_UNKNOWN || conduct.long_lines >= MAX_LONG_LINES;
         self.control.say(&reply::refused(refusal));

@@ -24,9 +24,6 @@ use crate::serve::Peer;
 use crate::sight::Sight;
 use crate::transport::Transport;
 
-/// How long a client may take to connect after its command was accepted.
-const ACCEPT_TIME: Duration = Duration::from_secs(30);
-
 /// A transfer under way.
 pub(super) struct Transfer {
     /// What is to be moved, until there is a connection.
@@ -39,9 +36,9 @@ pub(super) struct Transfer {
 }
 
 enum Phase {
-    /// The client has not connected yet.
+    /// There is no connection yet.
     Accepting { data: Data, since: Instant },
-    /// It has. `waiting` says since when the client took or sent nothing; the tree has its own limits.
+    /// There is. `waiting` says since when the client took or sent nothing; the tree has its own limits.
     Moving { stream: Box<dyn Transport>, flow: Flow, waiting: Option<Instant> },
     /// All was handed to the kernel.
     Closing { stream: Box<dyn Transport>, since: Instant },
@@ -62,9 +59,9 @@ pub(super) enum Ended {
     Complete,
     /// The client, or the end of its session, stopped it.
     Aborted,
-    /// The client did not connect in time.
+    /// There was no connection in time.
     NobodyCame,
-    /// The data connection could not be accepted.
+    /// The data connection could not be had.
     NoConnection(io::Error),
     /// The client took or sent nothing for too long.
     Stalled,
@@ -125,7 +122,7 @@ impl Transfer {
     /// When it is to be given up as things stand, and how it ends then.
     pub(super) fn deadline(&self) -> Option<(Instant, Ended)> {
         match &self.phase {
-            Phase::Accepting { since, .. } => Some((*since + ACCEPT_TIME, Ended::NobodyCame)),
+            Phase::Accepting { data, since } => Some((*since + data.patience(), Ended::NobodyCame)),
             Phase::Moving { waiting: Some(since), .. } | Phase::Closing { since, .. } => {
                 Some((*since + self.stall, Ended::Stalled))
             }

@@ -12,6 +12,7 @@ use super::lapse::LOGIN_TIME;
 use super::work::Work;
 use super::{Login, Session, Settings};
 use crate::auth::Credentials;
+use crate::ftp::active::Active;
 use crate::ftp::calls::{self, Ask, Failure, Outcome, Storing};
 use crate::ftp::command::{self, Command, Edit, Errand, Extended, Form, Format, Representation, Store};
 use crate::ftp::data::{Data, Passive};
@@ -34,6 +35,7 @@ impl Session {
         let chosen = self.chosen.take();
         match command {
             Command::Abort => self.control.say(&reply::ABORT_DONE),
+            Command::Active(to) => self.promise(to),
             Command::Change(path) => self.ask(&path, reply::CALL_ABORTED, Ask::change),
             Command::ChooseFacts(facts) => {
                 self.settings.facts = facts;
@@ -166,6 +168,27 @@ impl Session {
                 self.control.say(&reply::NO_IPV6_PASV);
             }
             Err(refusal) => self.control.say(&refusal),
+        }
+    }
+
+    /// PORT (RFC 959 §4.1.2) and EPRT (RFC 2428 §2): nobody is connected to before the transfer begins.
+    fn promise(&mut self, to: SocketAddr) {
+        if self.settings.is_epsv_only {
+            return self.control.say(&reply::EPSV_ALONE);
+        }
+        self.data = Data::None;
+        let (Peer::Host(peer), Some(local)) = (self.ends.peer, self.ends.local) else {
+            return self.control.say(&reply::NO_PEER_ADDRESS);
+        };
+        match Active::new(local, peer, to) {
+            Ok(active) => {
+                self.data = Data::Promised(active);
+                self.control.say(&reply::PORT_TAKEN);
+            }
+            Err(forbidden) => {
+                tracing::warn!(%peer, %to, "a data connection to a stranger was refused");
+                self.control.say(&reply::forbidden(forbidden));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sessions as clients see them.
 
+mod active;
 mod changes;
 mod limits;
 mod order;
