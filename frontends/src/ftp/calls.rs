@@ -2,6 +2,7 @@
 //! itself. A dropped call leaves nothing behind but what the tree had done already.
 
 mod changing;
+mod hashing;
 mod rows;
 mod storing;
 
@@ -10,12 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use vfs::jobs::Disk;
-use vfs::producer::{self, Producer};
+use vfs::producer::{self, Algorithm, Producer};
 use vfs::{ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath};
 
 pub(super) use self::storing::{Storing, Upload};
 use super::ascii;
-use super::command::{Edit, Errand};
+use super::command::{Answer, Edit, Errand};
 use super::facts::Facts;
 use super::list::Listing;
 use crate::auth::{Credentials, Denied};
@@ -45,6 +46,19 @@ pub(super) enum Outcome {
         /// How.
         edit: Edit,
         /// Where.
+        path: VPath,
+    },
+    /// A file has this hash.
+    Hashed {
+        /// How it is answered.
+        answer: Answer,
+        /// Which hash.
+        algorithm: Algorithm,
+        /// Of which bytes; their end is stated.
+        range: ByteRange,
+        /// The hash.
+        digest: Vec<u8>,
+        /// The file.
         path: VPath,
     },
     /// What is to be moved or copied is there.
@@ -108,6 +122,8 @@ pub(super) enum Failure {
     RestartInAscii,
     /// The offset lies behind the end.
     RestartPastEnd,
+    /// Enough files are being hashed.
+    TooManyHashes,
 }
 
 /// A path to ask about: where it leads, and the text that the peer sent for it.
@@ -235,6 +251,7 @@ impl fmt::Debug for Outcome {
             Self::Dated(_) => "Dated",
             Self::Described { .. } => "Described",
             Self::Edited { .. } => "Edited",
+            Self::Hashed { .. } => "Hashed",
             Self::Chosen { .. } => "Chosen",
             Self::CarriedOut => "CarriedOut",
             Self::Opened(_) => "Opened",

@@ -2,11 +2,15 @@
 
 mod edit;
 mod endpoint;
+mod hash;
 mod site;
 
 use std::net::SocketAddr;
 
+use vfs::producer::Algorithm;
+
 pub(super) use self::edit::{Edit, Form, dated};
+pub(super) use self::hash::{Answer, Hashing};
 use super::facts::Facts;
 use super::wire::Line;
 
@@ -27,6 +31,10 @@ pub(super) enum Command {
     Change(Vec<u8>),
     /// EPSV: listen, and say the port.
     ExtendedPassive(Extended),
+    /// HASH, XCRC and their kin: the hash of a file.
+    Hash(Hashing, Vec<u8>),
+    /// OPTS HASH: which hash; without one the answer tells.
+    ChooseHash(Option<Algorithm>),
     /// FEAT: what goes beyond RFC 959.
     Features,
     /// HELP, with the command it is about.
@@ -158,11 +166,12 @@ pub(super) enum Refusal {
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// Verbs that are answered with more than a refusal: what HELP shows.
-pub(super) const VERBS: [&str; 48] = [
-    "ABOR", "ALLO", "APPE", "CDUP", "CLNT", "CWD", "DELE", "EPRT", "EPSV", "FEAT", "HELP", "HOST", "LIST",
-    "MDTM", "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS", "PASS", "PASV", "PORT",
-    "PWD", "QUIT", "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "STAT", "STOR", "STOU",
-    "STRU", "SYST", "TYPE", "USER", "XCUP", "XCWD", "XMKD", "XPWD", "XRMD",
+pub(super) const VERBS: [&str; 55] = [
+    "ABOR", "ALLO", "APPE", "CDUP", "CLNT", "CWD", "DELE", "EPRT", "EPSV", "FEAT", "HASH", "HELP", "HOST",
+    "LIST", "MD5", "MDTM", "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS", "PASS",
+    "PASV", "PORT", "PWD", "QUIT", "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "STAT",
+    "STOR", "STOU", "STRU", "SYST", "TYPE", "USER", "XCRC", "XCUP", "XCWD", "XMD5", "XMKD", "XPWD", "XRMD",
+    "XSHA1", "XSHA256", "XSHA512",
 ];
 
 /// What a line asks for.
@@ -189,6 +198,13 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"EPRT" => endpoint::extended_port(argument)?,
         b"EPSV" => Command::ExtendedPassive(extended(argument)?),
         b"FEAT" => Command::Features,
+        b"HASH" => hash::hash(argument)?,
+        b"MD5" => hash::md5(argument)?,
+        b"XCRC" => hash::ranged(Algorithm::Crc32, argument)?,
+        b"XMD5" => hash::ranged(Algorithm::Md5, argument)?,
+        b"XSHA" | b"XSHA1" => hash::ranged(Algorithm::Sha1, argument)?,
+        b"XSHA256" => hash::ranged(Algorithm::Sha256, argument)?,
+        b"XSHA512" => hash::ranged(Algorithm::Sha512, argument)?,
         b"HELP" => Command::Help(optional(argument)),
         b"HOST" => Command::Host(host(argument)?),
         b"LIST" => Command::List(Format::Long, optional(without_options(argument))),
@@ -326,7 +342,12 @@ fn options(argument: &[u8]) -> Result<Command> {
         b"UTF8" | b"UTF-8" if value.is_empty() || value.eq_ignore_ascii_case(b"ON") => Ok(Command::Utf8),
         b"UTF8" | b"UTF-8" => Err(Refusal::Parameter),
         b"MLST" => Ok(Command::ChooseFacts(Facts::chosen(value))),
-        _ => Err(Refusal::Syntax("OPTS takes UTF8 ON, or MLST and facts.")),
+        b"HASH" if value.is_empty() => Ok(Command::ChooseHash(None)),
+        b"HASH" => match hash::chosen(value) {
+            Some(algorithm) => Ok(Command::ChooseHash(Some(algorithm))),
+            None => Err(Refusal::Syntax("OPTS HASH takes CRC32, MD5, SHA-1, SHA-256 or SHA-512.")),
+        },
+        _ => Err(Refusal::Syntax("OPTS takes UTF8 ON, MLST and facts, or HASH and an algorithm.")),
     }
 }
 

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 use vfs::jobs::Disk;
 
 use self::session::{Ends, Session};
@@ -41,6 +42,9 @@ use self::urgent::Inline;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
 use crate::transport::Stream;
+
+/// Files that one listener hashes at once; one more is answered 450.
+const MAX_HASHES: usize = 4;
 
 /// What can be chosen about FTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +91,7 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) {
-    let house = House { site: Arc::clone(&site), options, disk: Disk::new() };
+    let house = House::new(Arc::clone(&site), options);
     serve::serve(listener, Arc::new(Ftp(Arc::new(house))), site, shutdown).await;
 }
 
@@ -98,6 +102,15 @@ struct House {
     options: Options,
     /// Where spans are read that have to become bytes.
     disk: Disk,
+    /// Files that are being hashed.
+    hashing: Arc<Semaphore>,
+}
+
+impl House {
+    fn new(site: Arc<Site>, options: Options) -> Self {
+        let hashing = Arc::new(Semaphore::new(MAX_HASHES));
+        Self { site, options, disk: Disk::new(), hashing }
+    }
 }
 
 struct Ftp(Arc<House>);

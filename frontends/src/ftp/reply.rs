@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::net::SocketAddrV4;
 use std::time::{Duration, SystemTime};
 
-use vfs::{ErrorKind, VPath};
+use vfs::producer::Algorithm;
+use vfs::{ByteRange, ErrorKind, VPath};
 
 use super::active::Forbidden;
 use super::calls::{Content, Failure, Opening, Outcome, Upload};
 use super::clock::Moment;
-use super::command::{Edit, Errand, Form, Refusal, VERBS};
+use super::command::{Answer, Edit, Errand, Form, Refusal, VERBS};
 use super::facts::Facts;
 use super::transfer::Ended;
 use super::wire::Reply;
@@ -92,6 +93,9 @@ pub(super) fn outcome(outcome: &Outcome) -> Reply {
             Reply::block(250, &b"Facts:"[..], vec![line.into()])
         }
         Outcome::Edited { edit, path } => edited(edit, path),
+        Outcome::Hashed { answer, algorithm, range, digest, path } => {
+            hashed(*answer, *algorithm, *range, digest, path)
+        }
         Outcome::Chosen { errand: Errand::Rename, .. } => Reply::fixed(350, "Send RNTO."),
         Outcome::Chosen { errand: Errand::Copy, .. } => Reply::fixed(350, "Send SITE CPTO."),
         Outcome::CarriedOut => Reply::fixed(250, "Done."),
@@ -127,6 +131,20 @@ fn edited(edit: &Edit, path: &VPath) -> Reply {
     }
 }
 
+fn hashed(answer: Answer, algorithm: Algorithm, range: ByteRange, digest: &[u8], path: &VPath) -> Reply {
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    match answer {
+        Answer::Hash => {
+            // The draft counts the last byte in; of nothing there is none.
+            let last = range.end.unwrap_or(range.start).saturating_sub(1).max(range.start);
+            let text = format!("{algorithm} {}-{last} {hash} ", range.start);
+            Reply::new(213, [text.as_bytes(), &path.to_bytes()].concat())
+        }
+        Answer::Bare => Reply::new(250, hash.into_bytes()),
+        Answer::Md5 => Reply::new(251, [&path.to_bytes()[..], b" ", hash.as_bytes()].concat()),
+    }
+}
+
 fn opened(opening: &Opening) -> Reply {
     if let Content::In(Upload { is_named_here: true, .. }) = opening.content {
         // RFC 1123 §4.1.2.9: exactly this, so that clients find the name.
@@ -152,6 +170,7 @@ fn failed(sent: &[u8], failure: &Failure) -> Reply {
         Failure::LenInAscii => (550, "its length in TYPE A is not known; use TYPE I"),
         Failure::TimeUnknown => (550, "its time is not known"),
         Failure::RestartInAscii => (554, "a transfer restarts in TYPE I only"),
+        Failure::TooManyHashes => (450, "enough files are being hashed; try again later"),
         Failure::RestartPastEnd => (554, "it ends before the restart position"),
     };
     Reply::new(code, [sent, b": ", why.as_bytes(), b"."].concat())
@@ -209,14 +228,20 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
 }
 
 /// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959, and all of it.
-pub(super) fn features(facts: Facts) -> Reply {
-    let before = [&b" CLNT"[..], b" EPRT", b" EPSV", b" HOST", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
+pub(super) fn features(facts: Facts, hash: Algorithm) -> Reply {
+    let star = |algorithm: Algorithm| if algorithm == hash { "*" } else { "" };
+    let hashes: Vec<_> = Algorithm::ALL.iter().map(|each| format!("{each}{}", star(*each))).collect();
+    let before = [&b" HOST"[..], b" MD5", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
     // ProFTPD's names for what it has under SITE; clients look for them.
     let after =
         [&b" REST STREAM"[..], b" SITE COPY", b" SITE SYMLINK", b" SITE UTIME", b" SIZE", b" TVFS", b" UTF8"];
-    let mut lines: Vec<Cow<'static, [u8]>> = before.map(Cow::from).to_vec();
+    let checks = [&b" XCRC"[..], b" XMD5", b" XSHA1", b" XSHA256", b" XSHA512"];
+    let mut lines: Vec<Cow<'static, [u8]>> = [&b" CLNT"[..], b" EPRT", b" EPSV"].map(Cow::from).to_vec();
+    lines.push(format!(" HASH {}", hashes.join(";")).into_bytes().into());
+    lines.extend(before.map(Cow::from));
     lines.push(format!(" MLST {}", facts.feature()).into_bytes().into());
     lines.extend(after.map(Cow::from));
+    lines.extend(checks.map(Cow::from));
     Reply::block(211, &b"Features:"[..], lines)
 }
 
@@ -263,6 +288,11 @@ pub(super) fn extended_passive(port: u16) -> Reply {
 /// The answer to EPSV over the other protocol: the number of the one that works.
 pub(super) fn other_protocol(number: u32) -> Reply {
     Reply::new(522, format!("Network protocol not supported, use ({number}).").into_bytes())
+}
+
+/// The answer to `OPTS HASH`.
+pub(super) fn hash_chosen(algorithm: Algorithm) -> Reply {
+    Reply::fixed(200, algorithm.name())
 }
 
 /// The answer to `OPTS MLST`.
@@ -318,7 +348,7 @@ mod tests {
 
     #[test]
     fn features_are_indented_by_one_space_and_sorted() {
-        let text = encoded(&features(Facts::ALL));
+        let text = encoded(&features(Facts::ALL, Algorithm::Sha256));
         let lines: Vec<&str> = text.lines().collect();
         let (first, middle, last) = (lines[0], &lines[1..lines.len() - 1], lines[lines.len() - 1]);
         assert_eq!((first, last), ("211-Features:", "211 End"));

@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
+use vfs::producer::Algorithm;
 use vfs::{FileSystem, VPath};
 
 use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
@@ -112,6 +113,8 @@ struct Presence(Arc<Sight>);
 struct Settings {
     representation: Representation,
     facts: Facts,
+    /// What HASH computes.
+    hash: Algorithm,
     /// EPSV ALL was sent.
     is_epsv_only: bool,
     /// What SITE IDLE chose, within the site's own limit.
@@ -344,7 +347,13 @@ impl Session {
 impl Default for Settings {
     fn default() -> Self {
         // RFC 959 §5.1: until a client says otherwise, lines are ASCII.
-        Self { representation: Representation::Ascii, facts: Facts::ALL, is_epsv_only: false, idle: None }
+        Self {
+            representation: Representation::Ascii,
+            facts: Facts::ALL,
+            hash: Algorithm::Sha256,
+            is_epsv_only: false,
+            idle: None,
+        }
     }
 }
 

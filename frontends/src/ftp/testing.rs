@@ -27,7 +27,7 @@ use crate::serve::{Address, Drain, Listener, Peer};
 use crate::site::{Limits, Site};
 
 /// A tree in memory, and beside it files that behave badly:
-/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described, `/span` lies on a disk, and `/full`
+/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described or opened, `/span` lies on a disk, and `/full`
 /// takes 100,000 bytes.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -105,6 +105,7 @@ impl FileSystem for Tree {
                 *self.opened.lock().unwrap() = Arc::downgrade(&file);
                 Ok(file)
             }
+            b"/hung" => std::future::pending().await,
             b"/broken" => Ok(Arc::new(Endless { fails_at: 100_000 })),
             b"/span" => Ok(Arc::new(OnDisk(self.span.clone()))),
             b"/full" if options.write => Ok(Arc::new(Full(self.memory.open(path, options).await?))),
@@ -292,7 +293,7 @@ fn site(tree: Arc<dyn FileSystem>, limits: Limits) -> Arc<Site> {
 /// is at 127.0.0.1.
 pub(super) async fn session(limits: Limits) -> (Client<DuplexStream>, JoinHandle<()>, watch::Sender<bool>) {
     let tree = Tree::new(&[("/file", b"content")]).await;
-    let house = House { site: site(tree, limits), options: Options::default(), disk: Disk::new() };
+    let house = House::new(site(tree, limits), Options::default());
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let local: SocketAddr = "127.0.0.1:21".parse().unwrap();
     let ends = Ends { peer: Peer::Host(local.ip()), local: Some(local) };

@@ -36,6 +36,7 @@ impl Session {
             | Outcome::Dated(_)
             | Outcome::Described { .. }
             | Outcome::Edited { .. }
+            | Outcome::Hashed { .. }
             | Outcome::CarriedOut
             | Outcome::Failed { .. } => {}
         }

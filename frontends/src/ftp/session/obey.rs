@@ -14,7 +14,9 @@ use super::{Login, Session, Settings};
 use crate::auth::Credentials;
 use crate::ftp::active::Active;
 use crate::ftp::calls::{self, Ask, Failure, Outcome, Storing};
-use crate::ftp::command::{self, Command, Edit, Errand, Extended, Form, Format, Representation, Store};
+use crate::ftp::command::{
+    self, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store,
+};
 use crate::ftp::data::{Data, Passive};
 use crate::ftp::reply;
 use crate::ftp::wire::Reply;
@@ -41,6 +43,10 @@ impl Session {
                 self.settings.facts = facts;
                 self.control.say(&reply::facts_chosen(facts));
             }
+            Command::ChooseHash(algorithm) => {
+                self.settings.hash = algorithm.unwrap_or(self.settings.hash);
+                self.control.say(&reply::hash_chosen(self.settings.hash));
+            }
             Command::Client | Command::Nothing => self.control.say(&reply::NOTHING_DONE),
             Command::Confirm => self.control.say(&reply::CONFIRMED),
             Command::ExtendedPassive(wanted) => self.listen_extended(wanted),
@@ -51,10 +57,11 @@ impl Session {
                 let facts = self.settings.facts;
                 self.ask(&path.unwrap_or_default(), reply::CALL_ABORTED, move |ask| ask.describe(facts));
             }
-            Command::Features => self.control.say(&reply::features(self.settings.facts)),
+            Command::Features => self.control.say(&reply::features(self.settings.facts, self.settings.hash)),
             Command::From(errand, path) => {
                 self.ask(&path, reply::CALL_ABORTED, move |ask| ask.choose(errand));
             }
+            Command::Hash(hashing, path) => self.hash(hashing, &path),
             Command::Help(about) => self.control.say(&reply::help(about.as_deref())),
             Command::Host(name) => self.choose_host(name),
             Command::IdleLimit(seconds) => self.limit_idling(seconds),
@@ -226,6 +233,19 @@ impl Session {
         self.begin(sent, move |ask, offset| ask.store(Storing { store, offset, converts, partial }));
     }
 
+    /// HASH and its kin: one at a time a session, and few in the whole house, for they cost a core each.
+    fn hash(&mut self, hashing: Hashing, sent: &[u8]) {
+        let Ok(permit) = Arc::clone(&self.house.hashing).try_acquire_owned() else {
+            let failure = Failure::TooManyHashes;
+            return self.conclude(Outcome::Failed { sent: sent.to_vec(), failure });
+        };
+        let (chosen, disk) = (self.settings.hash, self.house.disk.clone());
+        self.ask(sent, reply::CALL_ABORTED, move |ask| async move {
+            let _until_the_end = permit;
+            ask.hash(hashing, chosen, disk).await
+        });
+    }
+
     /// MDTM, which may set a time too.
     fn date(&mut self, sent: &[u8]) {
         if self.house.options.sets_times_by_mdtm
@@ -321,6 +341,7 @@ fn needs_login(command: &Command) -> bool {
         command,
         Command::Abort
             | Command::ChooseFacts(_)
+            | Command::ChooseHash(_)
             | Command::Client
             | Command::Features
             | Command::Help(_)

@@ -2,6 +2,7 @@
 
 mod active;
 mod changes;
+mod hashing;
 mod limits;
 mod order;
 mod security;
