@@ -16,14 +16,14 @@ use crate::cli::Over;
 use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
 use crate::failure::Failure;
 
-/// The tree that `serve` shows: `mounts` and nothing else, read-only.
+/// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.
 ///
 /// # Errors
 /// [`Failure::Usage`], which names the mount whose source cannot be had.
 pub(crate) async fn served(mounts: &[Mount]) -> Result<Arc<Vfs>, Failure> {
     let space = Vfs::new(registry());
     for mount in mounts {
-        prepare(mount, Mode::Read).await?.lay(&space)?;
+        prepare(mount, Mode::served(mount)).await?.lay(&space)?;
     }
     Ok(space)
 }
@@ -101,6 +101,13 @@ pub(crate) enum Mode {
     Read,
     /// Changes, too.
     Write,
+}
+
+impl Mode {
+    /// What `serve` lets through.
+    pub(crate) fn served(mount: &Mount) -> Self {
+        if mount.writable { Self::Write } else { Self::Read }
+    }
 }
 
 /// A folder of this machine; or what an address leads to inside of an archive, as a tree of its own. An archive that is

@@ -38,6 +38,9 @@ pub struct Serve {
     /// Ports for FTP's data connections [default: any]
     #[arg(long, value_name = "LO-HI")]
     passive_ports: Option<PassivePorts>,
+    /// Let clients change the mounts named here, as far as their rights go
+    #[arg(long)]
+    writable: bool,
     /// Mounts, rights, listeners and log from a file; what is given here comes on top
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -130,7 +133,7 @@ async fn try_reload(
     let wanted = config.mounts;
     let mut added = Vec::new();
     for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
-        added.push(namespace::prepare(mount, Mode::Read).await?);
+        added.push(namespace::prepare(mount, Mode::served(mount)).await?);
     }
     for mount in mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount))) {
         space.unmount(&mount.at)?;
@@ -159,7 +162,7 @@ impl Serve {
     fn add_mounts(&self, config: &mut Config) -> Result<(), Failure> {
         let folder = current_folder()?;
         for text in &self.mounts {
-            let mount = Mount::parse("MOUNT", text, &folder)?;
+            let mount = Mount { writable: self.writable, ..Mount::parse("MOUNT", text, &folder)? };
             if config.mounts.iter().any(|other| other.at == mount.at) {
                 let cure =
                     format!("{} is mounted twice: put one of them elsewhere, as in /x=SOURCE", mount.at);
@@ -173,7 +176,8 @@ impl Serve {
                 return Err(ConfigError::new(&Origin::of_file(file), cure).into());
             }
             let origin = Origin::of_argument("MOUNT", b".");
-            config.mounts.push(Mount { at: VPath::root(), source: Source::Path(folder), origin });
+            let (at, source) = (VPath::root(), Source::Path(folder));
+            config.mounts.push(Mount { at, source, writable: self.writable, origin });
         }
         Ok(())
     }

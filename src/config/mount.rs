@@ -18,6 +18,8 @@ pub struct Mount {
     pub at: VPath,
     /// Where its files come from.
     pub source: Source,
+    /// Clients may change it, as far as their rights go. Default false.
+    pub writable: bool,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -36,6 +38,8 @@ pub enum Source {
 pub(super) struct RawMount {
     at: Spanned<String>,
     source: Spanned<String>,
+    #[serde(default)]
+    writable: bool,
 }
 
 impl TryFrom<(RawMount, &Document<'_>)> for Mount {
@@ -45,14 +49,14 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
         let at = parse_at(raw.at.get_ref().as_bytes()).map_err(|says| Refusal::new(raw.at.span(), says))?;
         let source = Source::parse(raw.source.get_ref().as_bytes(), document.folder)
             .map_err(|says| Refusal::new(raw.source.span(), says))?;
-        Ok(Self { at, source, origin: document.origin(raw.source.span()) })
+        Ok(Self { at, source, writable: raw.writable, origin: document.origin(raw.source.span()) })
     }
 }
 
 impl Mount {
     /// Parses `[AT=]SOURCE`, which stands behind `option`. AT starts with `/` and ends at the first `=`; it is `/` where
     /// it is left out. A relative source starts in `folder`. A source with `=` in its absolute path is written
-    /// `/=/srv/a=b`.
+    /// `/=/srv/a=b`. It is read-only.
     ///
     /// # Errors
     /// What is wrong with it, and what to write instead.
@@ -67,14 +71,14 @@ impl Mount {
             None => Source::parse(text, folder).map(|source| (VPath::root(), source)),
         };
         match parts {
-            Ok((at, source)) => Ok(Self { at, source, origin }),
+            Ok((at, source)) => Ok(Self { at, source, writable: false, origin }),
             Err(says) => Err(ConfigError::new(&origin, says)),
         }
     }
 
-    /// True where both put the same source at the same place, wherever they are written.
+    /// True where both put the same source at the same place in the same way, wherever they are written.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.at == other.at && self.source == other.source
+        self.at == other.at && self.source == other.source && self.writable == other.writable
     }
 }
 
@@ -135,7 +139,8 @@ pub(crate) fn path_of_host(address: &VPath) -> PathBuf {
 
 impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} from {}", self.at, self.source)
+        write!(f, "{} from {}", self.at, self.source)?;
+        if self.writable { f.write_str(", writable") } else { Ok(()) }
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) struct RawRight {
 enum RawAllow {
     List,
     Read,
+    Write,
 }
 
 impl TryFrom<RawRight> for Right {
@@ -47,7 +48,7 @@ impl TryFrom<RawRight> for Right {
         let access = Access {
             list: raw.allow.contains(&RawAllow::List),
             read: raw.allow.contains(&RawAllow::Read),
-            write: false,
+            write: raw.allow.contains(&RawAllow::Write),
         };
         Ok(Self { path, access })
     }
@@ -55,12 +56,14 @@ impl TryFrom<RawRight> for Right {
 
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let allowed = match (self.access.list, self.access.read) {
-            (true, true) => "list and read",
-            (true, false) => "list",
-            (false, true) => "read",
-            (false, false) => "nothing",
-        };
-        write!(f, "{} allow {allowed}", self.path)
+        let Access { list, read, write } = self.access;
+        let allowed: Vec<_> = [(list, "list"), (read, "read"), (write, "write")]
+            .into_iter()
+            .filter_map(|(is_allowed, word)| is_allowed.then_some(word))
+            .collect();
+        match &allowed[..] {
+            [] => write!(f, "{} allow nothing", self.path),
+            words => write!(f, "{} allow {}", self.path, words.join(" and ")),
+        }
     }
 }

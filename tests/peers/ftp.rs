@@ -94,6 +94,91 @@ fn curl_reads_ranges_heads_and_folders() {
 }
 
 #[test]
+fn curl_writes_goes_on_and_appends() {
+    let Some(_) = Program::Curl.find() else { return };
+    let serving = Serving::writable();
+    let local = tempfile::tempdir().unwrap();
+    let (whole, half) = (local.path().join("whole"), local.path().join("half"));
+    let content: Vec<u8> = (0..3_000_000_u32).map(|at| (at / 251) as u8).collect();
+    std::fs::write(&whole, &content).unwrap();
+    std::fs::write(&half, &content[..1_000_000]).unwrap();
+    let url = format!("{}new/sub/file", serving.ftp);
+    let stored = serving.folder.path().join("new/sub/file");
+    for (options, upload, expected) in [
+        (&["--ftp-create-dirs"][..], &half, &content[..1_000_000]),
+        (&["-C", "-"], &whole, &content[..]),
+        (&[], &half, &content[..1_000_000]),
+        (&["-P", "-"], &whole, &content[..]),
+        (&["-P", "-", "--disable-eprt"], &half, &content[..1_000_000]),
+        (&["--disable-epsv"], &whole, &content[..]),
+    ] {
+        let mut curl = Program::Curl.find().unwrap();
+        run(curl.command().args(["-sS", "-T"]).arg(upload).args(options).arg(&url));
+        assert!(std::fs::read(&stored).unwrap() == expected, "{options:?}");
+    }
+    let mut curl = Program::Curl.find().unwrap();
+    run(curl.command().args(["-sS", "-a", "-T"]).arg(&half).arg(&url));
+    assert_eq!(std::fs::metadata(&stored).unwrap().len(), 4_000_000);
+    let mut curl = Program::Curl.find().unwrap();
+    let orders = ["-Q", "RNFR new/sub/file", "-Q", "RNTO moved", "-Q", "RMD new/sub", "-Q", "RMD new"];
+    run(curl.command().args(["-sS", "-l"]).args(orders).arg(&serving.ftp));
+    assert_eq!(serving.layout().keys().collect::<Vec<_>>(), [b"moved"]);
+}
+
+#[test]
+fn lftp_mirrors_a_folder_to_the_server_and_takes_it_away() {
+    for settings in ["", "set ftp:sync-mode no; ", "set ftp:passive-mode no; "] {
+        let Some(mut lftp) = Program::Lftp.find() else { return };
+        let serving = Serving::writable();
+        let local = tempfile::tempdir().unwrap();
+        support::write_folder(local.path());
+        let charsets = "set file:charset ISO-8859-1; set ftp:charset ISO-8859-1; set ftp:use-utf8 no; set cmd:fail-exit yes; ";
+        let begin = format!("{charsets}{settings}open {}; ", serving.ftp);
+        let mirror = format!("{begin}mirror -R {} /copy; exit", local.path().display());
+        run(lftp.command().args(["--norc", "-c", &mirror]));
+        assert_same(&serving.folder.path().join("copy"), &support::read_folder(local.path()));
+        let remove = format!("{begin}rm -r /copy; exit");
+        let mut lftp = Program::Lftp.find().unwrap();
+        run(lftp.command().args(["--norc", "-c", &remove]));
+        assert!(serving.layout().is_empty());
+    }
+}
+
+#[test]
+fn ftplib_writes_renames_and_removes() {
+    let Some(mut python) = Program::Python.find() else { return };
+    let serving = Serving::writable();
+    let script = r#"
+import ftplib, io, sys
+ftp = ftplib.FTP()
+ftp.connect(sys.argv[1], int(sys.argv[2]))
+ftp.login()
+content = bytes(range(256)) * 10000
+assert ftp.mkd('say "hi"') == '/say "hi"'
+ftp.cwd('say "hi"')
+assert ftp.storbinary("STOR first", io.BytesIO(content)).startswith("226")
+assert ftp.storbinary("STOR first", io.BytesIO(content[1000:]), rest=1000).startswith("226")
+assert ftp.storlines("STOR text", io.BytesIO(b"one\ntwo\n")).startswith("226")
+ftp.set_pasv(False)
+assert ftp.storbinary("STOU", io.BytesIO(content)).startswith("226")
+ftp.rename("first", "second")
+got = []
+ftp.retrbinary("RETR second", got.append)
+assert b"".join(got) == content
+names = ftp.nlst()
+assert len(names) == 3, names
+for name in names:
+    ftp.delete(name)
+assert ftp.nlst() == []
+ftp.cwd("/")
+ftp.rmd('say "hi"')
+"#;
+    let (host, port) = Serving::authority(&serving.ftp).split_once(':').unwrap();
+    run(python.command().args(["-c", script, host, port]));
+    assert!(serving.layout().is_empty());
+}
+
+#[test]
 fn curl_gets_odd_names() {
     let Some(_) = Program::Curl.find() else { return };
     let serving = Serving::start();

@@ -25,9 +25,19 @@ impl Serving {
         Self::show(folder)
     }
 
+    /// An empty folder that clients may fill.
+    pub(crate) fn writable() -> Self {
+        Self::run(tempfile::tempdir().unwrap(), &["--writable"])
+    }
+
     pub(crate) fn show(folder: TempDir) -> Self {
+        Self::run(folder, &[])
+    }
+
+    fn run(folder: TempDir, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vfsd"))
             .args(["serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"])
+            .args(arguments)
             .arg(folder.path())
             .stdout(Stdio::piped())
             .spawn()

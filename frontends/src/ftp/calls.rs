@@ -1,17 +1,22 @@
 //! What commands ask of the tree: each call is a future of its own, which ends in an [`Outcome`] and says nothing
-//! itself. A dropped call leaves nothing behind.
+//! itself. A dropped call leaves nothing behind but what the tree had done already.
 
+mod changing;
+mod hashing;
 mod rows;
+mod storing;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use vfs::jobs::Disk;
-use vfs::producer::{self, Producer};
+use vfs::producer::{self, Algorithm, Producer};
 use vfs::{ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath};
 
+pub(super) use self::storing::{Storing, Upload};
 use super::ascii;
+use super::command::{Answer, Edit, Errand};
 use super::facts::Facts;
 use super::list::Listing;
 use crate::auth::{Credentials, Denied};
@@ -36,6 +41,35 @@ pub(super) enum Outcome {
         /// Facts and the space after them.
         row: Vec<u8>,
     },
+    /// The tree is changed.
+    Edited {
+        /// How.
+        edit: Edit,
+        /// Where.
+        path: VPath,
+    },
+    /// A file has this hash.
+    Hashed {
+        /// How it is answered.
+        answer: Answer,
+        /// Which hash.
+        algorithm: Algorithm,
+        /// Of which bytes; their end is stated.
+        range: ByteRange,
+        /// The hash.
+        digest: Vec<u8>,
+        /// The file.
+        path: VPath,
+    },
+    /// What is to be moved or copied is there.
+    Chosen {
+        /// Which of the two.
+        errand: Errand,
+        /// What.
+        path: VPath,
+    },
+    /// It is moved or copied.
+    CarriedOut,
     /// A transfer can begin.
     Opened(Opening),
     /// Rows to be told in the reply.
@@ -51,12 +85,20 @@ pub(super) enum Outcome {
 
 /// What goes over the next data connection.
 pub(super) struct Opening {
-    /// What is sent.
+    /// What is sent or written.
     pub(super) path: VPath,
-    /// Its bytes.
-    pub(super) source: Box<dyn Producer>,
+    /// Its bytes, or where they go.
+    pub(super) content: Content,
     /// How many, where that is known.
     pub(super) len: Option<u64>,
+}
+
+/// Which way a transfer goes.
+pub(super) enum Content {
+    /// To the client.
+    Out(Box<dyn Producer>),
+    /// From the client.
+    In(Upload),
 }
 
 /// Why a call did not work.
@@ -80,6 +122,8 @@ pub(super) enum Failure {
     RestartInAscii,
     /// The offset lies behind the end.
     RestartPastEnd,
+    /// Enough files are being hashed.
+    TooManyHashes,
 }
 
 /// A path to ask about: where it leads, and the text that the peer sent for it.
@@ -150,7 +194,8 @@ impl Ask {
         match self.stat().await {
             Ok(found) => {
                 let mut row = Vec::new();
-                facts.write(&mut row, Some(found.file_type), Some(&found), None);
+                let writes = self.view.capabilities(&self.path).writes;
+                facts.write(&mut row, Some(found.file_type), Some(&found), None, writes);
                 Outcome::Described { path: self.path, row }
             }
             Err(error) => self.fail(Failure::Tree(error)),
@@ -184,7 +229,7 @@ impl Ask {
             Some(disk) => (ascii::with_network_line_ends(source, &disk), None),
             None => (source, range.len()),
         };
-        Outcome::Opened(Opening { path: self.path, source, len })
+        Outcome::Opened(Opening { path: self.path, content: Content::Out(source), len })
     }
 
     async fn stat(&self) -> vfs::Result<Metadata> {
@@ -205,6 +250,10 @@ impl fmt::Debug for Outcome {
             Self::Measured(_) => "Measured",
             Self::Dated(_) => "Dated",
             Self::Described { .. } => "Described",
+            Self::Edited { .. } => "Edited",
+            Self::Hashed { .. } => "Hashed",
+            Self::Chosen { .. } => "Chosen",
+            Self::CarriedOut => "CarriedOut",
             Self::Opened(_) => "Opened",
             Self::Reported(_) => "Reported",
             Self::Failed { .. } => "Failed",

@@ -34,6 +34,54 @@ impl Moment {
         Some(Self { year, month, day, second_of_day })
     }
 
+    /// Reads `YYYYMMDDhhmmss`, and fractions after a dot, which are dropped; a second 60 is that of a leap second and
+    /// counts as 59. `None` for any other text, and for dates that no calendar has.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let (digits, fraction) = match text.iter().position(|byte| *byte == b'.') {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        let are_digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        if digits.len() != 14 || !are_digits(digits) || !fraction.is_none_or(are_digits) {
+            return None;
+        }
+        let number =
+            |from, to| digits[from..to].iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        let (year, month, day) = (number(0, 4), number(4, 6), number(6, 8));
+        let (hour, minute, second) = (number(8, 10), number(10, 12), number(12, 14));
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let moment = Self {
+            year: u16::try_from(year).ok().filter(|year| *year > 0)?,
+            month: u8::try_from(month).ok().filter(|month| (1..=12).contains(month))?,
+            day: u8::try_from(day).ok()?,
+            second_of_day: hour * 3600 + minute * 60 + second.min(59),
+        };
+        // A day that the month does not have would be one of the next month.
+        (civil_from_days(moment.days()) == (i64::from(year), moment.month, moment.day)).then_some(moment)
+    }
+
+    /// The moment as the system counts it.
+    pub(super) fn time(self) -> SystemTime {
+        let seconds = self.days() * DAY_SECONDS + i64::from(self.second_of_day);
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        match seconds < 0 {
+            true => SystemTime::UNIX_EPOCH - distance,
+            false => SystemTime::UNIX_EPOCH + distance,
+        }
+    }
+
+    /// Days since 1970-01-01: the reverse of [`civil_from_days`].
+    fn days(self) -> i64 {
+        let (month, day) = (i64::from(self.month), i64::from(self.day));
+        let year = i64::from(self.year) - i64::from(month <= 2);
+        let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+        let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    }
+
     /// `YYYYMMDDhhmmss` (RFC 3659 §2.3).
     pub(super) fn stamp(self) -> impl fmt::Display {
         Stamp(self)
@@ -116,6 +164,34 @@ mod tests {
         assert_eq!(Moment::of(at(-62_135_596_801)), None);
         let before = SystemTime::UNIX_EPOCH - Duration::from_millis(1);
         assert_eq!(Moment::of(before).unwrap().stamp().to_string(), "19691231235959");
+    }
+
+    #[test]
+    fn stamps_are_read_back() {
+        for seconds in [0, -1, 951_782_400, 1_709_164_800, 4_107_542_399, 253_402_300_799, -62_135_596_800] {
+            let stamp = Moment::of(at(seconds)).unwrap().stamp().to_string();
+            assert_eq!(Moment::parse(stamp.as_bytes()).map(Moment::time), Some(at(seconds)), "{stamp}");
+        }
+        assert_eq!(Moment::parse(b"19700101000060.25").map(Moment::time), Some(at(59)));
+        for wrong in [
+            "",
+            "1970010100000",
+            "197001010000000",
+            "19700101000000.",
+            "19700101000000.x",
+            "1970010100000x",
+            "19700001000000",
+            "19701301000000",
+            "19700100000000",
+            "19700230000000",
+            "20230229000000",
+            "19700101240000",
+            "19700101006000",
+            "19700101000061",
+            "00000101000000",
+        ] {
+            assert_eq!(Moment::parse(wrong.as_bytes()), None, "{wrong}");
+        }
     }
 
     #[test]

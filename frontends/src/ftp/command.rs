@@ -1,5 +1,16 @@
 //! Lines → typed commands (RFC 959 §5.3, RFC 2428, 3659, 7151). Pure; paths stay bytes until a session resolves them.
 
+mod edit;
+mod endpoint;
+mod hash;
+mod site;
+
+use std::net::SocketAddr;
+
+use vfs::producer::Algorithm;
+
+pub(super) use self::edit::{Edit, Form, dated};
+pub(super) use self::hash::{Answer, Hashing};
 use super::facts::Facts;
 use super::wire::Line;
 
@@ -8,6 +19,8 @@ use super::wire::Line;
 pub(super) enum Command {
     /// ABOR: stop the transfer.
     Abort,
+    /// PORT, EPRT: connect to the client.
+    Active(SocketAddr),
     /// ALLO, and what else needs nothing done.
     Superfluous,
     /// CDUP: the folder above.
@@ -18,6 +31,10 @@ pub(super) enum Command {
     Change(Vec<u8>),
     /// EPSV: listen, and say the port.
     ExtendedPassive(Extended),
+    /// HASH, XCRC and their kin: the hash of a file.
+    Hash(Hashing, Vec<u8>),
+    /// OPTS HASH: which hash; without one the answer tells.
+    ChooseHash(Option<Algorithm>),
     /// FEAT: what goes beyond RFC 959.
     Features,
     /// HELP, with the command it is about.
@@ -62,10 +79,38 @@ pub(super) enum Command {
     Type(Representation),
     /// USER: who is there.
     User(Vec<u8>),
-    /// A change of the tree, which this server does not make.
-    Write,
-    /// RNTO, which only follows a RNFR that was answered.
-    RenameTo,
+    /// STOR, APPE, STOU: a file from the client.
+    Store(Store, Vec<u8>),
+    /// A change of the tree at a path.
+    Edit(Edit, Vec<u8>),
+    /// RNFR, SITE CPFR: what is to be moved or copied.
+    From(Errand, Vec<u8>),
+    /// RNTO, SITE CPTO: where to.
+    To(Errand, Vec<u8>),
+    /// SITE IDLE: how many seconds this session may do nothing; without a number the answer tells.
+    IdleLimit(Option<u64>),
+    /// SITE HELP: the commands of SITE.
+    SiteHelp,
+}
+
+/// What becomes of the file that an upload names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Store {
+    /// STOR: it is replaced, or goes on at the offset of REST.
+    Replace,
+    /// APPE: it grows.
+    Append,
+    /// STOU: it stays, and the upload gets a name of its own.
+    Unique,
+}
+
+/// What two commands in a row do with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// RNFR and RNTO: it gets another name.
+    Rename,
+    /// SITE CPFR and CPTO: it gets a second copy.
+    Copy,
 }
 
 /// How files are sent (RFC 959 §3.1.1).
@@ -114,15 +159,19 @@ pub(super) enum Refusal {
     Syntax(&'static str),
     /// The argument is right and not done here.
     Parameter,
+    /// A network protocol that nobody speaks here.
+    Protocol,
 }
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// Verbs that are answered with more than a refusal: what HELP shows.
-pub(super) const VERBS: [&str; 33] = [
-    "ABOR", "ALLO", "CDUP", "CLNT", "CWD", "EPSV", "FEAT", "HELP", "HOST", "LIST", "MDTM", "MLSD", "MLST",
-    "MODE", "NLST", "NOOP", "OPTS", "PASS", "PASV", "PWD", "QUIT", "REIN", "REST", "RETR", "SIZE", "STAT",
-    "STRU", "SYST", "TYPE", "USER", "XCUP", "XCWD", "XPWD",
+pub(super) const VERBS: [&str; 55] = [
+    "ABOR", "ALLO", "APPE", "CDUP", "CLNT", "CWD", "DELE", "EPRT", "EPSV", "FEAT", "HASH", "HELP", "HOST",
+    "LIST", "MD5", "MDTM", "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS", "PASS",
+    "PASV", "PORT", "PWD", "QUIT", "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "STAT",
+    "STOR", "STOU", "STRU", "SYST", "TYPE", "USER", "XCRC", "XCUP", "XCWD", "XMD5", "XMKD", "XPWD", "XRMD",
+    "XSHA1", "XSHA256", "XSHA512",
 ];
 
 /// What a line asks for.
@@ -146,8 +195,16 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"CDUP" | b"XCUP" => Command::Up,
         b"CLNT" => Command::Client,
         b"CWD" | b"XCWD" => Command::Change(path(argument)?),
+        b"EPRT" => endpoint::extended_port(argument)?,
         b"EPSV" => Command::ExtendedPassive(extended(argument)?),
         b"FEAT" => Command::Features,
+        b"HASH" => hash::hash(argument)?,
+        b"MD5" => hash::md5(argument)?,
+        b"XCRC" => hash::ranged(Algorithm::Crc32, argument)?,
+        b"XMD5" => hash::ranged(Algorithm::Md5, argument)?,
+        b"XSHA" | b"XSHA1" => hash::ranged(Algorithm::Sha1, argument)?,
+        b"XSHA256" => hash::ranged(Algorithm::Sha256, argument)?,
+        b"XSHA512" => hash::ranged(Algorithm::Sha512, argument)?,
         b"HELP" => Command::Help(optional(argument)),
         b"HOST" => Command::Host(host(argument)?),
         b"LIST" => Command::List(Format::Long, optional(without_options(argument))),
@@ -160,6 +217,7 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"OPTS" => options(argument)?,
         b"PASS" => Command::Password(argument.to_vec()),
         b"PASV" => Command::Passive,
+        b"PORT" => endpoint::port(argument)?,
         b"PWD" | b"XPWD" => Command::Where,
         b"QUIT" => Command::Quit,
         b"REIN" => Command::Reinitialize,
@@ -171,12 +229,19 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"SYST" => Command::System,
         b"TYPE" => Command::Type(representation(argument)?),
         b"USER" => Command::User(name(argument)?),
-        b"APPE" | b"DELE" | b"MFMT" | b"MKD" | b"RMD" | b"RNFR" | b"STOR" | b"STOU" | b"XMKD" | b"XRMD" => {
-            Command::Write
-        }
-        b"RNTO" => Command::RenameTo,
-        b"ACCT" | b"ADAT" | b"AUTH" | b"CCC" | b"CONF" | b"ENC" | b"EPRT" | b"LANG" | b"LPRT" | b"LPSV"
-        | b"MIC" | b"PBSZ" | b"PORT" | b"PROT" | b"SITE" | b"SMNT" => return Err(Refusal::NotImplemented),
+        b"APPE" => Command::Store(Store::Append, path(argument)?),
+        b"STOR" => Command::Store(Store::Replace, path(argument)?),
+        b"STOU" => Command::Store(Store::Unique, argument.to_vec()),
+        b"DELE" => Command::Edit(Edit::RemoveFile, path(argument)?),
+        b"MKD" | b"XMKD" => Command::Edit(Edit::CreateFolder, path(argument)?),
+        b"RMD" | b"XRMD" => Command::Edit(Edit::RemoveFolder, path(argument)?),
+        b"MFMT" => edit::modify_time(argument)?,
+        b"MFF" => edit::modify_facts(argument)?,
+        b"RNFR" => Command::From(Errand::Rename, path(argument)?),
+        b"RNTO" => Command::To(Errand::Rename, path(argument)?),
+        b"SITE" => site::parse(argument)?,
+        b"ACCT" | b"ADAT" | b"AUTH" | b"CCC" | b"CONF" | b"ENC" | b"LANG" | b"LPRT" | b"LPSV" | b"MIC"
+        | b"PBSZ" | b"PROT" | b"SMNT" => return Err(Refusal::NotImplemented),
         b"CONNECT" | b"DELETE" | b"EHLO" | b"GET" | b"HEAD" | b"OPTIONS" | b"PATCH" | b"POST" | b"PRI"
         | b"PUT" => return Err(Refusal::Foreign),
         _ => return Err(Refusal::Unknown),
@@ -277,7 +342,12 @@ fn options(argument: &[u8]) -> Result<Command> {
         b"UTF8" | b"UTF-8" if value.is_empty() || value.eq_ignore_ascii_case(b"ON") => Ok(Command::Utf8),
         b"UTF8" | b"UTF-8" => Err(Refusal::Parameter),
         b"MLST" => Ok(Command::ChooseFacts(Facts::chosen(value))),
-        _ => Err(Refusal::Syntax("OPTS takes UTF8 ON, or MLST and facts.")),
+        b"HASH" if value.is_empty() => Ok(Command::ChooseHash(None)),
+        b"HASH" => match hash::chosen(value) {
+            Some(algorithm) => Ok(Command::ChooseHash(Some(algorithm))),
+            None => Err(Refusal::Syntax("OPTS HASH takes CRC32, MD5, SHA-1, SHA-256 or SHA-512.")),
+        },
+        _ => Err(Refusal::Syntax("OPTS takes UTF8 ON, MLST and facts, or HASH and an algorithm.")),
     }
 }
 
@@ -321,7 +391,14 @@ mod tests {
             ("HOST FTP.example.ORG", C::Host("ftp.example.org".to_owned())),
             ("HELP", C::Help(None)),
             ("PASS ", C::Password(vec![])),
-            ("STOR x", C::Write),
+            ("STOR x", C::Store(Store::Replace, bytes("x"))),
+            ("APPE x y", C::Store(Store::Append, bytes("x y"))),
+            ("STOU", C::Store(Store::Unique, bytes(""))),
+            ("DELE x", C::Edit(Edit::RemoveFile, bytes("x"))),
+            ("XMKD x", C::Edit(Edit::CreateFolder, bytes("x"))),
+            ("RMD x", C::Edit(Edit::RemoveFolder, bytes("x"))),
+            ("RNFR a b", C::From(Errand::Rename, bytes("a b"))),
+            ("RNTO b", C::To(Errand::Rename, bytes("b"))),
         ] {
             assert_eq!(parse(line.as_bytes()), Ok(command), "{line}");
         }
@@ -336,7 +413,7 @@ mod tests {
             ("NOOPX", R::Unknown),
             (" NOOP", R::Unknown),
             ("GET / HTTP/1.1", R::Foreign),
-            ("PORT 127,0,0,1,0,22", R::NotImplemented),
+            ("EPRT |3|x|22|", R::Protocol),
             ("ACCT x", R::NotImplemented),
             ("MODE Z", R::Parameter),
             ("STRU R", R::Parameter),
@@ -356,7 +433,9 @@ mod tests {
             "REST +1",
             "REST 1x",
             "REST 18446744073709551616",
+            "EPRT x",
             "EPSV x",
+            "PORT x",
             "EPSV 99999999999",
             "TYPE",
             "OPTS",
@@ -364,6 +443,11 @@ mod tests {
             "HOST",
             "HOST a b",
             "MODE",
+            "STOR",
+            "APPE ",
+            "DELE",
+            "RNTO",
+            "SITE",
         ] {
             assert!(matches!(parse(line.as_bytes()), Err(R::Syntax(_))), "{line}");
         }

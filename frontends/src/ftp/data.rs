@@ -1,5 +1,5 @@
 //! Where data connections come from: one listener a session, open to the control connection's peer alone
-//! (RFC 2577 §3).
+//! (RFC 2577 §3); or one connection to that peer, see [`Active`].
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -7,15 +7,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::active::Active;
 use crate::sight::Sight;
 use crate::transport::{Stream, Transport};
 
 /// Connections that wait to be accepted, the strangers among them included.
 const BACKLOG: i32 = 8;
+
+/// How long a client may take to connect after its command was accepted.
+const ACCEPT_TIME: Duration = Duration::from_secs(30);
+
+/// How long a client may take to accept our connection.
+const DIAL_TIME: Duration = Duration::from_secs(10);
 
 /// Ports of a range that are tried for one listener.
 const MAX_TRIES: u16 = 256;
@@ -26,6 +34,8 @@ pub(super) enum Data {
     None,
     /// The client was told a port and may connect.
     Awaited(Passive),
+    /// The client was promised a connection.
+    Promised(Active),
     /// The client is there.
     Connected(Box<dyn Transport>),
 }
@@ -34,6 +44,14 @@ impl Data {
     /// True where a transfer may begin.
     pub(super) fn is_prepared(&self) -> bool {
         !matches!(self, Self::None)
+    }
+
+    /// How long its connection may take once its transfer has begun.
+    pub(super) fn patience(&self) -> Duration {
+        match self {
+            Self::Promised(_) => DIAL_TIME,
+            Self::Awaited(_) | Self::Connected(_) | Self::None => ACCEPT_TIME,
+        }
     }
 
     /// Takes the client in as soon as it comes, so that strangers who came before do not fill the backlog. Never ready.
@@ -61,13 +79,19 @@ impl Data {
         cx: &mut Context<'_>,
         sight: &Arc<Sight>,
     ) -> Poll<io::Result<Box<dyn Transport>>> {
-        if let Self::Awaited(passive) = self {
-            let stream = ready!(passive.poll_accept(cx, sight))?;
+        let stream = match self {
+            Self::Awaited(passive) => Some(ready!(passive.poll_accept(cx, sight))?),
+            Self::Promised(active) => Some(ready!(active.poll_dial(cx, sight))?),
+            Self::Connected(_) | Self::None => None,
+        };
+        if let Some(stream) = stream {
             *self = Self::Connected(Box::new(stream));
         }
         match std::mem::replace(self, Self::None) {
             Self::Connected(stream) => Poll::Ready(Ok(stream)),
-            Self::Awaited(_) | Self::None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Awaited(_) | Self::Promised(_) | Self::None => {
+                Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+            }
         }
     }
 }

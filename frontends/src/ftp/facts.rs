@@ -4,7 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io::Write;
 
-use vfs::{FileType, Identity, Metadata};
+use vfs::{FileType, Identity, Metadata, Writes};
 
 use super::clock::Moment;
 
@@ -66,13 +66,14 @@ impl Facts {
     }
 
     /// Appends the chosen facts that are known, each with its `;`, and the space before the name.
-    /// `target` is what a link leads to.
+    /// `target` is what a link leads to, `writes` what the tree takes in there.
     pub(super) fn write(
         self,
         out: &mut Vec<u8>,
         file_type: Option<FileType>,
         metadata: Option<&Metadata>,
         target: Option<&[u8]>,
+        writes: Writes,
     ) {
         if self.has(TYPE)
             && let Some(file_type) = file_type
@@ -85,7 +86,7 @@ impl Facts {
             self.write_metadata(out, metadata);
         }
         if self.has(PERM)
-            && let Some(rights) = rights(file_type)
+            && let Some(rights) = rights(file_type, writes)
         {
             put(out, format_args!("perm={rights};"));
         }
@@ -145,12 +146,16 @@ fn write_type(out: &mut Vec<u8>, file_type: FileType, target: Option<&[u8]>) {
     }
 }
 
-/// What may be done with it (RFC 3659 §7.5.5): entering and listing, or reading.
-fn rights(file_type: Option<FileType>) -> Option<&'static str> {
-    match file_type? {
-        FileType::Dir => Some("el"),
-        FileType::File => Some("r"),
-        FileType::Symlink | FileType::Other => None,
+/// What may be done with it (RFC 3659 §7.5.5): entering and listing, or reading; and where the tree is writable, what
+/// changes it.
+fn rights(file_type: Option<FileType>, writes: Writes) -> Option<&'static str> {
+    match (file_type?, writes) {
+        (FileType::Dir, Writes::None) => Some("el"),
+        (FileType::Dir, Writes::Sequential | Writes::Anywhere) => Some("cdeflmp"),
+        (FileType::File, Writes::None) => Some("r"),
+        (FileType::File, Writes::Sequential) => Some("dfrw"),
+        (FileType::File, Writes::Anywhere) => Some("adfrw"),
+        (FileType::Symlink | FileType::Other, _) => None,
     }
 }
 
@@ -182,7 +187,7 @@ mod tests {
 
     fn row(facts: Facts, metadata: &Metadata, target: Option<&[u8]>) -> String {
         let mut out = Vec::new();
-        facts.write(&mut out, Some(metadata.file_type), Some(metadata), target);
+        facts.write(&mut out, Some(metadata.file_type), Some(metadata), target, Writes::None);
         String::from_utf8(out).unwrap()
     }
 
@@ -211,6 +216,21 @@ mod tests {
         assert_eq!(row(Facts::ALL, &link, Some(b"../a")), "type=OS.unix=slink:../a; ");
         assert_eq!(row(Facts::ALL, &link, Some(b"a;b")), "type=OS.unix=slink:; ");
         assert_eq!(row(Facts::ALL, &link, Some(b"a\nb")), "type=OS.unix=slink:; ");
+    }
+
+    #[test]
+    fn rights_follow_what_the_tree_takes_in() {
+        for (file_type, writes, expected) in [
+            (FileType::File, Writes::None, "perm=r; "),
+            (FileType::File, Writes::Sequential, "perm=dfrw; "),
+            (FileType::File, Writes::Anywhere, "perm=adfrw; "),
+            (FileType::Dir, Writes::None, "perm=el; "),
+            (FileType::Dir, Writes::Sequential, "perm=cdeflmp; "),
+        ] {
+            let mut out = Vec::new();
+            Facts::chosen(b"perm").write(&mut out, Some(file_type), None, None, writes);
+            assert_eq!(out, expected.as_bytes(), "{file_type} {writes:?}");
+        }
     }
 
     #[test]

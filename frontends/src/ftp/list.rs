@@ -15,7 +15,7 @@ use std::time::SystemTime;
 
 use vfs::path::printed_name;
 use vfs::producer::{Chunk, Hint, Producer};
-use vfs::{DirEntry, DirStream, FileSystem, FileType, LinkTarget, Metadata, VPath};
+use vfs::{DirEntry, DirStream, FileSystem, FileType, LinkTarget, Metadata, VPath, Writes};
 
 use super::clock::Moment;
 use super::command::Format;
@@ -38,8 +38,23 @@ pub(super) struct Rows {
     pub(super) facts: Facts,
     /// What stands before each name of NLST, so that it can be sent back as it is (RFC 1123 §4.1.2.7).
     pub(super) prefix: Vec<u8>,
+    /// What the folder takes in, as a row of MLSD tells it.
+    pub(super) writes: Writes,
     /// Decides which dates show their year.
     pub(super) now: SystemTime,
+}
+
+impl Rows {
+    /// Rows of the folder `path`, as they look now.
+    pub(super) fn new(
+        format: Format,
+        facts: Facts,
+        prefix: Vec<u8>,
+        view: &Arc<dyn FileSystem>,
+        path: &VPath,
+    ) -> Self {
+        Self { format, facts, prefix, writes: view.capabilities(path).writes, now: SystemTime::now() }
+    }
 }
 
 /// The folder that links are read in.
@@ -205,7 +220,7 @@ impl Rows {
                 out.extend_from_slice(&name);
             }
             Format::Facts => {
-                self.facts.write(out, entry.file_type, entry.metadata.as_ref(), target);
+                self.facts.write(out, entry.file_type, entry.metadata.as_ref(), target, self.writes);
                 out.extend_from_slice(&name);
             }
             Format::Long => {

@@ -2,11 +2,12 @@
 //!
 //! Four steps, as in every front end: `wire` (bytes ↔ lines and replies), `command` (a line's meaning), `session` (calls
 //! on the tree, in order), `reply` (outcomes → answers). `transfer`, `data` and `list` are what goes over a data
-//! connection. In this form the front end reads only: no uploads, no active mode, no TLS.
+//! connection. What may be changed is decided by the tree and its rights alone. In this form there is no TLS.
 //!
 //! TYPE A turns LF into CRLF, as the standard has it and a client without a TYPE command gets it
 //! ([`Options::converts_lines`]).
 
+mod active;
 mod ascii;
 mod calls;
 mod clock;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 use vfs::jobs::Disk;
 
 use self::session::{Ends, Session};
@@ -40,6 +42,9 @@ use self::urgent::Inline;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
 use crate::transport::Stream;
+
+/// Files that one listener hashes at once; one more is answered 450.
+const MAX_HASHES: usize = 4;
 
 /// What can be chosen about FTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +54,32 @@ pub struct Options {
     /// In TYPE A a file's lines end with CRLF, and SIZE is refused there, for only reading the file would tell.
     /// Default true. Otherwise TYPE A sends bytes as they are.
     pub converts_lines: bool,
+    /// What becomes of an upload that breaks off.
+    pub partial_uploads: PartialUploads,
+    /// `MDTM YYYYMMDDhhmmss path` sets a file's time, as some clients have it. Default false: it would hide a file whose
+    /// name looks like that, and MFMT does the same.
+    pub sets_times_by_mdtm: bool,
+}
+
+/// What becomes of an upload that breaks off. A file that was there before stays as it was in either case, unless the
+/// upload went on in it, by REST or APPE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PartialUploads {
+    /// It vanishes: a file is seen when it is whole. The default.
+    #[default]
+    Delete,
+    /// A new file grows under its own name and stays as far as it came, so that the client can go on by REST.
+    Keep,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { passive_ports: None, converts_lines: true }
+        Self {
+            passive_ports: None,
+            converts_lines: true,
+            partial_uploads: PartialUploads::Delete,
+            sets_times_by_mdtm: false,
+        }
     }
 }
 
@@ -65,7 +91,7 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) {
-    let house = House { site: Arc::clone(&site), options, disk: Disk::new() };
+    let house = House::new(Arc::clone(&site), options);
     serve::serve(listener, Arc::new(Ftp(Arc::new(house))), site, shutdown).await;
 }
 
@@ -76,6 +102,15 @@ struct House {
     options: Options,
     /// Where spans are read that have to become bytes.
     disk: Disk,
+    /// Files that are being hashed.
+    hashing: Arc<Semaphore>,
+}
+
+impl House {
+    fn new(site: Arc<Site>, options: Options) -> Self {
+        let hashing = Arc::new(Semaphore::new(MAX_HASHES));
+        Self { site, options, disk: Disk::new(), hashing }
+    }
 }
 
 struct Ftp(Arc<House>);

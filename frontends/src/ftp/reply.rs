@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddrV4;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use vfs::{ErrorKind, VPath};
+use vfs::producer::Algorithm;
+use vfs::{ByteRange, ErrorKind, VPath};
 
-use super::calls::{Failure, Opening, Outcome};
+use super::active::Forbidden;
+use super::calls::{Content, Failure, Opening, Outcome, Upload};
 use super::clock::Moment;
-use super::command::{Refusal, VERBS};
+use super::command::{Answer, Edit, Errand, Form, Refusal, VERBS};
 use super::facts::Facts;
 use super::transfer::Ended;
 use super::wire::Reply;
@@ -24,7 +26,7 @@ pub(super) const FOREIGN: Reply = Reply::fixed(421, "This is an FTP server; good
 pub(super) const GOODBYE: Reply = Reply::fixed(221, "Goodbye.");
 pub(super) const GREETING: Reply = Reply::fixed(220, "FTP server ready.");
 pub(super) const GUESTS_TRIED: Reply = Reply::fixed(421, "Too many failed logins; goodbye.");
-pub(super) const HELP_SITE: Reply = Reply::fixed(214, "No SITE commands here.");
+pub(super) const HELP_SITE: Reply = Reply::fixed(214, "CHMOD CPFR CPTO HELP IDLE SYMLINK UTIME");
 pub(super) const HOST_CHOSEN: Reply = Reply::fixed(220, "FTP server ready for this host.");
 pub(super) const HOST_TOO_LATE: Reply = Reply::fixed(503, "HOST comes before the login.");
 pub(super) const HOST_UNKNOWN: Reply = Reply::fixed(504, "No such host here.");
@@ -39,10 +41,11 @@ pub(super) const NO_PORT: Reply =
 pub(super) const NOTHING_DONE: Reply = Reply::fixed(200, "Nothing done.");
 pub(super) const PASS_BEFORE_USER: Reply = Reply::fixed(503, "USER comes first.");
 pub(super) const PASSIVE_FIRST: Reply = Reply::fixed(425, "Use EPSV or PASV first.");
+pub(super) const PORT_TAKEN: Reply = Reply::fixed(200, "The next transfer goes there.");
 pub(super) const PASSWORD_PLEASE: Reply =
     Reply::fixed(331, "Send the password; anonymous may send anything.");
-pub(super) const READ_ONLY: Reply = Reply::fixed(550, "Nothing can be changed here over FTP.");
 pub(super) const REINITIALIZED: Reply = Reply::fixed(220, "Ready for another login.");
+pub(super) const CPFR_FIRST: Reply = Reply::fixed(503, "SITE CPFR comes first.");
 pub(super) const RNFR_FIRST: Reply = Reply::fixed(503, "RNFR comes first.");
 pub(super) const STOPPING: Reply = Reply::fixed(421, "The server is stopping; goodbye.");
 pub(super) const SUPERFLUOUS: Reply = Reply::fixed(202, "Not needed here.");
@@ -65,6 +68,15 @@ pub(super) fn refused(refusal: Refusal) -> Reply {
         Refusal::NotImplemented => Reply::fixed(502, "Not done here."),
         Refusal::Syntax(hint) => Reply::fixed(501, hint),
         Refusal::Parameter => Reply::fixed(504, "Not done with this parameter."),
+        Refusal::Protocol => Reply::fixed(522, "Network protocol not supported, use (1,2)."),
+    }
+}
+
+/// The answer to PORT and EPRT where nobody is connected to (RFC 2577 §3 has 504, and clients 500 or 501).
+pub(super) fn forbidden(forbidden: Forbidden) -> Reply {
+    match forbidden {
+        Forbidden::Stranger => Reply::fixed(501, "Data connections go to your own address only."),
+        Forbidden::Service => Reply::fixed(501, "Data connections go to port 1024 or above only."),
     }
 }
 
@@ -80,6 +92,13 @@ pub(super) fn outcome(outcome: &Outcome) -> Reply {
             let line = [&b" "[..], row, &path.to_bytes()].concat();
             Reply::block(250, &b"Facts:"[..], vec![line.into()])
         }
+        Outcome::Edited { edit, path } => edited(edit, path),
+        Outcome::Hashed { answer, algorithm, range, digest, path } => {
+            hashed(*answer, *algorithm, *range, digest, path)
+        }
+        Outcome::Chosen { errand: Errand::Rename, .. } => Reply::fixed(350, "Send RNTO."),
+        Outcome::Chosen { errand: Errand::Copy, .. } => Reply::fixed(350, "Send SITE CPTO."),
+        Outcome::CarriedOut => Reply::fixed(250, "Done."),
         Outcome::Opened(opening) => opened(opening),
         Outcome::Reported(_) => Reply::fixed(213, "End"),
         Outcome::Failed { sent, failure } => failed(sent, failure),
@@ -93,7 +112,44 @@ fn dated(time: SystemTime) -> Reply {
     }
 }
 
+fn edited(edit: &Edit, path: &VPath) -> Reply {
+    match edit {
+        Edit::RemoveFile | Edit::RemoveFolder => Reply::fixed(250, "Done."),
+        Edit::CreateFolder => quoted(path, b" is a folder now."),
+        Edit::SetAttributes(attributes, Form::Facts) => {
+            let mut text = String::new();
+            if let Some(moment) = attributes.modified.and_then(Moment::of) {
+                text.push_str(&format!("Modify={};", moment.stamp()));
+            }
+            if let Some(mode) = attributes.mode {
+                text.push_str(&format!("UNIX.mode={mode:04o};"));
+            }
+            text.push(' ');
+            Reply::new(213, [text.as_bytes(), &path.to_bytes()].concat())
+        }
+        Edit::SetAttributes(_, Form::Plain) | Edit::Link(_) => Reply::fixed(200, "Done."),
+    }
+}
+
+fn hashed(answer: Answer, algorithm: Algorithm, range: ByteRange, digest: &[u8], path: &VPath) -> Reply {
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    match answer {
+        Answer::Hash => {
+            // The draft counts the last byte in; of nothing there is none.
+            let last = range.end.unwrap_or(range.start).saturating_sub(1).max(range.start);
+            let text = format!("{algorithm} {}-{last} {hash} ", range.start);
+            Reply::new(213, [text.as_bytes(), &path.to_bytes()].concat())
+        }
+        Answer::Bare => Reply::new(250, hash.into_bytes()),
+        Answer::Md5 => Reply::new(251, [&path.to_bytes()[..], b" ", hash.as_bytes()].concat()),
+    }
+}
+
 fn opened(opening: &Opening) -> Reply {
+    if let Content::In(Upload { is_named_here: true, .. }) = opening.content {
+        // RFC 1123 §4.1.2.9: exactly this, so that clients find the name.
+        return Reply::new(150, [b"FILE: ", &opening.path.to_bytes()[..]].concat());
+    }
     let mut text = b"Opening data connection for ".to_vec();
     text.extend_from_slice(&opening.path.to_bytes());
     if let Some(len) = opening.len {
@@ -114,6 +170,7 @@ fn failed(sent: &[u8], failure: &Failure) -> Reply {
         Failure::LenInAscii => (550, "its length in TYPE A is not known; use TYPE I"),
         Failure::TimeUnknown => (550, "its time is not known"),
         Failure::RestartInAscii => (554, "a transfer restarts in TYPE I only"),
+        Failure::TooManyHashes => (450, "enough files are being hashed; try again later"),
         Failure::RestartPastEnd => (554, "it ends before the restart position"),
     };
     Reply::new(code, [sent, b": ", why.as_bytes(), b"."].concat())
@@ -125,8 +182,8 @@ pub(super) fn ended(ended: &Ended) -> Reply {
         Ended::Complete => Reply::fixed(226, "Done."),
         Ended::Aborted => ABORTED,
         Ended::NobodyCame => Reply::fixed(425, "No data connection came in time."),
-        Ended::NoConnection(_) => Reply::fixed(425, "The data connection could not be accepted."),
-        Ended::Stalled => Reply::fixed(426, "Nothing was taken for too long; the data connection is closed."),
+        Ended::NoConnection(_) => Reply::fixed(425, "There is no way to a data connection."),
+        Ended::Stalled => Reply::fixed(426, "Nothing moved for too long; the data connection is closed."),
         Ended::PeerLost(_) => Reply::fixed(426, "The data connection broke."),
         Ended::Shrank => Reply::fixed(451, "The file became shorter while it was sent."),
         Ended::SourceFailed(error) => {
@@ -136,6 +193,13 @@ pub(super) fn ended(ended: &Ended) -> Reply {
                 _ => 451,
             };
             Reply::new(code, format!("The transfer broke off: {}.", error.kind()).into_bytes())
+        }
+        Ended::TargetFailed(error) => {
+            let code = match code(error.kind()) {
+                code @ (450 | 552) => code,
+                _ => 451,
+            };
+            Reply::new(code, format!("The file was not written: {}.", error.kind()).into_bytes())
         }
     }
 }
@@ -164,11 +228,20 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
 }
 
 /// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959, and all of it.
-pub(super) fn features(facts: Facts) -> Reply {
-    let mut lines: Vec<Cow<'static, [u8]>> =
-        [&b" CLNT"[..], b" EPSV", b" HOST", b" MDTM"].map(Cow::from).to_vec();
+pub(super) fn features(facts: Facts, hash: Algorithm) -> Reply {
+    let star = |algorithm: Algorithm| if algorithm == hash { "*" } else { "" };
+    let hashes: Vec<_> = Algorithm::ALL.iter().map(|each| format!("{each}{}", star(*each))).collect();
+    let before = [&b" HOST"[..], b" MD5", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
+    // ProFTPD's names for what it has under SITE; clients look for them.
+    let after =
+        [&b" REST STREAM"[..], b" SITE COPY", b" SITE SYMLINK", b" SITE UTIME", b" SIZE", b" TVFS", b" UTF8"];
+    let checks = [&b" XCRC"[..], b" XMD5", b" XSHA1", b" XSHA256", b" XSHA512"];
+    let mut lines: Vec<Cow<'static, [u8]>> = [&b" CLNT"[..], b" EPRT", b" EPSV"].map(Cow::from).to_vec();
+    lines.push(format!(" HASH {}", hashes.join(";")).into_bytes().into());
+    lines.extend(before.map(Cow::from));
     lines.push(format!(" MLST {}", facts.feature()).into_bytes().into());
-    lines.extend([&b" REST STREAM"[..], b" SIZE", b" TVFS", b" UTF8"].map(Cow::from));
+    lines.extend(after.map(Cow::from));
+    lines.extend(checks.map(Cow::from));
     Reply::block(211, &b"Features:"[..], lines)
 }
 
@@ -181,8 +254,13 @@ pub(super) fn help(about: Option<&[u8]>) -> Reply {
     Reply::block(214, &b"Commands:"[..], VERBS.chunks(11).map(line).collect())
 }
 
-/// The answer to PWD (RFC 959 appendix II): quotes within the path are doubled.
+/// The answer to PWD (RFC 959 appendix II).
 pub(super) fn working_folder(path: &VPath) -> Reply {
+    quoted(path, b" is the working folder.")
+}
+
+/// 257 and a path in quotes, those within it doubled.
+fn quoted(path: &VPath, comment: &[u8]) -> Reply {
     let mut text = vec![b'"'];
     for byte in path.to_bytes() {
         text.push(byte);
@@ -190,7 +268,8 @@ pub(super) fn working_folder(path: &VPath) -> Reply {
             text.push(b'"');
         }
     }
-    text.extend_from_slice(b"\" is the working folder.");
+    text.push(b'"');
+    text.extend_from_slice(comment);
     Reply::new(257, text)
 }
 
@@ -211,14 +290,29 @@ pub(super) fn other_protocol(number: u32) -> Reply {
     Reply::new(522, format!("Network protocol not supported, use ({number}).").into_bytes())
 }
 
+/// The answer to `OPTS HASH`.
+pub(super) fn hash_chosen(algorithm: Algorithm) -> Reply {
+    Reply::fixed(200, algorithm.name())
+}
+
 /// The answer to `OPTS MLST`.
 pub(super) fn facts_chosen(facts: Facts) -> Reply {
     Reply::new(200, format!("MLST OPTS {}", facts.list()).into_bytes())
 }
 
+/// The answer to SITE IDLE.
+pub(super) fn idle_limit(limit: Duration) -> Reply {
+    Reply::new(200, format!("The session ends after {} idle seconds.", limit.as_secs()).into_bytes())
+}
+
+/// The answer to SITE IDLE with a number that is not taken.
+pub(super) fn idle_bounds(most: Duration) -> Reply {
+    Reply::new(501, format!("SITE IDLE takes 1 to {} seconds here.", most.as_secs()).into_bytes())
+}
+
 /// The answer to REST.
 pub(super) fn restart(offset: u64) -> Reply {
-    Reply::new(350, format!("Restarting at {offset}; send RETR.").into_bytes())
+    Reply::new(350, format!("Restarting at {offset}; send RETR or STOR.").into_bytes())
 }
 
 #[cfg(test)]
@@ -254,7 +348,7 @@ mod tests {
 
     #[test]
     fn features_are_indented_by_one_space_and_sorted() {
-        let text = encoded(&features(Facts::ALL));
+        let text = encoded(&features(Facts::ALL, Algorithm::Sha256));
         let lines: Vec<&str> = text.lines().collect();
         let (first, middle, last) = (lines[0], &lines[1..lines.len() - 1], lines[lines.len() - 1]);
         assert_eq!((first, last), ("211-Features:", "211 End"));

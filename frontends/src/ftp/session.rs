@@ -20,15 +20,17 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
+use vfs::producer::Algorithm;
 use vfs::{FileSystem, VPath};
 
 use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
 use self::work::Work;
 use super::House;
 use super::calls::Outcome;
-use super::command::{self, Command, Refusal, Representation};
+use super::command::{self, Command, Errand, Refusal, Representation};
 use super::control::{Control, Heard};
 use super::data::Data;
 use super::facts::Facts;
@@ -65,6 +67,8 @@ pub(super) struct Session {
     folder: VPath,
     /// Where the next transfer starts.
     restart: u64,
+    /// What RNFR or SITE CPFR chose; the next command takes it or drops it.
+    chosen: Option<(Errand, VPath)>,
     data: Data,
     work: Work,
     waiting: VecDeque<Result<Command, Refusal>>,
@@ -109,8 +113,12 @@ struct Presence(Arc<Sight>);
 struct Settings {
     representation: Representation,
     facts: Facts,
+    /// What HASH computes.
+    hash: Algorithm,
     /// EPSV ALL was sent.
     is_epsv_only: bool,
+    /// What SITE IDLE chose, within the site's own limit.
+    idle: Option<Duration>,
 }
 
 /// What a peer did wrong so far.
@@ -160,6 +168,7 @@ impl Session {
             settings: Settings::default(),
             folder: VPath::root(),
             restart: 0,
+            chosen: None,
             data: Data::None,
             work: Work::None,
             waiting: VecDeque::new(),
@@ -314,7 +323,9 @@ impl Session {
             Refusal::TooLong => conduct.long_lines += 1,
             Refusal::Foreign if self.login_by.is_some() => return self.leave(&reply::FOREIGN),
             Refusal::Foreign => conduct.unknown += 1,
-            Refusal::NotImplemented | Refusal::Syntax(_) | Refusal::Parameter => conduct.unknown = 0,
+            Refusal::NotImplemented | Refusal::Syntax(_) | Refusal::Parameter | Refusal::Protocol => {
+                conduct.unknown = 0
+            }
         }
         let is_over = conduct.unknown >= MAX_UNKNOWN || conduct.long_lines >= MAX_LONG_LINES;
         self.control.say(&reply::refused(refusal));
@@ -336,7 +347,13 @@ impl Session {
 impl Default for Settings {
     fn default() -> Self {
         // RFC 959 §5.1: until a client says otherwise, lines are ASCII.
-        Self { representation: Representation::Ascii, facts: Facts::ALL, is_epsv_only: false }
+        Self {
+            representation: Representation::Ascii,
+            facts: Facts::ALL,
+            hash: Algorithm::Sha256,
+            is_epsv_only: false,
+            idle: None,
+        }
     }
 }
 

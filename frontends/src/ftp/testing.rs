@@ -18,7 +18,7 @@ use vfs::jobs::Disk;
 use vfs::producer::{self, Producer, SpanFile};
 use vfs::{
     ByteRange, Capabilities, DirStream, Error, ErrorKind, File, FileSystem, FileType, Identity, LinkTarget,
-    ListOptions, Metadata, OpenOptions, StatOptions, VPath,
+    ListOptions, Metadata, OpenOptions, RenameOptions, SetAttributes, StatOptions, VPath,
 };
 
 use super::session::{Ends, Session};
@@ -27,7 +27,8 @@ use crate::serve::{Address, Drain, Listener, Peer};
 use crate::site::{Limits, Site};
 
 /// A tree in memory, and beside it files that behave badly:
-/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described, `/span` lies on a disk.
+/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described or opened, `/span` lies on a disk, and `/full`
+/// takes 100,000 bytes.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) memory: MemoryFs,
@@ -58,6 +59,19 @@ impl Tree {
     /// Cuts `/span` short.
     pub(super) fn cut_span(&self, len: u64) {
         rustix::fs::ftruncate(&self.span, len).unwrap();
+    }
+
+    /// What a file holds; `None` where there is none.
+    pub(super) async fn content(&self, path: &str) -> Option<Bytes> {
+        let file = self.memory.open(&VPath::parse(path).unwrap(), &OpenOptions::reading()).await.ok()?;
+        let mut content = Vec::new();
+        loop {
+            let piece = file.read_at(content.len() as u64, usize::MAX).await.unwrap();
+            if piece.is_empty() {
+                return Some(content.into());
+            }
+            content.extend_from_slice(&piece);
+        }
     }
 
     /// True while a transfer holds `/endless` open.
@@ -91,14 +105,40 @@ impl FileSystem for Tree {
                 *self.opened.lock().unwrap() = Arc::downgrade(&file);
                 Ok(file)
             }
+            b"/hung" => std::future::pending().await,
             b"/broken" => Ok(Arc::new(Endless { fails_at: 100_000 })),
             b"/span" => Ok(Arc::new(OnDisk(self.span.clone()))),
+            b"/full" if options.write => Ok(Arc::new(Full(self.memory.open(path, options).await?))),
             _ => self.memory.open(path, options).await,
         }
     }
 
     async fn read_link(&self, path: &VPath) -> vfs::Result<LinkTarget> {
         self.memory.read_link(path).await
+    }
+
+    async fn create_dir(&self, path: &VPath) -> vfs::Result<()> {
+        self.memory.create_dir(path).await
+    }
+
+    async fn remove_file(&self, path: &VPath) -> vfs::Result<()> {
+        self.memory.remove_file(path).await
+    }
+
+    async fn remove_dir(&self, path: &VPath) -> vfs::Result<()> {
+        self.memory.remove_dir(path).await
+    }
+
+    async fn rename(&self, from: &VPath, to: &VPath, options: &RenameOptions) -> vfs::Result<()> {
+        self.memory.rename(from, to, options).await
+    }
+
+    async fn symlink(&self, target: &LinkTarget, path: &VPath) -> vfs::Result<()> {
+        self.memory.symlink(target, path).await
+    }
+
+    async fn set_attributes(&self, path: &VPath, set: &SetAttributes, follow: bool) -> vfs::Result<()> {
+        self.memory.set_attributes(path, set, follow).await
     }
 }
 
@@ -122,6 +162,36 @@ impl File for Endless {
             return Err(Error::new(ErrorKind::Unavailable, "read_at", &VPath::root()));
         }
         Ok(vec![b'x'; max.min(50_000)].into())
+    }
+}
+
+/// A file on a disk that is full soon.
+#[derive(Debug)]
+struct Full(Arc<dyn File>);
+
+#[async_trait]
+impl File for Full {
+    async fn metadata(&self) -> vfs::Result<Metadata> {
+        self.0.metadata().await
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.0.identity()
+    }
+
+    async fn read_at(&self, offset: u64, max: usize) -> vfs::Result<Bytes> {
+        self.0.read_at(offset, max).await
+    }
+
+    async fn write_at(&self, offset: u64, data: Bytes) -> vfs::Result<()> {
+        if offset + data.len() as u64 > 100_000 {
+            return Err(Error::new(ErrorKind::StorageFull, "write_at", &VPath::root()));
+        }
+        self.0.write_at(offset, data).await
+    }
+
+    async fn finish(&self) -> vfs::Result<()> {
+        self.0.finish().await
     }
 }
 
@@ -163,8 +233,25 @@ impl Running {
     }
 
     pub(super) async fn start_with(files: &[(&str, &[u8])], limits: Limits, options: Options) -> Self {
+        Self::start_site(files, limits, options, |tree| tree).await
+    }
+
+    /// A server of the tree that `over` makes of the one with `files`.
+    pub(super) async fn start_over(
+        over: impl FnOnce(Arc<dyn FileSystem>) -> Arc<dyn FileSystem>,
+        files: &[(&str, &[u8])],
+    ) -> Self {
+        Self::start_site(files, Limits::default(), Options::default(), over).await
+    }
+
+    async fn start_site(
+        files: &[(&str, &[u8])],
+        limits: Limits,
+        options: Options,
+        over: impl FnOnce(Arc<dyn FileSystem>) -> Arc<dyn FileSystem>,
+    ) -> Self {
         let tree = Tree::new(files).await;
-        let site = site(&tree, limits);
+        let site = site(over(Arc::clone(&tree) as Arc<dyn FileSystem>), limits);
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
         let (stop, stopped) = oneshot::channel();
@@ -196,8 +283,8 @@ impl Running {
     }
 }
 
-fn site(tree: &Arc<Tree>, limits: Limits) -> Arc<Site> {
-    let mut site = Site::new(Arc::clone(tree) as Arc<dyn FileSystem>);
+fn site(tree: Arc<dyn FileSystem>, limits: Limits) -> Arc<Site> {
+    let mut site = Site::new(tree);
     site.limits = limits;
     Arc::new(site)
 }
@@ -206,7 +293,7 @@ fn site(tree: &Arc<Tree>, limits: Limits) -> Arc<Site> {
 /// is at 127.0.0.1.
 pub(super) async fn session(limits: Limits) -> (Client<DuplexStream>, JoinHandle<()>, watch::Sender<bool>) {
     let tree = Tree::new(&[("/file", b"content")]).await;
-    let house = House { site: site(&tree, limits), options: Options::default(), disk: Disk::new() };
+    let house = House::new(site(tree, limits), Options::default());
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let local: SocketAddr = "127.0.0.1:21".parse().unwrap();
     let ends = Ends { peer: Peer::Host(local.ip()), local: Some(local) };
@@ -296,6 +383,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut content = Vec::new();
         data.read_to_end(&mut content).await.unwrap();
         (content, self.reply().await)
+    }
+
+    /// Sends a file: the last reply.
+    pub(super) async fn store(&mut self, line: &str, content: &[u8]) -> String {
+        let mut data = self.data().await;
+        let first = self.ask(line).await;
+        if !first.starts_with("150 ") {
+            return first;
+        }
+        // A server that has enough of it closes, and says why.
+        let _ = data.write_all(content).await;
+        let _ = data.shutdown().await;
+        self.reply().await
     }
 
     /// Begins to fetch `/endless`, and goes on once the server cannot send any more.

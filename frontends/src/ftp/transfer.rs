@@ -1,5 +1,8 @@
-//! One transfer: waits for its data connection, sends what its producer makes, closes. Its session polls it and shares
+//! One transfer: waits for its data connection, moves the bytes one way or the other, closes. Its session polls it and shares
 //! nothing with it; dropping it closes the socket and the file.
+
+mod receive;
+mod send;
 
 use std::fmt;
 use std::io;
@@ -12,22 +15,19 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 use vfs::jobs::Disk;
 use vfs::path::escaped;
-use vfs::producer::{Chunk, Producer, ProducerExt};
 
-use super::calls::Opening;
+use self::receive::{Received, Receiving};
+use self::send::{Sending, Sent};
+use super::calls::{Content, Opening};
 use super::data::Data;
 use crate::serve::Peer;
 use crate::sight::Sight;
 use crate::transport::Transport;
 
-/// How long a client may take to connect after its command was accepted.
-const ACCEPT_TIME: Duration = Duration::from_secs(30);
-
 /// A transfer under way.
 pub(super) struct Transfer {
-    source: Box<dyn Producer>,
-    /// What is left of the chunk that is being sent.
-    chunk: Option<Chunk>,
+    /// What is to be moved, until there is a connection.
+    content: Option<Content>,
     phase: Phase,
     stall: Duration,
     disk: Disk,
@@ -36,28 +36,34 @@ pub(super) struct Transfer {
 }
 
 enum Phase {
-    /// The client has not connected yet.
+    /// There is no connection yet.
     Accepting { data: Data, since: Instant },
-    /// It has. `waiting` says since when the client took nothing; the tree has its own limits.
-    Sending { stream: Box<dyn Transport>, waiting: Option<Instant> },
+    /// There is. `waiting` says since when the client took or sent nothing; the tree has its own limits.
+    Moving { stream: Box<dyn Transport>, flow: Flow, waiting: Option<Instant> },
     /// All was handed to the kernel.
     Closing { stream: Box<dyn Transport>, since: Instant },
     /// The data connection is closed.
     Closed,
 }
 
+/// Which way the bytes go.
+enum Flow {
+    Out(Sending),
+    In(Receiving),
+}
+
 /// How a transfer ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// All was sent, and the data connection is closed.
+    /// All was sent or written, and the data connection is closed.
     Complete,
     /// The client, or the end of its session, stopped it.
     Aborted,
-    /// The client did not connect in time.
+    /// There was no connection in time.
     NobodyCame,
-    /// The data connection could not be accepted.
+    /// The data connection could not be had.
     NoConnection(io::Error),
-    /// The client took nothing for too long.
+    /// The client took or sent nothing for too long.
     Stalled,
     /// The data connection broke.
     PeerLost(io::Error),
@@ -65,6 +71,8 @@ pub(super) enum Ended {
     Shrank,
     /// The source failed.
     SourceFailed(vfs::Error),
+    /// What came could not be written.
+    TargetFailed(vfs::Error),
 }
 
 /// Who asked for a transfer, for the log.
@@ -79,12 +87,12 @@ pub(super) struct Asker {
 }
 
 impl Transfer {
-    /// Sends what `opening` holds over the connection that `data` has or gets. A client that takes nothing for `stall`
-    /// is given up.
+    /// Moves what `opening` holds over the connection that `data` has or gets. A client that takes or sends nothing for
+    /// `stall` is given up.
     pub(super) fn new(opening: Opening, data: Data, stall: Duration, disk: &Disk, asker: Asker) -> Self {
         let record = Record::new(asker, &opening);
         let phase = Phase::Accepting { data, since: record.started };
-        Self { source: opening.source, chunk: None, phase, stall, disk: disk.clone(), record }
+        Self { content: Some(opening.content), phase, stall, disk: disk.clone(), record }
     }
 
     /// Polls the transfer to its end; the data connection is closed then.
@@ -97,29 +105,41 @@ impl Transfer {
         Poll::Ready(ended)
     }
 
-    /// Ends it from outside: the data connection is closed, and the log says why.
+    /// Ends it from outside: the data connection is closed, and the log says why. Where the client wants no more, or takes
+    /// nothing, the connection is reset, so that what the kernel still holds for it is freed at once. Where the source
+    /// fails, the client keeps what it has and is told on the control connection.
     pub(super) fn close(&mut self, ended: &Ended) {
+        if let Phase::Moving { stream, .. } | Phase::Closing { stream, .. } = &mut self.phase
+            && matches!(ended, Ended::Aborted | Ended::Stalled)
+        {
+            stream.reset_on_close();
+        }
         self.phase = Phase::Closed;
+        self.content = None;
         self.record.outcome = Some(ended.to_string());
     }
 
     /// When it is to be given up as things stand, and how it ends then.
     pub(super) fn deadline(&self) -> Option<(Instant, Ended)> {
         match &self.phase {
-            Phase::Accepting { since, .. } => Some((*since + ACCEPT_TIME, Ended::NobodyCame)),
-            Phase::Sending { waiting: Some(since), .. } | Phase::Closing { since, .. } => {
+            Phase::Accepting { data, since } => Some((*since + data.patience(), Ended::NobodyCame)),
+            Phase::Moving { waiting: Some(since), .. } | Phase::Closing { since, .. } => {
                 Some((*since + self.stall, Ended::Stalled))
             }
-            Phase::Sending { waiting: None, .. } | Phase::Closed => None,
+            Phase::Moving { waiting: None, .. } | Phase::Closed => None,
         }
     }
 
     /// What STAT says of it.
     pub(super) fn progress(&self) -> String {
-        let Record { path, bytes, len, .. } = &self.record;
+        let Record { path, bytes, len, direction, .. } = &self.record;
+        let verb = match direction {
+            Direction::Out => "Sending",
+            Direction::In => "Receiving",
+        };
         match len {
-            Some(len) => format!("Sending {path}: {bytes} of {len} bytes."),
-            None => format!("Sending {path}: {bytes} bytes."),
+            Some(len) => format!("{verb} {path}: {bytes} of {len} bytes."),
+            None => format!("{verb} {path}: {bytes} bytes."),
         }
     }
 
@@ -131,11 +151,15 @@ impl Transfer {
                         .map_err(Ended::NoConnection)?;
                     self.begin(stream);
                 }
-                Phase::Sending { .. } => {
-                    ready!(self.poll_send(cx))?;
-                    if let Phase::Sending { stream, .. } = std::mem::replace(&mut self.phase, Phase::Closed) {
-                        self.phase = Phase::Closing { stream, since: Instant::now() };
-                    }
+                Phase::Moving { .. } => {
+                    ready!(self.poll_move(cx))?;
+                    self.phase = match std::mem::replace(&mut self.phase, Phase::Closed) {
+                        Phase::Moving { stream, flow: Flow::Out(_), .. } => {
+                            Phase::Closing { stream, since: Instant::now() }
+                        }
+                        // The client has closed its side; a close that it does not see spoils nothing.
+                        _ => Phase::Closed,
+                    };
                 }
                 Phase::Closing { stream, .. } => {
                     ready!(Pin::new(stream).poll_shutdown(cx)).map_err(Ended::PeerLost)?;
@@ -147,74 +171,105 @@ impl Transfer {
     }
 
     fn begin(&mut self, stream: Box<dyn Transport>) {
-        if !stream.sends_spans() {
-            let source = std::mem::replace(&mut self.source, Box::new(vfs::producer::once("")));
-            self.source = Box::new(source.lower(&self.disk));
+        if let Some(content) = self.content.take() {
+            let flow = match content {
+                Content::Out(source) => Flow::Out(Sending::new(source, &*stream, &self.disk)),
+                Content::In(upload) => Flow::In(Receiving::new(upload)),
+            };
+            self.phase = Phase::Moving { stream, flow, waiting: None };
         }
-        self.phase = Phase::Sending { stream, waiting: None };
     }
 
-    /// Sends until the source is at its end.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        let Phase::Sending { stream, waiting } = &mut self.phase else { return Poll::Ready(Ok(())) };
+    /// Moves bytes until there are no more. Where the client is waited for, the clock of its stall runs.
+    fn poll_move(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        let Phase::Moving { stream, flow, waiting } = &mut self.phase else { return Poll::Ready(Ok(())) };
         loop {
-            if self.chunk.is_none() {
-                self.chunk = ready!(self.source.poll_more(cx)).transpose().map_err(Ended::SourceFailed)?;
-            }
-            let Some(chunk) = &mut self.chunk else { return Poll::Ready(Ok(())) };
-            let Poll::Ready(sent) = poll_send_chunk(&mut **stream, chunk, cx) else {
-                waiting.get_or_insert_with(Instant::now);
+            let Poll::Ready(moved) = flow.poll_move(stream, cx) else {
+                *waiting = flow.awaits_peer().then(|| waiting.unwrap_or_else(Instant::now));
                 return Poll::Pending;
             };
-            let sent = sent?;
             *waiting = None;
-            drop(chunk.split_to(sent));
-            if chunk.is_empty() {
-                self.chunk = None;
+            match moved? {
+                Some(count) => self.record.add(count),
+                None => return Poll::Ready(Ok(())),
             }
-            self.record.add(sent);
         }
     }
 }
 
-/// Sends some of the front of `chunk`.
-fn poll_send_chunk(
-    stream: &mut dyn Transport,
-    chunk: &Chunk,
-    cx: &mut Context<'_>,
-) -> Poll<Result<usize, Ended>> {
-    let sent = match chunk {
-        Chunk::Bytes(bytes) => ready!(Pin::new(stream).poll_write(cx, bytes)),
-        Chunk::Span(span) => ready!(stream.poll_send_span(cx, span)),
-    };
-    Poll::Ready(match sent {
-        Ok(0) => Err(Ended::PeerLost(io::ErrorKind::WriteZero.into())),
-        Ok(sent) => Ok(sent),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Ended::Shrank),
-        Err(error) => Err(Ended::PeerLost(error)),
-    })
+impl Flow {
+    /// Polls for bytes that have moved; `None` at the end.
+    fn poll_move(
+        &mut self,
+        stream: &mut Box<dyn Transport>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<usize>, Ended>> {
+        Poll::Ready(Ok(match self {
+            Self::Out(sending) => match ready!(sending.poll_send(&mut **stream, cx))? {
+                Sent::Bytes(count) => Some(count),
+                Sent::All => None,
+            },
+            Self::In(receiving) => match ready!(receiving.poll_receive(stream, cx))? {
+                Received::Bytes(count) => Some(count),
+                Received::Finished => None,
+            },
+        }))
+    }
+
+    /// True while the client is waited for; the tree has its own limits.
+    fn awaits_peer(&self) -> bool {
+        match self {
+            Self::Out(sending) => sending.awaits_peer(),
+            Self::In(receiving) => receiving.awaits_peer(),
+        }
+    }
 }
 
 /// What is counted and logged of one transfer: one event when it is dropped, whatever ended it.
 struct Record {
     asker: Asker,
     path: String,
+    direction: Direction,
     len: Option<u64>,
     bytes: u64,
     started: Instant,
     outcome: Option<String>,
 }
 
+/// Which way a transfer goes, for the log.
+#[derive(Clone, Copy, Debug)]
+enum Direction {
+    Out,
+    In,
+}
+
+impl Direction {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::In => "in",
+        }
+    }
+}
+
 impl Record {
     fn new(asker: Asker, opening: &Opening) -> Self {
         asker.sight.transfers.add(1);
         let path = opening.path.to_string();
-        Self { asker, path, len: opening.len, bytes: 0, started: Instant::now(), outcome: None }
+        let direction = match opening.content {
+            Content::Out(_) => Direction::Out,
+            Content::In(_) => Direction::In,
+        };
+        Self { asker, path, direction, len: opening.len, bytes: 0, started: Instant::now(), outcome: None }
     }
 
-    fn add(&mut self, sent: usize) {
-        self.bytes += sent as u64;
-        self.asker.sight.transferred_bytes.add(sent as u64);
+    fn add(&mut self, moved: usize) {
+        self.bytes += moved as u64;
+        let counter = match self.direction {
+            Direction::Out => &self.asker.sight.transferred_bytes,
+            Direction::In => &self.asker.sight.received_bytes,
+        };
+        counter.add(moved as u64);
     }
 }
 
@@ -226,6 +281,7 @@ impl Drop for Record {
             peer = %self.asker.peer,
             user = %escaped(self.asker.user.as_bytes()),
             path = %self.path,
+            direction = self.direction.as_str(),
             bytes = self.bytes,
             seconds = self.started.elapsed().as_secs_f64(),
             outcome = self.outcome.as_deref().unwrap_or("the session ended"),
@@ -244,6 +300,7 @@ impl fmt::Display for Ended {
             Self::PeerLost(error) => write!(f, "connection lost: {error}"),
             Self::Shrank => f.write_str("the file became shorter"),
             Self::SourceFailed(error) => write!(f, "source failed: {error}"),
+            Self::TargetFailed(error) => write!(f, "not written: {error}"),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Sight {
     pub transfers: Counter,
     /// Bytes that such transfers have sent.
     pub transferred_bytes: Counter,
+    /// Bytes that such transfers have received.
+    pub received_bytes: Counter,
     /// Bytes that left a file through `sendfile(2)`, never read by this process.
     pub sendfile_bytes: Counter,
     /// HTTP answers by class of their status: 1xx, 2xx, 3xx, 4xx, 5xx.

@@ -1,10 +1,8 @@
 //! Calls that end in a listing.
 
-use std::time::SystemTime;
-
 use vfs::{DirStream, Error, ErrorKind, ListOptions};
 
-use super::{Ask, Failure, Opening, Outcome};
+use super::{Ask, Content, Failure, Opening, Outcome};
 use crate::ftp::command::Format;
 use crate::ftp::facts::Facts;
 use crate::ftp::list::{Folder, Listing, Rows};
@@ -15,7 +13,9 @@ impl Ask {
     pub(in crate::ftp) async fn list(self, format: Format, facts: Facts) -> Outcome {
         let path = self.path.clone();
         match self.rows(format, facts).await {
-            Ok(listing) => Outcome::Opened(Opening { path, source: Box::new(listing), len: None }),
+            Ok(listing) => {
+                Outcome::Opened(Opening { path, content: Content::Out(Box::new(listing)), len: None })
+            }
             Err(outcome) => outcome,
         }
     }
@@ -69,7 +69,7 @@ impl Ask {
                         continue;
                     }
                     let prefix = parent_prefix(&self.sent).to_vec();
-                    let rows = Rows { format, facts: Facts::ALL, prefix, now: SystemTime::now() };
+                    let rows = Rows::new(format, Facts::ALL, prefix, &self.view, &path);
                     let listing = Listing::new(rows, entries, Folder { view: self.view, path });
                     return Ok(listing.matching(pattern, batch));
                 }
@@ -84,7 +84,7 @@ impl Ask {
             Format::Names => folder_prefix(&self.sent),
             Format::Long | Format::Facts => Vec::new(),
         };
-        let rows = Rows { format, facts, prefix, now: SystemTime::now() };
+        let rows = Rows::new(format, facts, prefix, &self.view, &self.path);
         Listing::new(rows, entries, Folder { view: self.view, path: self.path })
     }
 
@@ -102,7 +102,7 @@ impl Ask {
             return Err(self.fail(Failure::NotAFolder));
         }
         let name = self.path.file_name().map(|segment| segment.name().to_vec()).unwrap_or_default();
-        let rows = Rows { format, facts, prefix: parent_prefix(&self.sent).to_vec(), now: SystemTime::now() };
+        let rows = Rows::new(format, facts, parent_prefix(&self.sent).to_vec(), &self.view, &self.path);
         Ok(Listing::single(rows, name, &found))
     }
 }

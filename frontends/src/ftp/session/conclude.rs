@@ -25,14 +25,20 @@ impl Session {
             Outcome::Admitted(view) => self.admit(view),
             Outcome::Denied => return self.deny(),
             Outcome::Moved(folder) => self.folder = folder,
+            Outcome::Chosen { errand, path } => self.chosen = Some((errand, path)),
             Outcome::Opened(opening) => return self.transfer(&answer, opening),
             Outcome::Reported(rows) => {
                 wire::encode_head(answer.code, b"Listing:", self.control.output());
                 self.work = Work::Report(rows);
                 return;
             }
-            Outcome::Measured(_) | Outcome::Dated(_) | Outcome::Described { .. } | Outcome::Failed { .. } => {
-            }
+            Outcome::Measured(_)
+            | Outcome::Dated(_)
+            | Outcome::Described { .. }
+            | Outcome::Edited { .. }
+            | Outcome::Hashed { .. }
+            | Outcome::CarriedOut
+            | Outcome::Failed { .. } => {}
         }
         self.finish(&answer);
     }

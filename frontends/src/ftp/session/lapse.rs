@@ -63,13 +63,18 @@ impl Session {
             }
             (Work::Report(_), Stage::Serving) => None,
             (Work::None | Work::Call { .. }, Stage::Serving) => {
-                let idle = self.house.site.limits.idle.unwrap_or(IDLE);
+                let idle = self.settings.idle.unwrap_or(self.most_idle());
                 Some((self.active_at + idle, Lapse::Idle))
             }
         };
         let login = self.login_by.map(|by| (by, Lapse::Login));
         let unsent = self.control.waiting_since().map(|since| (since + self.stall(), Lapse::Connection));
         [own, login, unsent].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// How long the site lets a session do nothing.
+    pub(super) fn most_idle(&self) -> Duration {
+        self.house.site.limits.idle.unwrap_or(IDLE)
     }
 
     pub(super) fn stall(&self) -> Duration {

@@ -12,8 +12,11 @@ use super::lapse::LOGIN_TIME;
 use super::work::Work;
 use super::{Login, Session, Settings};
 use crate::auth::Credentials;
-use crate::ftp::calls::{self, Ask, Failure, Outcome};
-use crate::ftp::command::{Command, Extended, Format, Representation};
+use crate::ftp::active::Active;
+use crate::ftp::calls::{self, Ask, Failure, Outcome, Storing};
+use crate::ftp::command::{
+    self, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store,
+};
 use crate::ftp::data::{Data, Passive};
 use crate::ftp::reply;
 use crate::ftp::wire::Reply;
@@ -31,25 +34,39 @@ impl Session {
         if self.login_by.is_some() && needs_login(&command) {
             return self.control.say(&reply::LOG_IN_FIRST);
         }
+        let chosen = self.chosen.take();
         match command {
             Command::Abort => self.control.say(&reply::ABORT_DONE),
+            Command::Active(to) => self.promise(to),
             Command::Change(path) => self.ask(&path, reply::CALL_ABORTED, Ask::change),
             Command::ChooseFacts(facts) => {
                 self.settings.facts = facts;
                 self.control.say(&reply::facts_chosen(facts));
             }
+            Command::ChooseHash(algorithm) => {
+                self.settings.hash = algorithm.unwrap_or(self.settings.hash);
+                self.control.say(&reply::hash_chosen(self.settings.hash));
+            }
             Command::Client | Command::Nothing => self.control.say(&reply::NOTHING_DONE),
             Command::Confirm => self.control.say(&reply::CONFIRMED),
             Command::ExtendedPassive(wanted) => self.listen_extended(wanted),
+            Command::Edit(edit, path) => {
+                self.ask(&path, reply::CALL_ABORTED, move |ask| ask.edit(edit));
+            }
             Command::Facts(path) => {
                 let facts = self.settings.facts;
                 self.ask(&path.unwrap_or_default(), reply::CALL_ABORTED, move |ask| ask.describe(facts));
             }
-            Command::Features => self.control.say(&reply::features(self.settings.facts)),
+            Command::Features => self.control.say(&reply::features(self.settings.facts, self.settings.hash)),
+            Command::From(errand, path) => {
+                self.ask(&path, reply::CALL_ABORTED, move |ask| ask.choose(errand));
+            }
+            Command::Hash(hashing, path) => self.hash(hashing, &path),
             Command::Help(about) => self.control.say(&reply::help(about.as_deref())),
             Command::Host(name) => self.choose_host(name),
+            Command::IdleLimit(seconds) => self.limit_idling(seconds),
             Command::List(format, path) => self.list(format, &path.unwrap_or_default()),
-            Command::Modified(path) => self.ask(&path, reply::CALL_ABORTED, Ask::date),
+            Command::Modified(path) => self.date(&path),
             Command::Passive => self.listen_passive(),
             Command::Password(password) => self.log_in(&password),
             Command::Quit => self.leave(&reply::GOODBYE),
@@ -59,20 +76,22 @@ impl Session {
                 self.host = None;
                 self.control.say(&reply::REINITIALIZED);
             }
-            Command::RenameTo => self.control.say(&reply::RNFR_FIRST),
             Command::Restart(offset) => {
                 self.restart = offset;
                 self.control.say(&reply::restart(offset));
             }
             Command::Retrieve(path) => self.retrieve(&path),
+            Command::SiteHelp => self.control.say(&reply::HELP_SITE),
             Command::Size(path) => {
                 let converts = self.converts();
                 self.ask(&path, reply::CALL_ABORTED, move |ask| ask.measure(converts));
             }
             Command::Status(None) => self.say_status(),
             Command::Status(Some(path)) => self.ask(&path, reply::CALL_ABORTED, Ask::report),
+            Command::Store(store, path) => self.store(store, &path),
             Command::Superfluous => self.control.say(&reply::SUPERFLUOUS),
             Command::System => self.control.say(&reply::SYSTEM),
+            Command::To(errand, path) => self.carry_out(errand, chosen, &path),
             Command::Type(representation) => {
                 self.settings.representation = representation;
                 let answer = match representation {
@@ -89,7 +108,6 @@ impl Session {
             }
             Command::Utf8 => self.control.say(&reply::UTF8),
             Command::Where => self.control.say(&reply::working_folder(&self.folder)),
-            Command::Write => self.control.say(&reply::READ_ONLY),
         }
     }
 
@@ -111,6 +129,7 @@ impl Session {
         self.login_by.get_or_insert_with(|| Instant::now() + LOGIN_TIME);
         self.folder = VPath::root();
         self.restart = 0;
+        self.chosen = None;
         self.data = Data::None;
     }
 
@@ -159,6 +178,27 @@ impl Session {
         }
     }
 
+    /// PORT (RFC 959 §4.1.2) and EPRT (RFC 2428 §2): nobody is connected to before the transfer begins.
+    fn promise(&mut self, to: SocketAddr) {
+        if self.settings.is_epsv_only {
+            return self.control.say(&reply::EPSV_ALONE);
+        }
+        self.data = Data::None;
+        let (Peer::Host(peer), Some(local)) = (self.ends.peer, self.ends.local) else {
+            return self.control.say(&reply::NO_PEER_ADDRESS);
+        };
+        match Active::new(local, peer, to) {
+            Ok(active) => {
+                self.data = Data::Promised(active);
+                self.control.say(&reply::PORT_TAKEN);
+            }
+            Err(forbidden) => {
+                tracing::warn!(%peer, %to, "a data connection to a stranger was refused");
+                self.control.say(&reply::forbidden(forbidden));
+            }
+        }
+    }
+
     /// Opens a listener in place of the one before.
     fn listen(&mut self) -> Result<SocketAddr, Reply> {
         self.data = Data::None;
@@ -188,7 +228,59 @@ impl Session {
         self.begin(sent, move |ask, offset| ask.retrieve(offset, converts));
     }
 
-    /// Opens what a transfer is to send. Whatever comes of it, REST holds no longer (RFC 3659 §5.3).
+    fn store(&mut self, store: Store, sent: &[u8]) {
+        let (converts, partial) = (self.converts(), self.house.options.partial_uploads);
+        self.begin(sent, move |ask, offset| ask.store(Storing { store, offset, converts, partial }));
+    }
+
+    /// HASH and its kin: one at a time a session, and few in the whole house, for they cost a core each.
+    fn hash(&mut self, hashing: Hashing, sent: &[u8]) {
+        let Ok(permit) = Arc::clone(&self.house.hashing).try_acquire_owned() else {
+            let failure = Failure::TooManyHashes;
+            return self.conclude(Outcome::Failed { sent: sent.to_vec(), failure });
+        };
+        let (chosen, disk) = (self.settings.hash, self.house.disk.clone());
+        self.ask(sent, reply::CALL_ABORTED, move |ask| async move {
+            let _until_the_end = permit;
+            ask.hash(hashing, chosen, disk).await
+        });
+    }
+
+    /// MDTM, which may set a time too.
+    fn date(&mut self, sent: &[u8]) {
+        if self.house.options.sets_times_by_mdtm
+            && let Some((attributes, path)) = command::dated(sent)
+        {
+            let edit = Edit::SetAttributes(attributes, Form::Facts);
+            return self.ask(path, reply::CALL_ABORTED, move |ask| ask.edit(edit));
+        }
+        self.ask(sent, reply::CALL_ABORTED, Ask::date);
+    }
+
+    /// RNTO and SITE CPTO, which take what the command right before them chose.
+    fn carry_out(&mut self, errand: Errand, chosen: Option<(Errand, VPath)>, sent: &[u8]) {
+        let disk = self.house.disk.clone();
+        match (chosen, errand) {
+            (Some((chosen, from)), errand) if chosen == errand => {
+                self.ask(sent, reply::CALL_ABORTED, move |ask| ask.carry_out(errand, from, disk));
+            }
+            (_, Errand::Rename) => self.control.say(&reply::RNFR_FIRST),
+            (_, Errand::Copy) => self.control.say(&reply::CPFR_FIRST),
+        }
+    }
+
+    /// SITE IDLE: a session may ask for less time than the site gives, never for more.
+    fn limit_idling(&mut self, seconds: Option<u64>) {
+        let most = self.most_idle();
+        match seconds.map(Duration::from_secs) {
+            None => {}
+            Some(idle) if !idle.is_zero() && idle <= most => self.settings.idle = Some(idle),
+            Some(_) => return self.control.say(&reply::idle_bounds(most)),
+        }
+        self.control.say(&reply::idle_limit(self.settings.idle.unwrap_or(most)));
+    }
+
+    /// Opens what a transfer is to send or to write. Whatever comes of it, REST holds no longer (RFC 3659 §5.3).
     fn begin<F>(&mut self, sent: &[u8], call: impl FnOnce(Ask, u64) -> F)
     where
         F: Future<Output = Outcome> + Send + 'static,
@@ -249,6 +341,7 @@ fn needs_login(command: &Command) -> bool {
         command,
         Command::Abort
             | Command::ChooseFacts(_)
+            | Command::ChooseHash(_)
             | Command::Client
             | Command::Features
             | Command::Help(_)

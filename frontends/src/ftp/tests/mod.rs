@@ -1,6 +1,10 @@
 //! Sessions as clients see them.
 
+mod active;
+mod changes;
+mod hashing;
 mod limits;
 mod order;
 mod security;
 mod transfers;
+mod uploads;

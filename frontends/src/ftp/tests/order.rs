@@ -1,5 +1,7 @@
 //! Who is answered when.
 
+use std::io;
+
 use tokio::io::AsyncReadExt;
 
 use crate::ftp::testing::Running;
@@ -49,7 +51,8 @@ async fn abor_with_a_stalled_reader_stops_the_transfer() {
     assert!(!running.tree.is_endless_open());
     let sent = running.site.sight.transferred_bytes.get();
     let mut left = Vec::new();
-    data.read_to_end(&mut left).await.unwrap();
+    let error = data.read_to_end(&mut left).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "no end that could pass for the file's");
     assert!(left.len() as u64 <= sent, "nothing is sent after the abort");
     assert!(client.ask("PWD").await.starts_with("257 "));
 }
@@ -80,8 +83,8 @@ async fn an_abor_that_came_with_its_retr_stops_it() {
         codes.push_str(&client.reply().await[..4]);
     }
     assert_eq!(codes, "257 150 426 226 200 ");
-    let mut left = Vec::new();
-    data.read_to_end(&mut left).await.unwrap();
+    // By a reset where a byte had left already, else by an end.
+    let _ = data.read_to_end(&mut Vec::new()).await;
     assert!(!running.tree.is_endless_open());
 }
 

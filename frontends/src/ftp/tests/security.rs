@@ -11,11 +11,20 @@ use crate::site::Limits;
 #[tokio::test]
 async fn bounce_is_refused_without_a_connection() {
     let running = Running::start(&[("/file", b"x")]).await;
-    let victim = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let [high, low] = victim.local_addr().unwrap().port().to_be_bytes();
+    let victim = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let port = victim.local_addr().unwrap().port();
+    let [high, low] = port.to_be_bytes();
     let mut client = running.log_in().await;
-    assert!(client.ask(&format!("PORT 127,0,0,1,{high},{low}")).await.starts_with("502 "));
-    assert!(client.ask("RETR file").await.starts_with("425 "));
+    for line in [
+        format!("PORT 127,0,0,2,{high},{low}"),
+        format!("EPRT |1|127.0.0.2|{port}|"),
+        format!("EPRT |2|::1|{port}|"),
+        "PORT 127,0,0,1,0,22".to_owned(),
+        "EPRT |1|127.0.0.1|1023|".to_owned(),
+    ] {
+        assert!(client.ask(&line).await.starts_with("501 "), "{line}");
+        assert!(client.ask("RETR file").await.starts_with("425 "), "{line}");
+    }
     tokio::select! {
         biased;
         _ = victim.accept() => panic!("the server connected"),
@@ -142,6 +151,8 @@ async fn nothing_of_the_tree_is_seen_without_a_login() {
         "CDUP",
         "PASV",
         "EPSV",
+        "PORT 127,0,0,1,4,0",
+        "EPRT |1|127.0.0.1|1024|",
         "LIST",
         "NLST",
         "MLSD",
@@ -153,7 +164,17 @@ async fn nothing_of_the_tree_is_seen_without_a_login() {
         "STAT /",
         "TYPE I",
         "STOR x",
+        "APPE x",
+        "STOU",
+        "DELE x",
+        "MKD x",
+        "RMD x",
+        "RNFR x",
         "RNTO x",
+        "MFMT 20200101000000 x",
+        "SITE CHMOD 777 x",
+        "SITE CPFR x",
+        "SITE IDLE 10",
     ] {
         assert!(client.ask(line).await.starts_with("530 "), "{line}");
     }

@@ -1,0 +1,219 @@
+//! Files that come from a client, whole and in part.
+
+use std::sync::Arc;
+
+use rustix::net::sockopt::set_socket_linger;
+use tokio::io::AsyncWriteExt;
+use vfs::layers::ReadOnly;
+
+use crate::ftp::testing::{Client, Running};
+use crate::ftp::{Options, PartialUploads};
+use crate::site::Limits;
+
+/// Longer than any buffer on the way, and no two pieces alike.
+fn long() -> Vec<u8> {
+    (0..3_000_077_u32).map(|at| (at / 251) as u8).collect()
+}
+
+async fn keeping(files: &[(&str, &[u8])]) -> Running {
+    let options = Options { partial_uploads: PartialUploads::Keep, ..Options::default() };
+    Running::start_with(files, Limits::default(), options).await
+}
+
+/// Sends `sent` and resets the data connection; the reply that comes of it.
+async fn break_off<S>(client: &mut Client<S>, running: &Running, line: &str, sent: &[u8]) -> String
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let before = running.site.sight.received_bytes.get();
+    let mut data = client.data().await;
+    assert!(client.ask(line).await.starts_with("150 "));
+    data.write_all(sent).await.unwrap();
+    while running.site.sight.received_bytes.get() < before + sent.len() as u64 {
+        tokio::task::yield_now().await;
+    }
+    set_socket_linger(&data, Some(std::time::Duration::ZERO)).unwrap();
+    drop(data);
+    client.reply().await
+}
+
+#[tokio::test]
+async fn a_file_arrives_whole_and_replaces_the_old_one() {
+    let running = Running::start(&[("/d/old", b"something longer than new")]).await;
+    let mut client = running.log_in().await;
+    for (path, content) in [("d/old", &b"new"[..]), ("d/empty", b""), ("d/long", &long())] {
+        assert!(client.store(&format!("STOR {path}"), content).await.starts_with("226 "), "{path}");
+        assert!(running.tree.content(&format!("/{path}")).await.unwrap() == content, "{path}");
+    }
+    assert_eq!(running.site.sight.received_bytes.get(), long().len() as u64 + 3);
+    assert!(client.store("STOR nowhere/x", b"x").await.starts_with("550 "));
+    assert!(client.store("STOR d", b"x").await.starts_with("550 "));
+}
+
+#[tokio::test]
+async fn the_old_file_stays_until_the_new_one_is_whole() {
+    let running = Running::start(&[("/file", b"old")]).await;
+    let mut client = running.log_in().await;
+    let mut data = client.data().await;
+    assert!(client.ask("STOR file").await.starts_with("150 "));
+    data.write_all(&long()).await.unwrap();
+    assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+    drop(data);
+    assert!(client.reply().await.starts_with("226 "));
+    assert!(running.tree.content("/file").await.unwrap() == long());
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_is_lost_leaves_the_old_file() {
+    let running = Running::start(&[("/file", b"old")]).await;
+    let mut client = running.log_in().await;
+    for path in ["file", "new"] {
+        let reply = break_off(&mut client, &running, &format!("STOR {path}"), &long()).await;
+        assert!(reply.starts_with("426 "), "{reply}");
+    }
+    assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+    assert!(running.tree.content("/new").await.is_none());
+}
+
+#[tokio::test]
+async fn an_upload_whose_session_is_lost_leaves_the_old_file() {
+    let running = Running::start(&[("/file", b"old")]).await;
+    let mut client = running.log_in().await;
+    let mut data = client.data().await;
+    assert!(client.ask("STOR file").await.starts_with("150 "));
+    data.write_all(b"half").await.unwrap();
+    drop(client);
+    running.until_empty().await;
+    assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+}
+
+#[tokio::test]
+async fn abor_stops_an_upload_at_once() {
+    let running = Running::start(&[("/file", b"old")]).await;
+    let mut client = running.log_in().await;
+    let _data = client.data().await;
+    assert!(client.ask("STOR file").await.starts_with("150 "));
+    assert!(client.ask("NOOP").await.starts_with("200 "));
+    assert!(client.ask("STAT").await.contains(" Receiving /file: 0 bytes."));
+    assert!(client.ask("ABOR").await.starts_with("426 "));
+    assert!(client.reply().await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+}
+
+#[tokio::test]
+async fn what_came_of_a_new_file_is_kept_where_asked_and_goes_on_by_rest() {
+    let running = keeping(&[("/file", b"old")]).await;
+    let mut client = running.log_in().await;
+    let content = long();
+    let half = 1_500_000;
+    let reply = break_off(&mut client, &running, "STOR new", &content[..half]).await;
+    assert!(reply.starts_with("426 "), "{reply}");
+    let kept = running.tree.content("/new").await.unwrap();
+    assert!(!kept.is_empty() && kept.len() <= half && content.starts_with(&kept));
+
+    client.ask(&format!("REST {}", kept.len())).await;
+    assert!(client.store("STOR new", &content[kept.len()..]).await.starts_with("226 "));
+    assert!(running.tree.content("/new").await.unwrap() == content);
+
+    // What was there before is replaced as a whole or not at all.
+    break_off(&mut client, &running, "STOR file", &content[..half]).await;
+    assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+}
+
+#[tokio::test]
+async fn rest_goes_on_in_the_file_and_cuts_what_lies_behind() {
+    let running = Running::start(&[("/file", b"0123456789")]).await;
+    let mut client = running.log_in().await;
+    client.ask("REST 4").await;
+    assert!(client.store("STOR file", b"ab").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "0123ab");
+    client.ask("REST 6").await;
+    assert!(client.store("STOR file", b"cd").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "0123abcd");
+    for (path, code) in [("file", "554 "), ("missing", "550 ")] {
+        client.ask("REST 9").await;
+        assert!(client.store(&format!("STOR {path}"), b"x").await.starts_with(code), "{path}");
+    }
+    // It held for one command.
+    assert!(client.store("STOR file", b"x").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn appe_goes_on_at_the_end() {
+    let running = Running::start(&[("/file", b"one")]).await;
+    let mut client = running.log_in().await;
+    assert!(client.store("APPE file", b"two").await.starts_with("226 "));
+    assert!(client.store("APPE new", b"first").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "onetwo");
+    assert_eq!(running.tree.content("/new").await.unwrap(), "first");
+}
+
+#[tokio::test]
+async fn stou_finds_a_name_of_its_own_and_tells_it() {
+    let running = Running::start(&[("/d/file", b"old")]).await;
+    let mut client = running.log_in().await;
+    client.ask("CWD d").await;
+    for (line, start) in [("STOU", "/d/upload."), ("STOU file", "/d/file."), ("STOU file", "/d/file.")] {
+        let data = client.data().await;
+        let first = client.ask(line).await;
+        let name = first.strip_prefix("150 FILE: ").unwrap().trim_end().to_owned();
+        assert!(name.starts_with(start), "{name}");
+        let mut data = data;
+        data.write_all(b"new").await.unwrap();
+        drop(data);
+        assert!(client.reply().await.starts_with("226 "));
+        assert_eq!(running.tree.content(&name).await.unwrap(), "new");
+    }
+    assert_eq!(running.tree.content("/d/file").await.unwrap(), "old");
+}
+
+#[tokio::test]
+async fn lines_of_an_upload_end_with_lf_in_type_a() {
+    let running = Running::start(&[]).await;
+    let mut client = running.log_in().await;
+    client.ask("TYPE A").await;
+    assert!(client.store("STOR text", b"a\r\nb\r\n\r").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/text").await.unwrap(), "a\nb\n\r");
+    client.ask("REST 2").await;
+    assert!(client.store("STOR text", b"x").await.starts_with("554 "));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_the_old_file_stays() {
+    let running = Running::start(&[("/full", b"old")]).await;
+    let mut client = running.log_in().await;
+    assert!(client.store("STOR full", &long()).await.starts_with("552 "));
+    assert_eq!(running.tree.content("/full").await.unwrap(), "old");
+    assert!(client.ask("NOOP").await.starts_with("200 "));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_nothing_is_given_up() {
+    let limits = Limits { stall: Some(std::time::Duration::from_millis(50)), ..Limits::default() };
+    let running = Running::start_with(&[("/file", b"old")], limits, Options::default()).await;
+    let mut client = running.log_in().await;
+    let mut data = client.data().await;
+    assert!(client.ask("STOR file").await.starts_with("150 "));
+    data.write_all(b"half").await.unwrap();
+    assert!(client.reply().await.starts_with("426 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+}
+
+#[tokio::test]
+async fn a_tree_that_is_read_only_takes_nothing() {
+    let running = Running::start_over(|tree| Arc::new(ReadOnly::new(tree)), &[("/file", b"old")]).await;
+    let mut client = running.log_in().await;
+    for line in ["STOR file", "STOR new", "APPE file", "STOU"] {
+        let reply = client.store(line, b"x").await;
+        assert!(reply.starts_with("550 ") && reply.contains("read-only"), "{line}: {reply}");
+    }
+    for line in ["DELE file", "MKD d", "MFMT 20200101000000 file", "SITE CHMOD 600 file", "SITE SYMLINK a b"]
+    {
+        let reply = client.ask(line).await;
+        assert!(reply.starts_with("550 ") && reply.contains("read-only"), "{line}: {reply}");
+    }
+    assert!(client.ask("RNFR file").await.starts_with("350 "));
+    assert!(client.ask("RNTO other").await.starts_with("550 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+}
