@@ -48,6 +48,8 @@ pub(super) enum Refusal {
     ManyHosts,
     /// A host that cannot be one.
     BadHost,
+    /// A body whose end cannot be told.
+    BadBody,
     /// A target that names nothing.
     Target(BadTarget),
 }

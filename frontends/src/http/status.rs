@@ -15,7 +15,7 @@ use vfs::{ByteRange, Error, ErrorKind, Retry};
 use super::command::Refusal;
 use super::listing::Listing;
 use super::session::{Facts, Opened, Outcome};
-use super::wire::{BadTarget, entity_tag, http_date};
+use super::wire::{BadTarget, Fault, entity_tag, http_date};
 
 /// What is done here.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -197,10 +197,31 @@ fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
+/// The whole message for a head that cannot be taken for a request: written as it is, and the last of its connection.
+pub(super) fn refusal_message(fault: Fault) -> String {
+    let (status, words) = match fault {
+        Fault::Version => {
+            (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here")
+        }
+        Fault::LoneLf => (StatusCode::BAD_REQUEST, "a line of the request ends without CR"),
+        Fault::Coding => (StatusCode::NOT_IMPLEMENTED, "the only transfer coding here is chunked"),
+        Fault::TwoLengths => {
+            (StatusCode::BAD_REQUEST, "the request has both Content-Length and Transfer-Encoding")
+        }
+    };
+    let text = format!("{status}\n\n{words}\n");
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
+        text.len()
+    )
+}
+
 fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
     let words = match refusal {
         Refusal::NoHost => "the request has no Host".into(),
         Refusal::ManyHosts => "the request has several hosts".into(),
+        Refusal::BadBody => "the request's body cannot be read".into(),
         Refusal::BadHost => "the request's Host is no host".into(),
         Refusal::Target(BadTarget::TooLong) => {
             return (StatusCode::URI_TOO_LONG, "the path is too long".into());
