@@ -14,7 +14,8 @@ use vfs::{ByteRange, Error, ErrorKind, Retry};
 
 use super::command::Refusal;
 use super::listing::Listing;
-use super::session::{Facts, Opened, Outcome};
+use super::multipart::Multipart;
+use super::session::{Facts, Opened, Outcome, Sent};
 use super::wire::{BadTarget, Fault, entity_tag, http_date};
 
 /// What is done here.
@@ -117,20 +118,27 @@ impl Answer {
     }
 
     fn content_of(opened: Opened) -> Self {
-        let Opened { file, facts, content_type, part } = opened;
-        let (status, range) = match part {
-            Some(part) => (StatusCode::PARTIAL_CONTENT, part),
-            None => (StatusCode::OK, ByteRange { start: 0, end: facts.len }),
-        };
-        let content = Content::Produced(producer::of(file, range), range.len());
-        let answer = Self::new(status, content).with(CONTENT_TYPE, content_type).with_facts(&facts);
-        match (part, facts.len) {
-            (Some(ByteRange { start, end: Some(end) }), Some(len)) => {
-                answer.with_text(CONTENT_RANGE, format!("bytes {start}-{}/{len}", end - 1))
+        let Opened { file, facts, content_type, sent } = opened;
+        let produced = |file, range: ByteRange| Content::Produced(producer::of(file, range), range.len());
+        let answer = match (sent, facts.len) {
+            (Sent::Part(part), Some(len)) => Self::new(StatusCode::PARTIAL_CONTENT, produced(file, part))
+                .with(CONTENT_TYPE, content_type)
+                .with_text(CONTENT_RANGE, content_range(part, len)),
+            (Sent::Parts(parts), Some(len)) => {
+                let parts = Multipart::new(&parts, len, &content_type);
+                let content_type = parts.content_type();
+                let (content, length) = parts.produce(&file);
+                Self::new(StatusCode::PARTIAL_CONTENT, Content::Produced(content, Some(length)))
+                    .with_text(CONTENT_TYPE, content_type)
             }
-            (_, Some(_)) => answer.with(ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-            (_, None) => answer.with(ACCEPT_RANGES, HeaderValue::from_static("none")),
-        }
+            (_, len) => {
+                let units = if len.is_some() { "bytes" } else { "none" };
+                Self::new(StatusCode::OK, produced(file, ByteRange { start: 0, end: len }))
+                    .with(CONTENT_TYPE, content_type)
+                    .with(ACCEPT_RANGES, HeaderValue::from_static(units))
+            }
+        };
+        answer.with_facts(&facts)
     }
 
     fn with_facts(self, facts: &Facts) -> Self {
@@ -163,6 +171,12 @@ impl Answer {
             Err(_) => self,
         }
     }
+}
+
+/// A part's place in `len` bytes (RFC 9110 §14.4).
+pub(super) fn content_range(part: ByteRange, len: u64) -> String {
+    let last = part.end.unwrap_or(len).saturating_sub(1);
+    format!("bytes {}-{last}/{len}", part.start)
 }
 
 /// The status for every way in which a tree can fail.
