@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{Method, Version};
 use vfs::VPath;
 
-use super::wire::{BadTarget, Conditions, Ranges, Target, parse_host, parse_ranges};
+use super::wire::{BadTarget, Conditions, Format, Ranges, Target, parse_host, parse_ranges};
 
 /// What a request wants.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Fetch {
     pub(super) path: VPath,
     /// The target ends in `/`.
     pub(super) is_folder: bool,
+    /// In which form a listing is wanted.
+    pub(super) format: Format,
     /// The target's query, for a redirect to keep.
     pub(super) query: Option<String>,
     /// Ranges of the content.
@@ -73,6 +75,7 @@ impl Command {
                 host,
                 path: target.path,
                 is_folder: target.is_folder,
+                format: Format::read(head.uri.query(), &head.headers),
                 query: head.uri.query().map(str::to_owned),
                 ranges: if head_only { None } else { ranges_of(head) },
                 conditions: Conditions::read(&head.headers),

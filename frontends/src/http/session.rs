@@ -11,7 +11,7 @@ use vfs::{
 
 use super::command::{Command, Fetch, Refusal};
 use super::media::content_type;
-use super::wire::{Selection, Verdict, encode_path};
+use super::wire::{Format, Selection, Verdict, encode_path};
 use crate::auth::{Credentials, Denied};
 use crate::site::Site;
 
@@ -21,7 +21,7 @@ pub(super) enum Outcome {
     /// A file, or a range of it.
     Opened(Box<Opened>),
     /// A folder's entries.
-    Listed(VPath, DirStream),
+    Listed(VPath, DirStream, Format),
     /// A folder without its `/`: where it is, as the absolute path of a URL.
     Redirect(String),
     /// The peer has it.
@@ -105,7 +105,7 @@ async fn retrieve(tree: &dyn FileSystem, fetch: Fetch) -> vfs::Result<Outcome> {
         Err(error) if error.kind() == ErrorKind::IsADirectory && fetch.is_folder => {
             let options = ListOptions { metadata: true, ..ListOptions::default() };
             let entries = tree.read_dir(&fetch.path, &options).await?;
-            Ok(Outcome::Listed(fetch.path, entries))
+            Ok(Outcome::Listed(fetch.path, entries, fetch.format))
         }
         Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(Outcome::Redirect(with_slash(&fetch))),
         Err(error) => Err(error),

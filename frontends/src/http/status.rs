@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use vfs::path::escaped;
@@ -16,7 +16,7 @@ use super::command::Refusal;
 use super::listing::Listing;
 use super::multipart::Multipart;
 use super::session::{Facts, Opened, Outcome, Sent};
-use super::wire::{BadTarget, Fault, entity_tag, http_date};
+use super::wire::{BadTarget, Fault, Format, entity_tag, http_date};
 
 /// What is done here.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -50,11 +50,17 @@ impl Answer {
     pub(super) fn to(outcome: Outcome, target: &str) -> Self {
         match outcome {
             Outcome::Opened(opened) => Self::content_of(*opened),
-            Outcome::Listed(path, entries) => {
-                let listing = Box::new(Listing::new(&path, entries));
+            Outcome::Listed(path, entries, format) => {
+                let media = match format {
+                    Format::Html => "text/html; charset=utf-8",
+                    Format::Json => "application/json",
+                    Format::Ndjson => "application/x-ndjson",
+                };
+                let listing = Box::new(Listing::new(&path, entries, format));
                 Self::new(StatusCode::OK, Content::Produced(listing, None))
-                    .with(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
+                    .with(CONTENT_TYPE, HeaderValue::from_static(media))
                     .with(CONTENT_SECURITY_POLICY, LISTING_POLICY)
+                    .with(VARY, HeaderValue::from_static("accept"))
             }
             Outcome::Redirect(location) => {
                 let answer =

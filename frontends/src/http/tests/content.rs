@@ -200,6 +200,19 @@ async fn a_listing_leads_to_every_name() {
     let links: Vec<_> =
         page.text().split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(links, ["../", "sub/", "plain", "with%20space%20%26%20%3Cb%3E", "x%23%23tgz%3A", "%FF%FE"]);
+    for (target, fields, media) in [
+        ("/d/?format=json", "", "application/json"),
+        ("/d/", "Accept: application/x-ndjson\r\n", "application/x-ndjson"),
+        ("/d/?format=html", "Accept: application/json\r\n", "text/html; charset=utf-8"),
+    ] {
+        let listing = server.get(target, fields).await;
+        assert_eq!(
+            (listing.field("content-type"), listing.field("vary")),
+            (Some(media), Some("accept")),
+            "{target}"
+        );
+        assert!(listing.text().contains("plain"), "{target}");
+    }
     for (link, content) in links[2..].iter().zip(["1", "2", "4", "3"]) {
         assert_eq!(server.get(&format!("/d/{link}"), "").await.text(), content, "{link}");
     }

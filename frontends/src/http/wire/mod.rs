@@ -3,6 +3,7 @@
 
 mod conditions;
 mod dates;
+mod format;
 mod heads;
 mod host;
 mod range;
@@ -10,6 +11,7 @@ mod target;
 
 pub(super) use self::conditions::{Conditions, Verdict, entity_tag};
 pub(super) use self::dates::{http_date, listing_date};
+pub(super) use self::format::Format;
 pub(super) use self::heads::{Fault, Heads};
 pub(super) use self::host::parse_host;
 pub(super) use self::range::{Ranges, Selection, parse_ranges};
