@@ -153,6 +153,12 @@ pub trait File: fmt::Debug + Send + Sync + 'static {
     /// What content this is, where the source can say so for good. Asks nobody.
     fn identity(&self) -> Option<Identity>;
 
+    /// What [`File::metadata`] would have said when the file was opened, where that was learned on the way: for who looks
+    /// right after opening. Asks nobody.
+    fn opened_as(&self) -> Option<Metadata> {
+        None
+    }
+
     /// Reads at most `max` bytes from `offset`. May be short; empty only at the end, past the end, or for `max` 0.
     async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes>;
 

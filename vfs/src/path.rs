@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -27,7 +28,8 @@ pub const MAX_TEXT_BYTES: usize = 32 * 1024;
 /// - `..` is lexical, also across links and out of an archive: from `/a.tgz#tgz:` it leads to `/`.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VPath {
-    segments: Vec<Segment>,
+    /// Shared: a path is cloned far more often than it is changed.
+    segments: Arc<Vec<Segment>>,
 }
 
 /// One step of a path: a literal name, and the archives entered through it.
@@ -39,8 +41,8 @@ pub struct Segment {
 
 impl VPath {
     /// The path `/`.
-    pub const fn root() -> Self {
-        Self { segments: Vec::new() }
+    pub fn root() -> Self {
+        Self { segments: Arc::default() }
     }
 
     /// Parses absolute text. Repeated and trailing slashes and `.` vanish; `..` is resolved lexically and stops at `/`.
@@ -79,9 +81,9 @@ impl VPath {
         match text {
             b"" | b"." => {}
             b".." => {
-                self.segments.pop();
+                Arc::make_mut(&mut self.segments).pop();
             }
-            _ => self.segments.push(Segment::parse(text)?),
+            _ => Arc::make_mut(&mut self.segments).push(Segment::parse(text)?),
         }
         Ok(())
     }
@@ -91,7 +93,7 @@ impl VPath {
     /// # Errors
     /// An empty name, `.`, `..`, or a name with `/` or NUL.
     pub fn push_name(&mut self, name: impl Into<Bytes>) -> Result<(), PathError> {
-        self.segments.push(Segment::literal(name.into())?);
+        Arc::make_mut(&mut self.segments).push(Segment::literal(name.into())?);
         Ok(())
     }
 
@@ -105,14 +107,14 @@ impl VPath {
     /// The path of what lies inside the archive that this path names. `None` for the root, which is no file.
     pub fn entered(&self, scheme: Scheme) -> Option<Self> {
         let mut path = self.clone();
-        path.segments.last_mut()?.markers.push(scheme);
+        Arc::make_mut(&mut path.segments).last_mut()?.markers.push(scheme);
         Some(path)
     }
 
     /// The path one segment up, `None` at the root. From an archive's root it is the folder that holds the archive.
     pub fn parent(&self) -> Option<Self> {
         let (_, parents) = self.segments.split_last()?;
-        Some(Self { segments: parents.to_vec() })
+        Some(Self { segments: Arc::new(parents.to_vec()) })
     }
 
     /// The last segment, `None` at the root.
@@ -152,12 +154,12 @@ impl VPath {
     /// The rest of this path below `prefix`, as a path of its own; `None` where it does not start with it.
     pub fn strip_prefix(&self, prefix: &Self) -> Option<Self> {
         let rest = self.segments.strip_prefix(prefix.segments.as_slice())?;
-        Some(Self { segments: rest.to_vec() })
+        Some(Self { segments: Arc::new(rest.to_vec()) })
     }
 
     /// The first `count` segments, as a path of its own.
     pub fn prefix(&self, count: usize) -> Self {
-        Self { segments: self.segments[..count.min(self.segments.len())].to_vec() }
+        Self { segments: Arc::new(self.segments[..count.min(self.segments.len())].to_vec()) }
     }
 
     /// `rest` addressed below this path: the reverse of [`VPath::strip_prefix`].
@@ -165,7 +167,7 @@ impl VPath {
         let mut segments = Vec::with_capacity(self.segments.len() + rest.segments.len());
         segments.extend_from_slice(&self.segments);
         segments.extend_from_slice(&rest.segments);
-        Self { segments }
+        Self { segments: Arc::new(segments) }
     }
 
     /// Splits at the first marker: the archive file's own path, the schemes that enter it, and the path inside.
@@ -174,7 +176,8 @@ impl VPath {
         let at = self.segments.iter().position(|segment| !segment.markers.is_empty())?;
         let mut outer = self.segments[..=at].to_vec();
         let schemes = std::mem::take(&mut outer[at].markers);
-        Some((Self { segments: outer }, schemes, Self { segments: self.segments[at + 1..].to_vec() }))
+        let inner = self.segments[at + 1..].to_vec();
+        Some((Self { segments: Arc::new(outer) }, schemes, Self { segments: Arc::new(inner) }))
     }
 
     /// The printed form: the normal text that parses back to this path.
@@ -183,7 +186,7 @@ impl VPath {
             return b"/".to_vec();
         }
         let mut text = Vec::new();
-        for segment in &self.segments {
+        for segment in self.segments.iter() {
             text.push(b'/');
             text.extend_from_slice(&segment.printed());
         }

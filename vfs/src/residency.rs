@@ -1,4 +1,5 @@
-//! Says whether a piece of a local file is in the page cache, so that reading or sending it cannot wait for a disk.
+//! Says whether a piece of a local file is in the page cache, so that reading or sending it cannot wait for a disk, and
+//! reads what is.
 //!
 //! `cachestat(2)` (Linux 6.5) answers for a whole window at once. Where the kernel lacks it, or a file system keeps its
 //! pages elsewhere (overlays), single bytes are asked for with `RWF_NOWAIT`; where that is refused too, nothing counts
@@ -29,6 +30,27 @@ pub(crate) fn is_resident(file: impl AsFd, offset: u64, len: u64) -> bool {
         }
         // Nothing cached, or asked the wrong page cache: the first byte tells.
         _ => probe(file.as_fd(), offset, len),
+    }
+}
+
+/// Reads at most `max` bytes from `offset`, as far as they are in memory now: short where they are not all there, or
+/// where the file ends, where it is empty. `None` where the first of them is not there, or the kernel cannot say.
+pub(crate) fn read(file: impl AsFd, offset: u64, max: usize) -> Option<Vec<u8>> {
+    // No file is that long; and for preadv2(2) an offset of -1 is wherever the file was read last.
+    if i64::try_from(offset).is_err() {
+        return Some(Vec::new());
+    }
+    // The kernel is given plain memory to fill, so it is cleared first: the price of a few pages.
+    let mut bytes = vec![0; max];
+    loop {
+        match preadv2(&file, &mut [IoSliceMut::new(&mut bytes)], offset, ReadWriteFlags::NOWAIT) {
+            Ok(count) => {
+                bytes.truncate(count);
+                return Some(bytes);
+            }
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
     }
 }
 
@@ -118,6 +140,27 @@ mod tests {
         assert!(is_resident(&file, 0, 300_000));
         assert!(is_resident(&file, 299_999, 1));
         assert!(is_resident(&file, 5, 0));
+    }
+
+    #[test]
+    fn what_is_resident_is_read_at_once() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let Some(first) = read(&file, 0, 4) else {
+            println!("skipped: the file system does not tell what it has in memory");
+            return;
+        };
+        assert_eq!(first, b"0123");
+        for (offset, max, bytes) in [
+            (8, 4, &b"89"[..]),
+            (10, 4, b""),
+            (99, 4, b""),
+            (3, 0, b""),
+            (i64::MAX as u64, 4, b""),
+            (u64::MAX, 4, b""),
+        ] {
+            assert_eq!(read(&file, offset, max).unwrap_or_default(), bytes, "{max} at {offset}");
+        }
     }
 
     #[test]

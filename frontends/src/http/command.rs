@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{Method, Version};
 use vfs::VPath;
 
-use super::wire::{BadTarget, Conditions, RangeSpec, Target, parse_host, parse_range};
+use super::wire::{BadTarget, Conditions, Format, Ranges, Target, parse_host, parse_ranges};
 
 /// What a request wants.
 #[derive(Debug)]
@@ -31,10 +31,12 @@ pub(super) struct Fetch {
     pub(super) path: VPath,
     /// The target ends in `/`.
     pub(super) is_folder: bool,
+    /// In which form a listing is wanted.
+    pub(super) format: Format,
     /// The target's query, for a redirect to keep.
     pub(super) query: Option<String>,
-    /// A range of the content.
-    pub(super) range: Option<RangeSpec>,
+    /// Ranges of the content.
+    pub(super) ranges: Option<Ranges>,
     /// When it is wanted at all.
     pub(super) conditions: Conditions,
 }
@@ -48,6 +50,8 @@ pub(super) enum Refusal {
     ManyHosts,
     /// A host that cannot be one.
     BadHost,
+    /// A body whose end cannot be told.
+    BadBody,
     /// A target that names nothing.
     Target(BadTarget),
 }
@@ -71,8 +75,9 @@ impl Command {
                 host,
                 path: target.path,
                 is_folder: target.is_folder,
+                format: Format::read(head.uri.query(), &head.headers),
                 query: head.uri.query().map(str::to_owned),
-                range: if head_only { None } else { range_of(head) },
+                ranges: if head_only { None } else { ranges_of(head) },
                 conditions: Conditions::read(&head.headers),
             })),
             Err(error) => Self::Refused(Refusal::Target(error)),
@@ -80,11 +85,11 @@ impl Command {
     }
 }
 
-/// The range asked for. Only GET has ranges (RFC 9110 §14.2).
-fn range_of(head: &Parts) -> Option<RangeSpec> {
+/// The ranges asked for. Only GET has ranges (RFC 9110 §14.2).
+fn ranges_of(head: &Parts) -> Option<Ranges> {
     let mut values = head.headers.get_all(RANGE).iter();
-    let range = values.next().and_then(|value| parse_range(value.as_bytes()))?;
-    values.next().is_none().then_some(range)
+    let ranges = values.next().and_then(|value| parse_ranges(value.as_bytes()))?;
+    values.next().is_none().then_some(ranges)
 }
 
 /// The host that the request is for. The target's own authority comes before the field (RFC 9112 §3.2.2); the two of an
@@ -149,11 +154,11 @@ mod tests {
     fn only_get_has_a_range_and_only_one() {
         let fields = [("host", "a"), ("range", "bytes=0-0")];
         let read = |head: &Parts| match Command::read(head) {
-            Command::Fetch(fetch) => fetch.range,
+            Command::Fetch(fetch) => fetch.ranges,
             other => panic!("{other:?}"),
         };
         let mut get = head(Version::HTTP_11, "/x", &fields);
-        assert_eq!(read(&get), Some(RangeSpec::Between(0, 0)));
+        assert_eq!(read(&get), parse_ranges(b"bytes=0-0"));
         get.headers.append("range", "bytes=0-0".parse().unwrap());
         assert_eq!(read(&get), None);
         let mut head = head(Version::HTTP_11, "/x", &fields);

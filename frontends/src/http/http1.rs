@@ -9,11 +9,14 @@ use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Connection, HEAD, LINGER, LOOK, linger};
-use super::io::Io;
+use super::io::{Io, Parts};
 use super::pace::{Pace, Posture};
+use super::status::refusal_message;
+use super::wire::Fault;
 use crate::serve::Drain;
 use crate::transport::{SpanIo, Transport};
 
@@ -39,7 +42,7 @@ impl Connection {
             let service = service.clone();
             async move { Ok::<_, Infallible>(service.answer(request).await) }
         });
-        let io = TokioIo::new(Io::new(io, first, Arc::clone(&pace)));
+        let io = TokioIo::new(Io::new(io, first, Arc::clone(&pace)).with_heads());
         // A peer may end its side when it has asked, and still wants its answers.
         let mut connection = http1::Builder::new()
             .half_close(true)
@@ -68,19 +71,24 @@ impl Connection {
             }
         };
         let parts = connection.into_parts();
-        let (mut io, unread) = parts.io.into_inner().into_parts();
+        let Parts { mut io, unread, fault } = parts.io.into_inner().into_parts();
         match ended {
             None if unread.is_empty() => Some((io, parts.read_buf)),
             None => Some((io, [parts.read_buf, unread].concat().into())),
             Some(result) => {
-                self.end(&mut io, result).await;
+                self.end(&mut io, result, fault).await;
                 None
             }
         }
     }
 
     /// Ends a connection as its peer can tell: after a whole answer it is closed, in the middle of one it is reset.
-    async fn end<T: Transport>(&self, io: &mut SpanIo<T>, result: hyper::Result<()>) {
+    async fn end<T: Transport>(&self, io: &mut SpanIo<T>, result: hyper::Result<()>, fault: Option<Fault>) {
+        // For hyper the connection ended there, in the middle of a head perhaps. It answers parse errors itself.
+        let is_answered = result.as_ref().is_err_and(|error| !error.is_incomplete_message());
+        if let Some(fault) = fault.filter(|_| !is_answered) {
+            return self.refuse(io, fault).await;
+        }
         match result {
             Err(error) if !error.is_parse() => {
                 tracing::debug!(peer = %self.peer, %error, "a connection broke");
@@ -94,5 +102,17 @@ impl Connection {
                 let _ = timeout(LINGER, linger(io)).await;
             }
         }
+    }
+    /// Answers a head that hyper was not shown, and ends the connection.
+    async fn refuse<T: Transport>(&self, io: &mut SpanIo<T>, fault: Fault) {
+        tracing::debug!(peer = %self.peer, ?fault, "a request could not be read");
+        // Best effort: the connection ends either way.
+        let _ = timeout(LINGER, async {
+            io.write_all(refusal_message(fault).as_bytes()).await?;
+            io.shutdown().await?;
+            linger(io).await;
+            std::io::Result::Ok(())
+        })
+        .await;
     }
 }

@@ -9,23 +9,43 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pace::Pace;
+use super::wire::{Fault, Heads};
 use crate::transport::{SpanIo, Transport};
 
-/// A connection whose first bytes were read already, and that keeps its [`Pace`].
+/// A connection whose first bytes were read already, and that keeps its [`Pace`]. A fault in a message's head is its end
+/// for who reads it.
 pub(super) struct Io<T> {
     inner: SpanIo<T>,
     first: Bytes,
     pace: Arc<Pace>,
+    /// What looks at HTTP/1's heads.
+    heads: Option<Heads>,
+    fault: Option<Fault>,
+    /// Who reads was told of the fault, as the end.
+    told: bool,
+}
+
+/// What an [`Io`] is taken apart into.
+pub(super) struct Parts<T> {
+    pub(super) io: SpanIo<T>,
+    /// What of its first bytes was not read again.
+    pub(super) unread: Bytes,
+    /// Why it was not read any further, where hyper wanted more.
+    pub(super) fault: Option<Fault>,
 }
 
 impl<T> Io<T> {
     pub(super) fn new(inner: SpanIo<T>, first: Bytes, pace: Arc<Pace>) -> Self {
-        Self { inner, first, pace }
+        Self { inner, first, pace, heads: None, fault: None, told: false }
     }
 
-    /// The connection, and what of its first bytes was not read again.
-    pub(super) fn into_parts(self) -> (SpanIo<T>, Bytes) {
-        (self.inner, self.first)
+    /// The same connection, whose bytes are HTTP/1 messages.
+    pub(super) fn with_heads(self) -> Self {
+        Self { heads: Some(Heads::default()), ..self }
+    }
+
+    pub(super) fn into_parts(self) -> Parts<T> {
+        Parts { io: self.inner, unread: self.first, fault: self.fault.filter(|_| self.told) }
     }
 }
 
@@ -35,12 +55,24 @@ impl<T: Transport> AsyncRead for Io<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.first.is_empty() {
-            return Pin::new(&mut self.inner).poll_read(cx, buf);
+        if self.fault.is_some() {
+            self.told = true;
+            return Poll::Ready(Ok(()));
         }
-        let count = self.first.len().min(buf.remaining());
-        buf.put_slice(&self.first[..count]);
-        self.first.advance(count);
+        let before = buf.filled().len();
+        if self.first.is_empty() {
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        } else {
+            let count = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first[..count]);
+            self.first.advance(count);
+        }
+        let heads = self.heads.as_mut().map_or(Ok(()), |heads| heads.admit(&buf.filled()[before..]));
+        if let Err((count, fault)) = heads {
+            buf.set_filled(before + count);
+            self.fault = Some(fault);
+            self.told = count == 0;
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -71,6 +103,10 @@ impl<T: Transport> AsyncWrite for Io<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.told {
+            // The fault is still to be answered.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

@@ -1,6 +1,7 @@
 //! A folder as a page: a producer that makes its rows while they are sent.
 //!
-//! The page has the shape of nginx's: `<pre>`, a link a row, date and size after it, which other clients read too.
+//! The page has the shape of nginx's: `<pre>`, a link a row, date and size after it, which other clients read too. For
+//! programs there are a JSON array in nginx's words, and an object a line.
 
 use std::fmt::{self, Write};
 use std::future::Future;
@@ -13,7 +14,7 @@ use vfs::path::{escaped, printed_name};
 use vfs::producer::{Chunk, Hint, Producer, Readiness};
 use vfs::{Availability, DirEntry, DirStream, FileType, VPath, jobs};
 
-use super::wire::{encode_segment, listing_date};
+use super::wire::{Format, encode_segment, http_date, listing_date};
 
 /// Entries that are held to be sorted, folders first. A folder with more starts with so many in order; the rest follows
 /// as the tree gives it.
@@ -40,7 +41,10 @@ const NAME_WIDTH: usize = 50;
 /// The page of one folder. It holds the entries that it sorts, about 64 bytes and the name each.
 pub(super) struct Listing {
     entries: DirStream,
+    format: Format,
     stage: Stage,
+    /// No row was written yet.
+    is_first: bool,
     /// Goes out at once: a large folder takes a while to be gathered.
     head: Option<String>,
     /// What was written and not given yet.
@@ -81,8 +85,14 @@ struct Row {
 
 impl Listing {
     /// The page of the folder `path` with these entries.
-    pub(super) fn new(path: &VPath, entries: DirStream) -> Self {
-        Self { entries, stage: Stage::Gather(Rows::default()), head: Some(head(path)), text: String::new() }
+    pub(super) fn new(path: &VPath, entries: DirStream, format: Format) -> Self {
+        let head = match format {
+            Format::Html => Some(head(path)),
+            Format::Json => Some("[".to_owned()),
+            Format::Ndjson => None,
+        };
+        let stage = Stage::Gather(Rows::default());
+        Self { entries, format, stage, is_first: true, head, text: String::new() }
     }
 
     #[cfg(test)]
@@ -114,7 +124,9 @@ impl Listing {
             }
             Stage::Write(rows, next) => match rows.rows.get(*next) {
                 Some(row) => {
-                    write_row(&mut self.text, rows.name(row), row);
+                    let writer =
+                        Writer { text: &mut self.text, format: self.format, is_first: &mut self.is_first };
+                    writer.write(rows.name(row), row);
                     *next += 1;
                 }
                 None => self.stage = Stage::WriteOn,
@@ -122,11 +134,20 @@ impl Listing {
             Stage::WriteOn => match ready!(self.entries.poll_next(cx)) {
                 Some(batch) => {
                     for entry in batch? {
-                        write_row(&mut self.text, &entry.name, &Row::new(&entry, 0));
+                        let writer = Writer {
+                            text: &mut self.text,
+                            format: self.format,
+                            is_first: &mut self.is_first,
+                        };
+                        writer.write(&entry.name, &Row::new(&entry, 0));
                     }
                 }
                 None => {
-                    self.text.push_str("</pre><hr></body>\n</html>\n");
+                    self.text.push_str(match self.format {
+                        Format::Html => "</pre><hr></body>\n</html>\n",
+                        Format::Json => "\n]\n",
+                        Format::Ndjson => "",
+                    });
                     self.stage = Stage::Ended;
                 }
             },
@@ -239,6 +260,64 @@ fn head(path: &VPath) -> String {
     text
 }
 
+/// Where rows go, and how they look.
+struct Writer<'a> {
+    text: &'a mut String,
+    format: Format,
+    is_first: &'a mut bool,
+}
+
+impl Writer<'_> {
+    fn write(self, name: &[u8], row: &Row) {
+        let is_first = std::mem::take(self.is_first);
+        match self.format {
+            Format::Html => write_row(self.text, name, row),
+            Format::Json => {
+                self.text.push_str(if is_first { "\n" } else { ",\n" });
+                write_object(self.text, name, row);
+            }
+            Format::Ndjson => {
+                write_object(self.text, name, row);
+                self.text.push('\n');
+            }
+        }
+    }
+}
+
+/// One entry in the words of nginx's `autoindex_format json`, and where it is.
+fn write_object(text: &mut String, name: &[u8], row: &Row) {
+    let printed = printed_name(name);
+    let (kind, slash) = if row.is_dir { ("directory", "/") } else { ("file", "") };
+    text.push_str("{ \"name\":\"");
+    match std::str::from_utf8(&printed) {
+        Ok(name) => write_json(text, name),
+        // No JSON text can hold it: `href` tells.
+        Err(_) => write_json(text, &escaped(&printed).to_string()),
+    }
+    append(text, format_args!("\", \"type\":\"{kind}\""));
+    if let Some(date) = row.modified.and_then(http_date) {
+        append(text, format_args!(", \"mtime\":\"{date}\""));
+    }
+    if let Some(len) = row.len {
+        append(text, format_args!(", \"size\":{len}"));
+    }
+    append(text, format_args!(", \"href\":\"{}{slash}\" }}", encode_segment(&printed)));
+}
+
+/// The inside of a JSON string (RFC 8259 §7).
+fn write_json(text: &mut String, name: &str) {
+    for character in name.chars() {
+        match character {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\u{7f}' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                append(text, format_args!("\\u{:04x}", u32::from(character)));
+            }
+            character => text.push(character),
+        }
+    }
+}
+
 fn write_row(text: &mut String, name: &[u8], row: &Row) {
     let printed = printed_name(name);
     let slash = if row.is_dir { "/" } else { "" };
@@ -291,7 +370,11 @@ mod tests {
     use super::*;
 
     async fn page(path: &str, entries: DirStream) -> vfs::Result<String> {
-        let mut listing = Listing::new(&VPath::parse(path).unwrap(), entries);
+        formatted(path, entries, Format::Html).await
+    }
+
+    async fn formatted(path: &str, entries: DirStream, format: Format) -> vfs::Result<String> {
+        let mut listing = Listing::new(&VPath::parse(path).unwrap(), entries, format);
         let mut page = Vec::new();
         while let Some(chunk) = poll_fn(|cx| listing.poll_more(cx)).await {
             match chunk? {
@@ -331,6 +414,32 @@ mod tests {
              06-Nov-1994 08:49                1234\n\
              </pre><hr></body>\n</html>\n";
         assert_eq!(page("/pub", entries).await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn programs_get_objects() {
+        let entries = || {
+            let mut entry = file("a\"\\\n\u{e9}");
+            let mut metadata = Metadata::new(FileType::File);
+            metadata.len = Some(1234);
+            metadata.modified = Some(UNIX_EPOCH + Duration::from_secs(784_111_777));
+            entry.metadata = Some(metadata);
+            DirStream::ready(vec![entry, file(&b"\xff"[..]), DirEntry::new("d", Some(FileType::Dir))])
+        };
+        let rows = [
+            r#"{ "name":"d", "type":"directory", "href":"d/" }"#,
+            concat!(
+                r#"{ "name":"a\"\\\u000aé", "type":"file", "mtime":"Sun, 06 Nov 1994 08:49:37 GMT", "size":1234, "#,
+                r#""href":"a%22%5C%0A%C3%A9" }"#
+            ),
+            r#"{ "name":"\\xff", "type":"file", "href":"%FF" }"#,
+        ];
+        let array = formatted("/x", entries(), Format::Json).await.unwrap();
+        assert_eq!(array, format!("[\n{}\n]\n", rows.join(",\n")));
+        let lines = formatted("/x", entries(), Format::Ndjson).await.unwrap();
+        assert_eq!(lines, format!("{}\n", rows.join("\n")));
+        assert_eq!(formatted("/", DirStream::ready(Vec::new()), Format::Json).await.unwrap(), "[\n]\n");
+        assert_eq!(formatted("/", DirStream::ready(Vec::new()), Format::Ndjson).await.unwrap(), "");
     }
 
     #[tokio::test]

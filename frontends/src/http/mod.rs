@@ -12,6 +12,7 @@ mod http2;
 mod io;
 mod listing;
 mod media;
+mod multipart;
 mod pace;
 mod service;
 mod session;

@@ -1,21 +1,34 @@
 //! From a request to its answer: the steps of this room, one after another.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response};
+use bytes::Buf;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, Version};
+use tokio::time::timeout;
 use vfs::jobs::Disk;
 use vfs::producer::{Producer, once};
 
 use super::access::Record;
 use super::body::Body;
-use super::command::Command;
+use super::command::{Command, Refusal};
 use super::pace::Pace;
 use super::session::carry_out;
 use super::status::{Answer, Content};
 use crate::serve::Peer;
 use crate::site::Site;
 use crate::transport::Mappings;
+
+/// Bytes of a body that nobody asked for that are read before the answer. hyper ends the connection after the answer where
+/// more are to come.
+const SKIPPED_BYTES: usize = 64 * 1024;
+
+/// How long such a body is waited for.
+const SKIPPING: Duration = Duration::from_secs(10);
 
 /// What the requests of one connection share.
 #[derive(Clone, Debug)]
@@ -30,12 +43,19 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Answers one request. Its body is not looked at: nothing here takes one. A drop cancels it.
-    pub(super) async fn answer<B>(self, request: Request<B>) -> Response<Body> {
-        let (head, _) = request.into_parts();
+    /// Answers one request. Nothing here takes a body: it is skipped. A drop cancels it.
+    pub(super) async fn answer<B>(self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body + Unpin,
+    {
+        let (head, body) = request.into_parts();
         let method = head.method.clone();
         let mut record = Record::begin(&self.site, self.peer, &self.pace, method.clone(), head.uri.clone());
-        let outcome = carry_out(&self.site, Command::read(&head)).await;
+        let command = match skip(&head, body).await {
+            Ok(()) => Command::read(&head),
+            Err(BadBody) => Command::Refused(Refusal::BadBody),
+        };
+        let outcome = carry_out(&self.site, command).await;
         let answer = Answer::to(outcome, head.uri.path());
         record.answered(answer.status);
         self.respond(answer, method == Method::HEAD, record)
@@ -62,4 +82,27 @@ impl Service {
         }
         response
     }
+}
+
+/// A body whose end cannot be told.
+struct BadBody;
+
+/// Reads and drops a body, so that one which is not framed as it should be is heard of before the answer. One that is
+/// not sent yet is not asked for (RFC 9110 §10.1.1), and HTTP/2's frames delimit it anyhow.
+async fn skip<B: http_body::Body + Unpin>(head: &Parts, mut body: B) -> Result<(), BadBody> {
+    if body.is_end_stream() || head.version == Version::HTTP_2 || head.headers.contains_key(EXPECT) {
+        return Ok(());
+    }
+    let skipping = async {
+        let mut skipped = 0;
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let frame = frame.map_err(|_| BadBody)?;
+            skipped += frame.data_ref().map_or(0, Buf::remaining);
+            if skipped > SKIPPED_BYTES {
+                break;
+            }
+        }
+        Ok(())
+    };
+    timeout(SKIPPING, skipping).await.unwrap_or(Ok(()))
 }

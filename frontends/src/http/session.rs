@@ -11,7 +11,7 @@ use vfs::{
 
 use super::command::{Command, Fetch, Refusal};
 use super::media::content_type;
-use super::wire::{Part, Verdict, encode_path};
+use super::wire::{Format, Selection, Verdict, encode_path};
 use crate::auth::{Credentials, Denied};
 use crate::site::Site;
 
@@ -21,7 +21,7 @@ pub(super) enum Outcome {
     /// A file, or a range of it.
     Opened(Box<Opened>),
     /// A folder's entries.
-    Listed(VPath, DirStream),
+    Listed(VPath, DirStream, Format),
     /// A folder without its `/`: where it is, as the absolute path of a URL.
     Redirect(String),
     /// The peer has it.
@@ -48,8 +48,18 @@ pub(super) struct Opened {
     pub(super) file: Arc<dyn File>,
     pub(super) facts: Facts,
     pub(super) content_type: HeaderValue,
-    /// The part that is to be sent; `None`: the whole.
-    pub(super) part: Option<ByteRange>,
+    pub(super) sent: Sent,
+}
+
+/// What of a file is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// All of it.
+    Whole,
+    /// This range; its end is known.
+    Part(ByteRange),
+    /// These ranges; their ends are known.
+    Parts(Vec<ByteRange>),
 }
 
 /// What is known of a file for certain.
@@ -81,16 +91,19 @@ async fn retrieve(tree: &dyn FileSystem, fetch: Fetch) -> vfs::Result<Outcome> {
     if fetch.is_folder {
         let options = ListOptions { metadata: true, ..ListOptions::default() };
         let entries = tree.read_dir(&fetch.path, &options).await?;
-        return Ok(Outcome::Listed(fetch.path, entries));
+        return Ok(Outcome::Listed(fetch.path, entries, fetch.format));
     }
-    let intent = match (fetch.head_only, fetch.range) {
+    let intent = match (fetch.head_only, &fetch.ranges) {
         (true, _) => Intent::Header,
         (false, Some(_)) => Intent::Range,
         (false, None) => Intent::Whole,
     };
     match tree.open(&fetch.path, &OpenOptions { intent, ..OpenOptions::reading() }).await {
         Ok(file) => {
-            let metadata = file.metadata().await?;
+            let metadata = match file.opened_as() {
+                Some(metadata) => metadata,
+                None => file.metadata().await?,
+            };
             Ok(choose(file, &metadata, &fetch))
         }
         Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(Outcome::Redirect(with_slash(&fetch))),
@@ -115,17 +128,18 @@ fn choose(file: Arc<dyn File>, metadata: &Metadata, fetch: &Fetch) -> Outcome {
     }
     let now = SystemTime::now();
     let allowed = fetch.conditions.allows_range(facts.validator.as_ref(), facts.modified, now);
-    let part = match (fetch.range.filter(|_| allowed), facts.len) {
-        (Some(range), Some(len)) => match range.within(len) {
-            Part::Some(part) => Some(part),
-            Part::Whole => None,
-            Part::Unsatisfiable => return Outcome::Unsatisfiable(len),
+    let sent = match (fetch.ranges.as_ref().filter(|_| allowed), facts.len) {
+        (Some(ranges), Some(len)) => match ranges.within(len) {
+            Selection::Part(part) => Sent::Part(part),
+            Selection::Parts(parts) => Sent::Parts(parts),
+            Selection::Whole => Sent::Whole,
+            Selection::Unsatisfiable => return Outcome::Unsatisfiable(len),
         },
-        _ => None,
+        _ => Sent::Whole,
     };
     let name = fetch.path.file_name().map_or(&b""[..], |segment| segment.name());
     let content_type = content_type(metadata.content_type.as_deref(), name);
-    Outcome::Opened(Box::new(Opened { file, facts, content_type, part }))
+    Outcome::Opened(Box::new(Opened { file, facts, content_type, sent }))
 }
 
 fn with_slash(fetch: &Fetch) -> String {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use vfs::path::escaped;
@@ -14,8 +14,9 @@ use vfs::{ByteRange, Error, ErrorKind, Retry};
 
 use super::command::Refusal;
 use super::listing::Listing;
-use super::session::{Facts, Opened, Outcome};
-use super::wire::{BadTarget, entity_tag, http_date};
+use super::multipart::Multipart;
+use super::session::{Facts, Opened, Outcome, Sent};
+use super::wire::{BadTarget, Fault, Format, entity_tag, http_date};
 
 /// What is done here.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -49,11 +50,17 @@ impl Answer {
     pub(super) fn to(outcome: Outcome, target: &str) -> Self {
         match outcome {
             Outcome::Opened(opened) => Self::content_of(*opened),
-            Outcome::Listed(path, entries) => {
-                let listing = Box::new(Listing::new(&path, entries));
+            Outcome::Listed(path, entries, format) => {
+                let media = match format {
+                    Format::Html => "text/html; charset=utf-8",
+                    Format::Json => "application/json",
+                    Format::Ndjson => "application/x-ndjson",
+                };
+                let listing = Box::new(Listing::new(&path, entries, format));
                 Self::new(StatusCode::OK, Content::Produced(listing, None))
-                    .with(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
+                    .with(CONTENT_TYPE, HeaderValue::from_static(media))
                     .with(CONTENT_SECURITY_POLICY, LISTING_POLICY)
+                    .with(VARY, HeaderValue::from_static("accept"))
             }
             Outcome::Redirect(location) => {
                 let answer =
@@ -117,20 +124,27 @@ impl Answer {
     }
 
     fn content_of(opened: Opened) -> Self {
-        let Opened { file, facts, content_type, part } = opened;
-        let (status, range) = match part {
-            Some(part) => (StatusCode::PARTIAL_CONTENT, part),
-            None => (StatusCode::OK, ByteRange { start: 0, end: facts.len }),
-        };
-        let content = Content::Produced(producer::of(file, range), range.len());
-        let answer = Self::new(status, content).with(CONTENT_TYPE, content_type).with_facts(&facts);
-        match (part, facts.len) {
-            (Some(ByteRange { start, end: Some(end) }), Some(len)) => {
-                answer.with_text(CONTENT_RANGE, format!("bytes {start}-{}/{len}", end - 1))
+        let Opened { file, facts, content_type, sent } = opened;
+        let produced = |file, range: ByteRange| Content::Produced(producer::of(file, range), range.len());
+        let answer = match (sent, facts.len) {
+            (Sent::Part(part), Some(len)) => Self::new(StatusCode::PARTIAL_CONTENT, produced(file, part))
+                .with(CONTENT_TYPE, content_type)
+                .with_text(CONTENT_RANGE, content_range(part, len)),
+            (Sent::Parts(parts), Some(len)) => {
+                let parts = Multipart::new(&parts, len, &content_type);
+                let content_type = parts.content_type();
+                let (content, length) = parts.produce(&file);
+                Self::new(StatusCode::PARTIAL_CONTENT, Content::Produced(content, Some(length)))
+                    .with_text(CONTENT_TYPE, content_type)
             }
-            (_, Some(_)) => answer.with(ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-            (_, None) => answer.with(ACCEPT_RANGES, HeaderValue::from_static("none")),
-        }
+            (_, len) => {
+                let units = if len.is_some() { "bytes" } else { "none" };
+                Self::new(StatusCode::OK, produced(file, ByteRange { start: 0, end: len }))
+                    .with(CONTENT_TYPE, content_type)
+                    .with(ACCEPT_RANGES, HeaderValue::from_static(units))
+            }
+        };
+        answer.with_facts(&facts)
     }
 
     fn with_facts(self, facts: &Facts) -> Self {
@@ -165,6 +179,12 @@ impl Answer {
     }
 }
 
+/// A part's place in `len` bytes (RFC 9110 §14.4).
+pub(super) fn content_range(part: ByteRange, len: u64) -> String {
+    let last = part.end.unwrap_or(len).saturating_sub(1);
+    format!("bytes {}-{last}/{len}", part.start)
+}
+
 /// The status for every way in which a tree can fail.
 fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
@@ -197,10 +217,31 @@ fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
+/// The whole message for a head that cannot be taken for a request: written as it is, and the last of its connection.
+pub(super) fn refusal_message(fault: Fault) -> String {
+    let (status, words) = match fault {
+        Fault::Version => {
+            (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here")
+        }
+        Fault::LoneLf => (StatusCode::BAD_REQUEST, "a line of the request ends without CR"),
+        Fault::Coding => (StatusCode::NOT_IMPLEMENTED, "the only transfer coding here is chunked"),
+        Fault::TwoLengths => {
+            (StatusCode::BAD_REQUEST, "the request has both Content-Length and Transfer-Encoding")
+        }
+    };
+    let text = format!("{status}\n\n{words}\n");
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
+        text.len()
+    )
+}
+
 fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
     let words = match refusal {
         Refusal::NoHost => "the request has no Host".into(),
         Refusal::ManyHosts => "the request has several hosts".into(),
+        Refusal::BadBody => "the request's body cannot be read".into(),
         Refusal::BadHost => "the request's Host is no host".into(),
         Refusal::Target(BadTarget::TooLong) => {
             return (StatusCode::URI_TOO_LONG, "the path is too long".into());

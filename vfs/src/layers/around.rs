@@ -164,6 +164,10 @@ impl<A: Around> File for LayeredFile<A> {
         self.inner.identity()
     }
 
+    fn opened_as(&self) -> Option<Metadata> {
+        self.inner.opened_as()
+    }
+
     async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
         self.call("read_at", Pace::Prompt, self.inner.read_at(offset, max)).await
     }

@@ -72,17 +72,18 @@ impl Breaker {
     /// Lets a call through or says why not.
     fn admit(&self, call: Call<'_>) -> Result<Pass<'_>> {
         let mut state = self.state();
-        let now = Instant::now();
         let (wait, trouble) = match &state.phase {
             Phase::Closed { .. } => {
                 return Ok(Pass { breaker: self, round: state.round, probe: false });
             }
-            Phase::Open { until, rest, trouble } if *until <= now && call.pace == Pace::Prompt => {
+            Phase::Open { until, rest, trouble } if *until <= Instant::now() && call.pace == Pace::Prompt => {
                 let (rest, trouble) = (*rest, trouble.clone());
                 state.enter(Phase::Probing { rest, trouble });
                 return Ok(Pass { breaker: self, round: state.round, probe: true });
             }
-            Phase::Open { until, trouble, .. } => (until.saturating_duration_since(now), trouble.clone()),
+            Phase::Open { until, trouble, .. } => {
+                (until.saturating_duration_since(Instant::now()), trouble.clone())
+            }
             Phase::Probing { trouble, .. } => (self.options.first_rest, trouble.clone()),
         };
         let detail = format!("the source failed before and is tried again in {} s", wait.as_secs().max(1));

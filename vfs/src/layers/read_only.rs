@@ -70,6 +70,10 @@ impl File for ReadOnlyFile {
         self.inner.identity()
     }
 
+    fn opened_as(&self) -> Option<Metadata> {
+        self.inner.opened_as()
+    }
+
     async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
         self.inner.read_at(offset, max).await
     }

@@ -1,6 +1,8 @@
 //! [`Timeout`]: a deadline for every call, so that a source that stops answering costs a caller a stated time at most.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::around::{Around, Call, Pace};
@@ -45,6 +47,11 @@ impl Around for Timeout {
             Pace::Settling => self.options.settle,
             Pace::Patient => return work.await,
         };
+        let mut work = pin!(work);
+        // Most answers are at hand: the clock is asked for the others alone.
+        if let Poll::Ready(result) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+            return result;
+        }
         match tokio::time::timeout(limit, work).await {
             Ok(result) => result,
             Err(_) => {

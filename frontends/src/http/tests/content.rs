@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use vfs::{FileSystem, SetAttributes, VPath};
 
-use super::{Reply, Server, tree};
+use super::{Reply, Server, pattern, tree};
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -74,7 +74,9 @@ async fn ranges() {
         ("bytes=-3", 206, Some("bytes 7-9/10"), "789"),
         ("bytes=-30", 206, Some("bytes 0-9/10"), "0123456789"),
         ("BYTES=0-0", 206, Some("bytes 0-0/10"), "0"),
-        ("bytes=0-1,3-4", 200, None, "0123456789"),
+        ("bytes=0-1,3-4", 206, Some("bytes 0-4/10"), "01234"),
+        ("bytes=0-1,20-", 206, Some("bytes 0-1/10"), "01"),
+        ("bytes=0-,0-,0-", 206, Some("bytes 0-9/10"), "0123456789"),
         ("items=0-0", 200, None, "0123456789"),
         ("bytes=5-2", 200, None, "0123456789"),
     ] {
@@ -91,6 +93,39 @@ async fn ranges() {
     assert_eq!((reply.status, reply.text()), (200, "0123456789"));
     assert_eq!(server.get("/empty", "Range: bytes=-5\r\n").await.status, 200);
     assert_eq!(server.get("/empty", "Range: bytes=0-\r\n").await.status, 416);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn several_ranges_come_as_parts() {
+    let content = pattern(100_000);
+    let server = Server::start(tree(&[(b"/f.txt", &content)]).await).await;
+    let reply = server.get("/f.txt", "Range: bytes=90000-,5-9,1000-50999\r\n").await;
+    assert_eq!((reply.status, reply.field("content-range")), (206, None));
+    let boundary =
+        reply.field("content-type").unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let mut expected = Vec::new();
+    for (start, end) in [(90_000, 100_000), (5, 10), (1000, 51_000)] {
+        let last = end - 1;
+        let head = format!(
+            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Content-Range: bytes {start}-{last}/100000\r\n\r\n"
+        );
+        expected.extend_from_slice(head.as_bytes());
+        expected.extend_from_slice(&content[start..end]);
+    }
+    expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    assert!(reply.body == expected);
+    assert_eq!(reply.field("content-length"), Some(&expected.len().to_string()[..]));
+    let other = server.get("/f.txt", "Range: bytes=0-0,5000-5000\r\n").await;
+    assert!(!other.field("content-type").unwrap().contains(boundary));
+    // A bomb costs the file, once.
+    let overlapping: String = (0..90).map(|start| format!("{start}-,")).collect();
+    let reply = server.get("/f.txt", &format!("Range: bytes={overlapping}\r\n")).await;
+    assert_eq!((reply.status, reply.body.len()), (206, content.len()));
+    let apart: String = (0..90).map(|at| format!("{}-{},", at * 1000, at * 1000)).collect();
+    let reply = server.get("/f.txt", &format!("Range: bytes={apart}\r\n")).await;
+    assert_eq!((reply.status, reply.body.len()), (200, content.len()));
     server.stop().await;
 }
 
@@ -165,6 +200,19 @@ async fn a_listing_leads_to_every_name() {
     let links: Vec<_> =
         page.text().split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(links, ["../", "sub/", "plain", "with%20space%20%26%20%3Cb%3E", "x%23%23tgz%3A", "%FF%FE"]);
+    for (target, fields, media) in [
+        ("/d/?format=json", "", "application/json"),
+        ("/d/", "Accept: application/x-ndjson\r\n", "application/x-ndjson"),
+        ("/d/?format=html", "Accept: application/json\r\n", "text/html; charset=utf-8"),
+    ] {
+        let listing = server.get(target, fields).await;
+        assert_eq!(
+            (listing.field("content-type"), listing.field("vary")),
+            (Some(media), Some("accept")),
+            "{target}"
+        );
+        assert!(listing.text().contains("plain"), "{target}");
+    }
     for (link, content) in links[2..].iter().zip(["1", "2", "4", "3"]) {
         assert_eq!(server.get(&format!("/d/{link}"), "").await.text(), content, "{link}");
     }

@@ -31,13 +31,21 @@ async fn framing_and_hosts() {
         ("GET /a HTTP/1.1\r\nHost: x\r\nX: \0\r\n\r\n", &[400]),
         ("GET /a HTTP/1.1\r\nHost: x\r\nX: 1\r2\r\n\r\n", &[400]),
         ("GET /a HTTP/1.1\r\nHost: x\r\n: 1\r\n\r\n", &[400]),
-        // RFC 9112 §2.2 lets a recipient take a lone LF for a line's end, and hyper does.
-        ("GET /a HTTP/1.1\nHost: x\n\n", &[200]),
+        // RFC 9112 §2.2 lets a recipient take a lone LF for a line's end. Who sits before us may not.
+        ("GET /a HTTP/1.1\nHost: x\n\n", &[400]),
+        ("GET /a HTTP/1.1\r\nHost: x\n\r\n{NEXT}", &[400]),
+        ("{NEXT}GET /a HTTP/1.1\r\nHost: x\r\n\n{NEXT}", &[200, 400]),
         ("GET /a\r\n\r\n", &[400]),
         ("GET /a http/1.1\r\nHost: x\r\n\r\n", &[400]),
         ("GET  /a HTTP/1.1\r\nHost: x\r\n\r\n", &[400]),
-        ("GET /a HTTP/1.2\r\nHost: x\r\n\r\n", &[400]),
-        ("GET /a HTTP/2.0\r\nHost: x\r\n\r\n", &[400]),
+        ("GET /a HTTP/1.2\r\nHost: x\r\n\r\n{NEXT}", &[505]),
+        ("GET /a HTTP/2.0\r\nHost: x\r\n\r\n", &[505]),
+        ("GET /a HTTP/0.9\r\nHost: x\r\n\r\n", &[505]),
+        ("{NEXT}{NEXT}GET /a HTTP/1.2\r\n\r\n", &[200, 200, 505]),
+        ("GET /a HTTP/1.11\r\nHost: x\r\n\r\n", &[400]),
+        // After its last answer a connection has no more requests, bad ones neither.
+        ("GET /a HTTP/1.0\r\n\r\nGET /a HTTP/1.2\r\n\r\n", &[200]),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n\n", &[200]),
         ("GET a HTTP/1.1\r\nHost: x\r\n\r\n", &[400]),
         // Bodies: how long they are must be beyond doubt, else nothing after them is read.
         ("GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello{NEXT}", &[200, 200]),
@@ -46,21 +54,33 @@ async fn framing_and_hosts() {
         ("GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\nhello{NEXT}", &[400]),
         ("GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5,5\r\n\r\nhello{NEXT}", &[400]),
         ("GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551617\r\n\r\nhello{NEXT}", &[400]),
-        ("GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{NEXT}", &[400]),
-        ("GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{NEXT}", &[400]),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{NEXT}", &[501]),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{NEXT}", &[501]),
         ("GET /a HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{NEXT}", &[400]),
-        // Both lengths: the chunks count, and the connection ends (RFC 9112 §6.1).
+        ("GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: \r\n\r\nhello{NEXT}", &[400]),
+        (
+            "GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n{NEXT}",
+            &[200, 200],
+        ),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n{NEXT}", &[501]),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n{NEXT}", &[501]),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n{NEXT}", &[400]),
+        // Both lengths (RFC 9112 §6.1), in either order.
         (
             "GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{NEXT}",
-            &[200],
+            &[400],
+        ),
+        (
+            "GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{NEXT}",
+            &[400],
         ),
         (
             "GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n{NEXT}",
-            &[200],
+            &[400],
         ),
         (
             "GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n{NEXT}",
-            &[200],
+            &[400],
         ),
     ] {
         let found = statuses(&server, request.replace("{NEXT}", NEXT)).await;
@@ -75,6 +95,13 @@ async fn targets() {
     for (target, expected) in [
         ("/a", 200),
         ("/a?x=%00", 200),
+        ("/a?", 200),
+        ("/a?/../b", 200),
+        ("/?", 200),
+        ("/d/?x", 200),
+        ("/d?x", 301),
+        // An encoded question mark is part of a name.
+        ("/a%3Fx", 404),
         ("/d/../a", 200),
         ("/d/%2e%2e/a", 200),
         ("/../../a", 200),

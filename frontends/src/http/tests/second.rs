@@ -88,7 +88,7 @@ async fn a_body_that_breaks_off_resets_its_stream_and_no_other() {
 async fn what_only_looks_like_a_preface_is_no_http_2() {
     let server = Server::start(tree(&[(b"/a", b"alpha")]).await).await;
     let reply = Reply::only(&server.exchange("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n").await);
-    assert_eq!(reply.status, 400);
+    assert_eq!(reply.status, 505);
     // An end in the middle of one is an end.
     assert_eq!(server.exchange("PRI * HTTP").await, b"");
     server.stop().await;

@@ -3,12 +3,16 @@
 
 mod conditions;
 mod dates;
+mod format;
+mod heads;
 mod host;
 mod range;
 mod target;
 
 pub(super) use self::conditions::{Conditions, Verdict, entity_tag};
 pub(super) use self::dates::{http_date, listing_date};
+pub(super) use self::format::Format;
+pub(super) use self::heads::{Fault, Heads};
 pub(super) use self::host::parse_host;
-pub(super) use self::range::{Part, RangeSpec, parse_range};
+pub(super) use self::range::{Ranges, Selection, parse_ranges};
 pub(super) use self::target::{BadTarget, Target, encode_path, encode_segment};

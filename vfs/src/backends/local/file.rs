@@ -7,10 +7,11 @@ use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rustix::fs::Advice;
+use rustix::fs::{Advice, Statx};
 use rustix::io::Errno;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
@@ -25,12 +26,17 @@ use crate::metadata::{Identity, Metadata};
 use crate::options::{ByteRange, Lock, LockWait, OpenOptions, SetAttributes};
 use crate::path::VPath;
 use crate::producer::{self, FileSpan, Producer, SpanFile};
+use crate::residency;
 
 /// What one `read_at` gives at most.
 const READ_BYTES: usize = 256 * 1024;
 
 /// What a cold read in sequence asks the kernel to fetch beyond itself, so that the next reads are warm.
 const READ_AHEAD_BYTES: NonZeroU64 = NonZeroU64::new(1 << 20).expect("it is not zero");
+
+/// A piece up to this length is read in one call, which also tells whether it is in memory; asking that first, or mapping
+/// the piece, would cost more than the copy.
+const SMALL_BYTES: usize = 32 * 1024;
 
 /// What one read gives where the status says that there is nothing: files of procfs have content and no length.
 const UNSIZED_BYTES: usize = 16 * 1024;
@@ -42,7 +48,8 @@ pub(super) struct LocalFile {
     disk: Disk,
     /// Its file system never waits for anything but its own disk; see [`super::lookup::Root::is_near`].
     near: bool,
-    identity: Option<Identity>,
+    /// What it was when it was opened. What is being written has no version yet.
+    opened_as: Option<(Statx, SystemTime)>,
     readable: bool,
     writing: Writing,
     /// A lock may be held.
@@ -72,13 +79,12 @@ impl LocalFile {
             None if writable => Writing::Unasked,
             None => Writing::Refused,
         };
-        // What is being written has no version yet.
-        let identity = (!options.changes()).then(|| status::identity(&opened.status));
+        let opened_as = (!options.changes()).then(|| (opened.status, SystemTime::now()));
         Self {
             file: SpanFile::new(opened.file),
             disk,
             near,
-            identity,
+            opened_as,
             readable: options.read,
             writing,
             locked: AtomicBool::new(false),
@@ -119,6 +125,10 @@ impl LocalFile {
         if !self.near {
             return None;
         }
+        if max <= SMALL_BYTES {
+            let read = residency::read(&self.file, offset, max)?;
+            return Some(Ok(read.into()));
+        }
         let wanted = match status::of(&self.file) {
             Ok(status) => status.stx_size.saturating_sub(offset).min(max as u64),
             Err(errno) => return Some(Err(errno.into())),
@@ -134,14 +144,19 @@ impl File for LocalFile {
         if self.near {
             let status = status::of(&self.file);
             return status
-                .map(|status| status::describe(&status))
+                .map(|status| status::describe(&status, SystemTime::now()))
                 .map_err(|errno| Fault::from(errno).at("metadata", &VPath::root()));
         }
-        self.job("metadata", |file| Ok(status::describe(&status::of(file)?))).await
+        self.job("metadata", |file| Ok(status::describe(&status::of(file)?, SystemTime::now()))).await
     }
 
     fn identity(&self) -> Option<Identity> {
-        self.identity.clone()
+        let (status, now) = self.opened_as.as_ref()?;
+        Some(status::identity(status, status::validator(status, *now)))
+    }
+
+    fn opened_as(&self) -> Option<Metadata> {
+        self.opened_as.as_ref().map(|(status, now)| status::describe(status, *now))
     }
 
     async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
@@ -214,7 +229,8 @@ impl File for LocalFile {
         lock::take(&self.disk, &self.file, lock, wait).await
     }
 
-    /// Spans, for files that a producer may ask about on the event loop; any other is read by jobs.
+    /// Spans, for files that a producer may ask about on the event loop; any other is read by jobs, and so is what is
+    /// small.
     fn native(self: Arc<Self>, range: ByteRange) -> Option<Box<dyn Producer>> {
         if !self.near || !self.readable {
             return None;
@@ -224,6 +240,9 @@ impl File for LocalFile {
             None => status::of(&self.file).ok()?.stx_size,
         };
         let len = end.saturating_sub(range.start);
+        if len <= SMALL_BYTES as u64 {
+            return None;
+        }
         Some(Box::new(producer::file(self.file.clone(), range.start, len, &self.disk)))
     }
 

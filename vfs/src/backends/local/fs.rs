@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,7 +39,7 @@ impl FileSystem for LocalFs {
         let nofollow = if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         self.quick("metadata", path, move |root, path, wait| {
             let found = root.find(path, OFlags::PATH | nofollow, Mode::empty(), wait)?;
-            Ok(status::describe(&status::of(found)?))
+            Ok(status::describe(&status::of(found)?, SystemTime::now()))
         })
         .await
     }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -62,7 +63,7 @@ impl Scan {
             match status::of_name(self.folder.fd()?, found.file_name()) {
                 Ok(status) => {
                     entry.file_type = Some(status::file_type(&status));
-                    entry.metadata = self.metadata.then(|| status::describe(&status));
+                    entry.metadata = self.metadata.then(|| status::describe(&status, SystemTime::now()));
                 }
                 Err(Errno::NOENT) => return Ok(None),
                 // A name that cannot be asked about is still a name.

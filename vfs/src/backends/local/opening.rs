@@ -66,7 +66,10 @@ fn open_existing(root: &Root, path: &VPath, options: &OpenOptions, wait: Wait) -
     let status = status::of(&file)?;
     expect_file(&status)?;
     expect_version(&status, options.if_match.as_ref())?;
-    rustix::fs::fcntl_setfl(&file, if options.append { OFlags::APPEND } else { OFlags::empty() })?;
+    if options.changes() {
+        // For reading a regular file `O_NONBLOCK` means nothing (open(2)).
+        rustix::fs::fcntl_setfl(&file, if options.append { OFlags::APPEND } else { OFlags::empty() })?;
+    }
     if options.truncate && status.stx_size > 0 {
         rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&file, 0))?;
     }

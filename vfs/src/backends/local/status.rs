@@ -49,8 +49,9 @@ pub(super) fn mount(status: &Statx) -> Option<u64> {
     (status.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(status.stx_mnt_id)
 }
 
-/// The whole description. Folders have no length, and only files have a version.
-pub(super) fn describe(status: &Statx) -> Metadata {
+/// The whole description, of a status that was taken at `now`. Folders have no length, and only files have a version.
+pub(super) fn describe(status: &Statx, now: SystemTime) -> Metadata {
+    let validator = (file_type(status) == FileType::File).then(|| validator(status, now));
     let file_type = file_type(status);
     let has_len = matches!(file_type, FileType::File | FileType::Symlink);
     let has_birth = status.stx_mask & StatxFlags::BTIME.bits() != 0;
@@ -63,8 +64,8 @@ pub(super) fn describe(status: &Statx) -> Metadata {
         mode: Some(mode(status)),
         owner: Some(Owner { user: status.stx_uid, group: status.stx_gid }),
         links: Some(u64::from(status.stx_nlink)),
-        validator: (file_type == FileType::File).then(|| validator(status, SystemTime::now())),
-        identity: (file_type == FileType::File).then(|| identity(status)),
+        identity: validator.clone().map(|validator| identity(status, validator)),
+        validator,
         ..Metadata::new(file_type)
     }
 }
@@ -86,10 +87,10 @@ pub(super) fn validator(status: &Statx, now: SystemTime) -> Validator {
 }
 
 /// The file across restarts: device and inode, and the version, because inodes are used again.
-pub(super) fn identity(status: &Statx) -> Identity {
+pub(super) fn identity(status: &Statx, validator: Validator) -> Identity {
     let (major, minor) = (status.stx_dev_major, status.stx_dev_minor);
     let name = format!("local:{major:x}:{minor:x}:{:x}", status.stx_ino);
-    Identity::Source { name: Bytes::from(name), validator: Some(validator(status, SystemTime::now())) }
+    Identity::Source { name: Bytes::from(name), validator: Some(validator) }
 }
 
 /// A time ahead of the clock counts as settled once it is far enough ahead: a change now would bring it back.

@@ -81,7 +81,7 @@ fn sweep(root: &Root, path: &VPath, limit: SystemTime, names: usize) -> Swept {
 fn remove_leftover(folder: &Dir, name: &[u8], limit: SystemTime) -> Result<bool, Errno> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let part = rustix::fs::openat(folder.fd()?, name, flags, Mode::empty())?;
-    let found = status::describe(&status::of(&part)?);
+    let found = status::describe(&status::of(&part)?, SystemTime::now());
     // Its last change of any kind: the writer may have set the other times to whatever he liked.
     if !found.is_file() || found.changed.is_none_or(|changed| changed > limit) {
         return Ok(false);

@@ -45,6 +45,10 @@ impl File for GuardedFile {
         self.inner.identity()
     }
 
+    fn opened_as(&self) -> Option<Metadata> {
+        self.inner.opened_as()
+    }
+
     async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
         self.check("read_at", self.access.read)?;
         self.inner.read_at(offset, max).await
