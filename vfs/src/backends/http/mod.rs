@@ -12,6 +12,8 @@ mod folders;
 mod fs;
 mod listing;
 mod response;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod url;
 
