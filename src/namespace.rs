@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use vfs::backends::http::HttpSource;
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
 use vfs::layers::{Access, RightsFs, Rules};
@@ -65,7 +66,9 @@ pub(crate) async fn prepare(mount: &Mount, mode: Mode) -> Result<Prepared, Failu
         Source::Path(path) => open(path, mode).await,
     };
     let writable = mode == Mode::Write;
-    let options = MountOptions { writable, source: mount.source.to_string(), ..MountOptions::default() };
+    let remote = mount.source.is_remote();
+    let source = mount.source.to_string();
+    let options = MountOptions { writable, remote, source, ..MountOptions::default() };
     match tree {
         Ok(tree) => Ok(Prepared { mount: mount.clone(), tree, options }),
         Err(error) => Err(refusal(mount, &error)),
@@ -142,7 +145,11 @@ fn host(mode: Mode) -> vfs::Result<Arc<Vfs>> {
 
 /// Every source and every archive that this program knows.
 fn registry() -> Registry {
-    Registry::empty().with_source("memory", Arc::new(Memory))
+    let http = Arc::new(HttpSource::default());
+    Registry::empty()
+        .with_source("memory", Arc::new(Memory))
+        .with_source("http", Arc::<HttpSource>::clone(&http))
+        .with_source("https", http)
 }
 
 /// Connects `memory:`, an empty tree that is gone with its mount.

@@ -83,6 +83,11 @@ impl Mount {
 }
 
 impl Source {
+    /// True where it lies on another machine: its URL names a host.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Url(url) if url.contains("://"))
+    }
+
     fn parse(text: &[u8], folder: &VPath) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the source is empty: write a folder, as in \".\"".to_owned());

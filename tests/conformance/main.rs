@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faulty;
+mod own_site;
 mod trees;
 mod walked_rights;
 

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use support::Served;
+use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
-use vfs::conformance::{Subject, fill};
+use vfs::conformance::{Body, Subject, fill, sample};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
 use vfs::{FileSystem, MountOptions, Registry, VPath, Vfs};
 
@@ -71,4 +74,15 @@ pub(crate) async fn in_namespace(at: &str) -> Subject {
         vfs.mount(&VPath::parse("/beside").unwrap(), Arc::new(MemoryFs::new()), writable()).unwrap();
     }
     Subject::new(vfs).below(root)
+}
+
+/// Our own HTTP front end over the sample, as a remote site. HTTP shows a link as what it leads to, so there are none.
+pub(crate) async fn http() -> Subject {
+    let origin = memory().await;
+    for entry in sample().into_iter().filter(|entry| matches!(entry.body, Body::Link(_))) {
+        origin.remove_file(&entry.path).await.unwrap();
+    }
+    let served = Served::start(origin).await;
+    let tree = HttpFs::new(&served.http.url("http", "/"), HttpOptions::default()).unwrap();
+    Subject::new(Arc::new(tree)).with_time_grain(Duration::from_secs(60)).keeping(served)
 }

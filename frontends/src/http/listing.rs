@@ -518,7 +518,7 @@ mod tests {
         let folder = || DirStream::ready((0..50_000).map(|at| file(format!("{at:05}"))).collect());
         let mut resting = Vec::new();
         for _ in 0..20 {
-            let mut listing = Listing::new(&VPath::root(), folder());
+            let mut listing = Listing::new(&VPath::root(), folder(), Format::Html);
             for _ in 0..2 {
                 poll_fn(|cx| listing.poll_more(cx)).await.unwrap().unwrap();
             }
@@ -530,7 +530,7 @@ mod tests {
         assert_eq!(hrefs(&page("/", folder()).await.unwrap()).len(), 50_000);
         drop(resting);
         // Their places are free again.
-        let mut again = Listing::new(&VPath::root(), folder());
+        let mut again = Listing::new(&VPath::root(), folder(), Format::Html);
         for _ in 0..2 {
             poll_fn(|cx| again.poll_more(cx)).await.unwrap().unwrap();
         }

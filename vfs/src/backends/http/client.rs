@@ -1,0 +1,333 @@
+//! [`Client`]: one site's requests, under the rules of its mount: where it dials, how often and how long.
+
+use std::fmt;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE};
+use reqwest::{Method, Response, Url, redirect, retry};
+use tokio::time::{sleep, timeout};
+
+use super::config::Site;
+use super::error::{of_status, of_transport};
+use crate::backends::remote::{Connection, Connections, Deadlines, Policy, RetryBudget};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::options::ByteRange;
+use crate::path::VPath;
+
+/// Redirects that one request follows at most.
+const REDIRECTS: usize = 5;
+
+/// Times that one request is asked again at most.
+const RETRIES: u32 = 2;
+
+/// Longest `Retry-After` that is waited for; a longer one is told to the caller.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an idle connection is kept.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Fields in the head of an answer at most.
+const HEAD_FIELDS: usize = 100;
+
+/// What the site's servers learn about who asks.
+const USER_AGENT: &str = concat!("vfsd/", env!("CARGO_PKG_VERSION"));
+
+/// Asks one site.
+pub(super) struct Client {
+    http: reqwest::Client,
+    site: Site,
+    connections: Connections,
+    budget: RetryBudget,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) method: Method,
+    pub(super) range: Option<ByteRange>,
+    pub(super) if_range: Option<HeaderValue>,
+    pub(super) accept: &'static str,
+}
+
+/// What a request came to.
+#[derive(Debug)]
+pub(super) enum Reached {
+    /// A head, with a body to come.
+    Answer(Box<Answer>),
+    /// The site says that the same URL with a `/` at its end is meant: a folder.
+    Folder,
+}
+
+/// An answer's head, and the right to the connection that its body comes on.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// Where it came from, after all redirects.
+    pub(super) url: Url,
+    pub(super) connection: Connection,
+}
+
+impl Ask {
+    pub(super) fn get() -> Self {
+        Self { method: Method::GET, range: None, if_range: None, accept: "*/*" }
+    }
+
+    pub(super) fn head() -> Self {
+        Self { method: Method::HEAD, ..Self::get() }
+    }
+}
+
+impl Client {
+    /// A client for `site`. Dials nobody yet.
+    ///
+    /// # Errors
+    /// `Internal` where TLS cannot be set up.
+    pub(super) fn new(site: Site) -> Result<Self> {
+        provide_cryptography();
+        let deadlines = site.options.deadlines;
+        let resolver = CheckedResolver { policy: site.policy.clone() };
+        let http = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .no_proxy()
+            .referer(false)
+            .dns_resolver(resolver)
+            .connect_timeout(deadlines.connect)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(site.options.connections.max(1))
+            .http1_max_headers(HEAD_FIELDS)
+            .build()
+            .map_err(|error| Error::new(ErrorKind::Internal, "connect", &VPath::root()).with_source(error))?;
+        let connections = Connections::new(site.options.connections);
+        Ok(Self { http, site, connections, budget: RetryBudget::new() })
+    }
+
+    pub(super) fn base(&self) -> &Url {
+        &self.site.base
+    }
+
+    pub(super) fn deadlines(&self) -> Deadlines {
+        self.site.options.deadlines
+    }
+
+    /// Pays for asking once more, outside of [`Client::ask`]; `None`: the site has been asked again often enough.
+    pub(super) fn pay(&self, failures: u32) -> Option<Duration> {
+        self.budget.spend(failures)
+    }
+
+    /// True where somebody waits for a connection.
+    pub(super) fn is_busy(&self) -> bool {
+        self.connections.are_wanted()
+    }
+
+    /// Asks `url`, and asks again where that may help and the budget allows it. A dropped future closes its connection.
+    ///
+    /// # Errors
+    /// What the site refuses with, or why it could not be reached, as an error of `op` on `path`.
+    pub(super) async fn ask(&self, url: &Url, ask: &Ask, op: &'static str, path: &VPath) -> Result<Reached> {
+        let mut failures = 0;
+        loop {
+            let error = match self.ask_once(url, ask, op, path).await {
+                Ok(reached) => {
+                    self.budget.earn();
+                    return Ok(reached);
+                }
+                Err(error) => error,
+            };
+            failures += 1;
+            // What timed out has cost its caller enough.
+            let wait = match (error.kind(), error.retry()) {
+                (ErrorKind::Unavailable, Retry::Now) => Duration::ZERO,
+                (ErrorKind::Busy, Retry::After(wait)) if wait <= PATIENCE => wait,
+                _ => return Err(error),
+            };
+            match self.budget.spend(failures).filter(|_| failures <= RETRIES) {
+                Some(delay) => sleep(delay.max(wait)).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    async fn ask_once(&self, url: &Url, ask: &Ask, op: &'static str, path: &VPath) -> Result<Reached> {
+        let first_byte = self.deadlines().first_byte;
+        let connection = within(first_byte, ErrorKind::Busy, op, path, self.connections.acquire()).await?;
+        let sent = self.follow(url, ask, op, path);
+        let landed = within(first_byte, ErrorKind::TimedOut, op, path, sent).await??;
+        let Landed::Answer(response, url) = landed else { return Ok(Reached::Folder) };
+        of_status(response.status(), response.headers(), op, path)?;
+        Ok(Reached::Answer(Box::new(Answer { response: *response, url, connection })))
+    }
+
+    /// Sends the request to where the site's redirects lead.
+    async fn follow(&self, url: &Url, ask: &Ask, op: &'static str, path: &VPath) -> Result<Landed> {
+        let mut url = url.clone();
+        for _ in 0..=REDIRECTS {
+            self.check_literal(&url, op, path)?;
+            let request = self.request(&url, ask);
+            let response = request.send().await.map_err(|error| of_transport(error, op, path))?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(Landed::Answer(Box::new(response), url));
+            }
+            match next_hop(&url, response.headers().get(LOCATION)) {
+                Hop::Slash => return Ok(Landed::Folder),
+                Hop::To(next) => url = next,
+                Hop::Refused(why) => {
+                    let error = Error::new(ErrorKind::PermissionDenied, op, path);
+                    return Err(error.with_detail(why));
+                }
+            }
+        }
+        let detail = format!("the site redirects more than {REDIRECTS} times");
+        Err(Error::new(ErrorKind::Loop, op, path).with_detail(detail))
+    }
+
+    fn request(&self, url: &Url, ask: &Ask) -> reqwest::RequestBuilder {
+        let mut request = self
+            .http
+            .request(ask.method.clone(), url.clone())
+            .header(ACCEPT, ask.accept)
+            // So that a range means bytes of the file, and a length is the file's.
+            .header(ACCEPT_ENCODING, "identity");
+        // A login is for the origin it was given for (RFC 6454 §5) and goes nowhere else.
+        if let Some(login) = self.site.login.as_ref().filter(|_| url.origin() == self.site.base.origin()) {
+            request = request.basic_auth(&login.user, login.password.as_ref());
+        }
+        if let Some(range) = ask.range {
+            let last = range.end.map_or_else(String::new, |end| end.saturating_sub(1).to_string());
+            request = request.header(RANGE, format!("bytes={}-{last}", range.start));
+        }
+        if let Some(version) = &ask.if_range {
+            request = request.header(IF_RANGE, version.clone());
+        }
+        request
+    }
+
+    /// Addresses that are written as such never reach the resolver.
+    fn check_literal(&self, url: &Url, op: &'static str, path: &VPath) -> Result<()> {
+        let host = url.host_str().unwrap_or_default();
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        match literal.parse().map(|address| self.site.policy.check(address)) {
+            Ok(Err(refused)) => {
+                let detail = refused.to_string();
+                Err(Error::new(ErrorKind::PermissionDenied, op, path).with_detail(detail))
+            }
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+}
+
+enum Landed {
+    Answer(Box<Response>, Url),
+    Folder,
+}
+
+/// Where a redirect leads.
+enum Hop {
+    /// To the same URL with a `/` at its end.
+    Slash,
+    To(Url),
+    Refused(&'static str),
+}
+
+fn next_hop(url: &Url, location: Option<&HeaderValue>) -> Hop {
+    let Some(next) = location.and_then(|value| url.join(value.to_str().ok()?).ok()) else {
+        return Hop::Refused("the site redirects without saying where to");
+    };
+    if next.path().strip_suffix('/') == Some(url.path()) {
+        return Hop::Slash;
+    }
+    match (url.scheme(), next.scheme()) {
+        ("https", "http") => Hop::Refused("the site redirects from https: to http:"),
+        (_, "http" | "https") => Hop::To(without_login(next)),
+        _ => Hop::Refused("the site redirects to another protocol"),
+    }
+}
+
+/// A login in a `Location` is the site's word, not the mount's.
+fn without_login(mut url: Url) -> Url {
+    // Neither can fail: http: and https: URLs have a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+async fn within<T>(
+    limit: Duration,
+    kind: ErrorKind,
+    op: &'static str,
+    path: &VPath,
+    work: impl Future<Output = T>,
+) -> Result<T> {
+    timeout(limit, work).await.map_err(|_| {
+        let detail = match kind {
+            ErrorKind::Busy => format!("all connections to the site are in use for {limit:?}"),
+            _ => format!("the site did not answer within {limit:?}"),
+        };
+        Error::new(kind, op, path).with_detail(detail).with_retry(Retry::Now)
+    })
+}
+
+/// Resolves names and lets only those addresses through that may be dialled.
+struct CheckedResolver {
+    policy: Policy,
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.policy.clone();
+        Box::pin(async move {
+            // Port 0 stands for the URL's own.
+            let addresses = policy.resolve(name.as_str(), 0).await?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The process has one provider of cryptography; one that is there already stays.
+fn provide_cryptography() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("site", &self.site).finish_non_exhaustive()
+    }
+}
+
+/// Shared by all files of a mount.
+pub(super) type SharedClient = Arc<Client>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_judged_one_by_one() {
+        for (from, location, expected) in [
+            ("http://a/x", Some("/x/"), "folder"),
+            ("http://a/x", Some("https://a/x/"), "folder"),
+            ("http://a/x?", Some("x/?q"), "folder"),
+            ("http://a/x", Some("y"), "http://a/y"),
+            ("http://a/x", Some("https://me:pw@b/y"), "https://b/y"),
+            ("http://a/x", Some("//b/y"), "http://b/y"),
+            ("https://a/x", Some("http://a/y"), "refused"),
+            ("http://a/x", Some("file:///etc/passwd"), "refused"),
+            ("http://a/x", Some("ftp://a/y"), "refused"),
+            ("http://a/x", None, "refused"),
+        ] {
+            let location = location.map(|location| HeaderValue::from_str(location).unwrap());
+            let found = match next_hop(&Url::parse(from).unwrap(), location.as_ref()) {
+                Hop::Slash => "folder".to_owned(),
+                Hop::To(url) => url.to_string(),
+                Hop::Refused(_) => "refused".to_owned(),
+            };
+            assert_eq!(found, expected, "{from} {location:?}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! [`HttpFile`]: one version of a remote file.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::response::Facts;
+use super::transfer::{Body, Source, Transfer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file_system::{File, SeekCost};
+use crate::metadata::{Identity, Metadata};
+use crate::options::ByteRange;
+use crate::path::VPath;
+use crate::producer::{Chunk, Hint, Producer, ProducerExt};
+
+/// How far a running transfer is read on to get somewhere, instead of asking anew.
+const SKIPPED_BYTES: u64 = 64 * 1024;
+
+/// An open file: what the site told at the opening, and a transfer that the last reader left.
+pub(super) struct HttpFile {
+    source: Arc<Source>,
+    name: String,
+    facts: Facts,
+    left_over: Mutex<Option<Reader>>,
+    /// Where the last read stopped: one that starts there reads on.
+    sequel: AtomicU64,
+}
+
+/// A transfer and where it is.
+struct Reader {
+    at: u64,
+    rest: Bytes,
+    transfer: Transfer,
+    /// Where it stops before the end of the file.
+    end: Option<u64>,
+}
+
+impl HttpFile {
+    /// The file that `facts` tell of. `body` is its whole content, on its way: the first reader gets it.
+    pub(super) fn new(source: Source, facts: Facts, body: Option<Body>) -> Self {
+        let source = Arc::new(source);
+        let transfer = body.map(|body| Transfer::start(&source, &facts, ByteRange::whole(), Some(body)));
+        let reader = transfer.map(|transfer| Reader { at: 0, rest: Bytes::new(), transfer, end: None });
+        Self {
+            name: source.url.to_string(),
+            source,
+            facts,
+            left_over: Mutex::new(reader),
+            sequel: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the transfer that was left, where it gets to `offset` soon.
+    fn take_reader(&self, offset: u64) -> Option<Reader> {
+        self.left_over().take_if(|reader| {
+            reader.at <= offset
+                && offset - reader.at <= SKIPPED_BYTES
+                && reader.end.is_none_or(|end| offset < end)
+        })
+    }
+
+    /// Asks for the wanted bytes and no others; for the rest of the file, where the reader reads on or the length is
+    /// unknown.
+    fn start_reader(&self, offset: u64, max: usize) -> Reader {
+        let reads_on = offset == self.sequel.load(Ordering::Relaxed);
+        let end = self.facts.len.map(|len| len.min(offset.saturating_add(max as u64))).filter(|_| !reads_on);
+        let range = ByteRange { start: offset, end };
+        let transfer = Transfer::start(&self.source, &self.facts, range, None);
+        Reader { at: offset, rest: Bytes::new(), transfer, end }
+    }
+
+    fn left_over(&self) -> MutexGuard<'_, Option<Reader>> {
+        self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl File for HttpFile {
+    async fn metadata(&self) -> Result<Metadata> {
+        Ok(self.facts.metadata(&self.name))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(self.facts.identity(&self.name))
+    }
+
+    /// Goes on with the transfer of the read before, where that is near; else it asks for these bytes and no others.
+    async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
+        if max == 0 || self.facts.len.is_some_and(|len| offset >= len) {
+            return Ok(Bytes::new());
+        }
+        let mut reader = self.take_reader(offset).unwrap_or_else(|| self.start_reader(offset, max));
+        match reader.read_at(offset, max).await {
+            // A file of unknown length has its end where the site says that no such range is there.
+            Err(error) if self.facts.len.is_none() && error.kind() == ErrorKind::InvalidInput => {
+                Ok(Bytes::new())
+            }
+            Err(error) => Err(error),
+            Ok(bytes) if bytes.is_empty() => Ok(bytes),
+            Ok(bytes) => {
+                self.sequel.store(offset + bytes.len() as u64, Ordering::Relaxed);
+                *self.left_over() = Some(reader);
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn native(self: Arc<Self>, range: ByteRange) -> Option<Box<dyn Producer>> {
+        if range.is_empty() {
+            return None;
+        }
+        let started =
+            self.take_reader(range.start).filter(|reader| reader.rest.is_empty() && reader.end.is_none());
+        Some(match started {
+            Some(reader) => {
+                let here =
+                    ByteRange { start: range.start - reader.at, end: range.end.map(|end| end - reader.at) };
+                reader.transfer.range(here).boxed()
+            }
+            None => Box::new(Later::Planned(self, range)),
+        })
+    }
+
+    fn seek_cost(&self) -> SeekCost {
+        SeekCost::Request
+    }
+}
+
+impl Reader {
+    async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes> {
+        loop {
+            if self.rest.is_empty() {
+                match poll_fn(|cx| self.transfer.poll_more(cx)).await {
+                    Some(Ok(Chunk::Bytes(bytes))) => self.rest = bytes,
+                    Some(Ok(Chunk::Span(_))) => {
+                        return Err(Error::new(ErrorKind::Internal, "read_at", &VPath::root()));
+                    }
+                    Some(Err(error)) => return Err(error),
+                    None => return Ok(Bytes::new()),
+                }
+            }
+            let skipped = self.rest.split_to((offset - self.at).min(self.rest.len() as u64) as usize);
+            self.at += skipped.len() as u64;
+            if !self.rest.is_empty() {
+                let bytes = self.rest.split_to(max.min(self.rest.len()));
+                self.at += bytes.len() as u64;
+                return Ok(bytes);
+            }
+        }
+    }
+}
+
+/// A transfer that starts when it is first asked.
+enum Later {
+    Planned(Arc<HttpFile>, ByteRange),
+    Running(Transfer),
+}
+
+impl Producer for Later {
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
+        if let Self::Planned(file, range) = self {
+            *self = Self::Running(Transfer::start(&file.source, &file.facts, *range, None));
+        }
+        match self {
+            Self::Running(transfer) => transfer.poll_more(cx),
+            Self::Planned(..) => Poll::Ready(None),
+        }
+    }
+
+    fn hint(&self) -> Hint {
+        match self {
+            Self::Planned(file, range) => {
+                let goal = [range.end, file.facts.len].into_iter().flatten().min();
+                let remaining = goal.map(|goal| goal.saturating_sub(range.start));
+                Hint { remaining, ..Hint::UNKNOWN }
+            }
+            Self::Running(transfer) => transfer.hint(),
+        }
+    }
+}
+
+impl fmt::Debug for HttpFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFile")
+            .field("url", &self.name)
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
+    }
+}

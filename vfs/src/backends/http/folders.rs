@@ -1,0 +1,76 @@
+//! [`Folders`]: what was lately seen to be a folder, so that it is not asked for as if it were a file.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::path::VPath;
+
+/// Folders that are remembered at most. One more, and all are forgotten: they are only hints.
+const REMEMBERED: usize = 4096;
+
+/// How long one is remembered.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Folders of one site.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    seen: Mutex<HashMap<VPath, Instant>>,
+}
+
+impl Folders {
+    /// `path`, and all that it lies in, was seen to be a folder.
+    pub(super) fn note(&self, path: &VPath) {
+        let now = Instant::now();
+        let mut seen = self.lock();
+        if seen.len() >= REMEMBERED {
+            seen.clear();
+        }
+        for count in 1..=path.segments().len() {
+            seen.insert(path.prefix(count), now);
+        }
+    }
+
+    /// True where `path` was seen to be a folder a moment ago.
+    pub(super) fn holds(&self, path: &VPath) -> bool {
+        self.lock().get(path).is_some_and(|seen| seen.elapsed() < FRESH)
+    }
+
+    /// `path` is none, or not any more.
+    pub(super) fn forget(&self, path: &VPath) {
+        self.lock().remove(path);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<VPath, Instant>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_is_remembered_for_a_minute_with_what_it_lies_in() {
+        let folders = Folders::default();
+        let path = |text| VPath::parse(text).unwrap();
+        folders.note(&path("/a/b"));
+        assert!(folders.holds(&path("/a")) && folders.holds(&path("/a/b")));
+        assert!(!folders.holds(&path("/a/b/c")));
+        folders.forget(&path("/a/b"));
+        assert!(!folders.holds(&path("/a/b")) && folders.holds(&path("/a")));
+        tokio::time::advance(FRESH).await;
+        assert!(!folders.holds(&path("/a")));
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let folders = Folders::default();
+        for number in 0..2 * REMEMBERED {
+            folders.note(&VPath::root().child(number.to_string()).unwrap());
+        }
+        assert!(folders.lock().len() <= REMEMBERED);
+    }
+}

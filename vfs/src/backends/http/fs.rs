@@ -1,0 +1,253 @@
+//! [`HttpFs`]: a remote site as a tree.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use reqwest::Url;
+
+use super::client::{Answer, Ask, Client, Reached, SharedClient};
+use super::config::{HttpOptions, Site};
+use super::file::HttpFile;
+use super::folders::Folders;
+use super::listing;
+use super::response::{Facts, read};
+use super::transfer::{Fetched, Source, is_packed};
+use super::url::{url_of_file, url_of_folder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file_system::{Capabilities, DirStream, File, FileSystem};
+use crate::metadata::{FileType, Metadata};
+use crate::options::{ByteRange, Intent, ListOptions, OpenOptions, StatOptions};
+use crate::path::VPath;
+use crate::registry::ConnectSource;
+
+/// A remote HTTP(S) site, read-only.
+///
+/// A file is what answers under its own URL; a folder is what its URL redirects to with a `/` at the end, what another
+/// folder lists as one, or what has a listing. The root is a folder without being asked, so a mount of a site that is
+/// down can be made.
+#[derive(Debug)]
+pub struct HttpFs {
+    client: SharedClient,
+    folders: Arc<Folders>,
+    /// HEAD was refused: one byte is asked for instead.
+    refuses_head: AtomicBool,
+    /// The site was seen to redirect a folder's URL to the one with a `/`: then a missing file is no folder either.
+    redirects_folders: AtomicBool,
+}
+
+/// Connects `http:` and `https:` URLs.
+#[derive(Clone, Debug, Default)]
+pub struct HttpSource {
+    options: HttpOptions,
+}
+
+impl HttpSource {
+    /// Connects with these wishes.
+    pub fn new(options: HttpOptions) -> Self {
+        Self { options }
+    }
+}
+
+#[async_trait]
+impl ConnectSource for HttpSource {
+    async fn connect(&self, url: &str) -> Result<Arc<dyn FileSystem>> {
+        Ok(Arc::new(HttpFs::new(url, self.options.clone())?))
+    }
+}
+
+impl HttpFs {
+    /// The tree at `url`, which may hold a login. Nobody is asked yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the URL is none of a site.
+    pub fn new(url: &str, options: HttpOptions) -> Result<Self> {
+        let site = Site::parse(url, options)?;
+        Ok(Self {
+            client: Arc::new(Client::new(site)?),
+            folders: Arc::default(),
+            refuses_head: AtomicBool::new(false),
+            redirects_folders: AtomicBool::new(false),
+        })
+    }
+
+    /// Asks what stands at `path`, by HEAD or, where that is refused, for one byte.
+    async fn probe(&self, path: &VPath, op: &'static str) -> Result<Probed> {
+        let url = url_of_file(self.client.base(), path);
+        let probed = match self.probe_url(&url, path, op).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.missing(path, op, error).await,
+            probed => probed?,
+        };
+        self.note(path, matches!(probed, Probed::Folder));
+        Ok(probed)
+    }
+
+    async fn probe_url(&self, url: &Url, path: &VPath, op: &'static str) -> Result<Probed> {
+        if !self.refuses_head.load(Ordering::Relaxed) {
+            match self.client.ask(url, &Ask::head(), op, path).await {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    self.refuses_head.store(true, Ordering::Relaxed);
+                }
+                reached => return described(reached?, None, op, path),
+            }
+        }
+        let first_byte = ByteRange::at(0, 1);
+        match self.client.ask(url, &Ask { range: Some(first_byte), ..Ask::get() }, op, path).await {
+            // An empty file has no first byte.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                described(self.client.ask(url, &Ask::get(), op, path).await?, None, op, path)
+            }
+            reached => described(reached?, Some(first_byte), op, path),
+        }
+    }
+
+    /// What a missing file means: a folder of a site that does not redirect to it, something below a file, or nothing.
+    async fn missing(&self, path: &VPath, op: &'static str, error: Error) -> Result<Probed> {
+        if !self.redirects_folders.load(Ordering::Relaxed) {
+            let url = url_of_folder(self.client.base(), path);
+            match self.probe_url(&url, path, op).await {
+                Ok(_) => {
+                    self.folders.note(path);
+                    return Ok(Probed::Folder);
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(self.judge_missing(path, op, error).await)
+    }
+
+    /// Looks for a file among the ancestors. Those that were seen as folders are not asked again, so this costs a
+    /// request only where nothing near was ever there.
+    async fn judge_missing(&self, path: &VPath, op: &'static str, error: Error) -> Error {
+        let mut ancestor = path.parent();
+        while let Some(above) = ancestor.filter(|above| !above.is_root() && !self.folders.holds(above)) {
+            match self.probe_url(&url_of_file(self.client.base(), &above), &above, op).await {
+                Ok(Probed::File(_)) => return Error::new(ErrorKind::NotADirectory, op, path),
+                Ok(Probed::Folder) => {
+                    self.note(&above, true);
+                    break;
+                }
+                Err(_) => ancestor = above.parent(),
+            }
+        }
+        error
+    }
+
+    /// Remembers what was seen at `path`: it may be a folder, and what it lies in is one.
+    fn note(&self, path: &VPath, is_folder: bool) {
+        if is_folder {
+            self.redirects_folders.store(true, Ordering::Relaxed);
+            self.folders.note(path);
+        }
+        if let Some(parent) = path.parent() {
+            self.folders.note(&parent);
+        }
+    }
+
+    async fn open_for(&self, path: &VPath, intent: Intent) -> Result<Arc<dyn File>> {
+        const OP: &str = "open";
+        let url = url_of_file(self.client.base(), path);
+        let source = Source { client: Arc::clone(&self.client), url, accept: "*/*" };
+        if intent != Intent::Whole {
+            return match self.probe(path, OP).await? {
+                Probed::File(facts) => Ok(Arc::new(HttpFile::new(source, facts, None))),
+                Probed::Folder => Err(Error::new(ErrorKind::IsADirectory, OP, path)),
+            };
+        }
+        match source.fetch(ByteRange::whole(), None, OP, path).await {
+            Ok(Fetched::File(found)) if found.url.path().ends_with('/') => {
+                Err(Error::new(ErrorKind::IsADirectory, OP, path))
+            }
+            Ok(Fetched::File(found)) => {
+                self.note(path, false);
+                Ok(Arc::new(HttpFile::new(source, found.facts, Some(found.body))))
+            }
+            Ok(Fetched::Folder) => {
+                self.note(path, true);
+                Err(Error::new(ErrorKind::IsADirectory, OP, path))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => match self.missing(path, OP, error).await? {
+                Probed::Folder => Err(Error::new(ErrorKind::IsADirectory, OP, path)),
+                // It came between the two questions.
+                Probed::File(facts) => Ok(Arc::new(HttpFile::new(source, facts, None))),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl FileSystem for HttpFs {
+    fn capabilities(&self, _path: &VPath) -> Capabilities {
+        Capabilities::default()
+    }
+
+    async fn metadata(&self, path: &VPath, _options: &StatOptions) -> Result<Metadata> {
+        if path.is_root() || self.folders.holds(path) {
+            return Ok(Metadata::new(FileType::Dir));
+        }
+        let url = url_of_file(self.client.base(), path);
+        Ok(match self.probe(path, "metadata").await? {
+            Probed::File(facts) => facts.metadata(url.as_str()),
+            Probed::Folder => Metadata::new(FileType::Dir),
+        })
+    }
+
+    async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
+        const OP: &str = "read_dir";
+        let url = url_of_folder(self.client.base(), path);
+        let source = Source { client: Arc::clone(&self.client), url, accept: listing::ACCEPT };
+        match listing::read(source, path, options.metadata, &self.folders).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && !path.is_root() => {
+                self.folders.forget(path);
+                match self.probe_url(&url_of_file(self.client.base(), path), path, OP).await {
+                    Ok(Probed::File(_)) => Err(Error::new(ErrorKind::NotADirectory, OP, path)),
+                    _ => Err(self.judge_missing(path, OP, error).await),
+                }
+            }
+            listed => {
+                let listed = listed?;
+                self.folders.note(path);
+                Ok(listed)
+            }
+        }
+    }
+
+    async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
+        options.check(path)?;
+        if options.changes() {
+            return Err(Error::new(ErrorKind::ReadOnly, "open", path));
+        }
+        if path.is_root() || self.folders.holds(path) {
+            return Err(Error::new(ErrorKind::IsADirectory, "open", path));
+        }
+        let file = self.open_for(path, options.intent).await?;
+        if let Some(wanted) = &options.if_match
+            && file.metadata().await?.validator.as_ref() != Some(wanted)
+        {
+            let detail = "the site has another version than the one asked for";
+            return Err(Error::new(ErrorKind::Changed, "open", path).with_detail(detail));
+        }
+        Ok(file)
+    }
+}
+
+/// What stands at a path.
+enum Probed {
+    File(Facts),
+    Folder,
+}
+
+fn described(reached: Reached, asked: Option<ByteRange>, op: &'static str, path: &VPath) -> Result<Probed> {
+    let Answer { response, url, .. } = match reached {
+        Reached::Answer(answer) => *answer,
+        Reached::Folder => return Ok(Probed::Folder),
+    };
+    if url.path().ends_with('/') {
+        return Ok(Probed::Folder);
+    }
+    read(response.status(), response.headers(), asked, is_packed(&url))
+        .map(|(facts, _)| Probed::File(facts))
+        .map_err(|fault| Error::new(ErrorKind::Corrupt, op, path).with_detail(fault.to_string()))
+}

@@ -1,0 +1,200 @@
+//! Rows of a JSON listing: each object that names something is one.
+
+use super::facts::{any_time, unix_millis};
+use super::row::{Row, Size};
+
+/// Bytes of one string that are kept at most; a longer one is no name.
+const STRING_BYTES: usize = 4 * 1024;
+
+/// Depth to which a document is followed.
+const DEPTH: usize = 16;
+
+/// Makes rows of a document while it comes.
+#[derive(Debug, Default)]
+pub(super) struct JsonRows {
+    /// The objects and arrays that are open, outermost first.
+    open: Vec<Open>,
+    /// Deeper ones, which are not followed.
+    deeper: usize,
+    text: Text,
+    held: Vec<u8>,
+    is_array: bool,
+    has_rows: bool,
+}
+
+/// An object or array that is open.
+#[derive(Debug, Default)]
+struct Open {
+    /// The key that its next value belongs to.
+    key: Option<String>,
+    fields: Vec<(String, String)>,
+}
+
+/// Where in a scalar the last byte was.
+#[derive(Debug, Default, PartialEq)]
+enum Text {
+    #[default]
+    None,
+    Quoted,
+    Escaped,
+    Bare,
+}
+
+impl JsonRows {
+    pub(super) fn feed(&mut self, bytes: &[u8], rows: &mut Vec<Row>) {
+        for byte in bytes {
+            self.take(*byte, rows);
+        }
+    }
+
+    /// An array at the top, or anything that names something with a size, a time or a type.
+    pub(super) fn is_listing(&self) -> bool {
+        self.has_rows || self.is_array && self.open.is_empty()
+    }
+
+    fn take(&mut self, byte: u8, rows: &mut Vec<Row>) {
+        match (&self.text, byte) {
+            (Text::Quoted, b'\\') => {
+                self.hold(byte);
+                self.text = Text::Escaped;
+            }
+            (Text::Escaped, _) => {
+                self.hold(byte);
+                self.text = Text::Quoted;
+            }
+            (Text::Quoted, b'"') => self.end_scalar(),
+            (Text::Quoted, _) => self.hold(byte),
+            (_, b'"') => self.text = Text::Quoted,
+            (_, b'{' | b'[') => self.begin(byte),
+            (_, b'}' | b']' | b',') => {
+                if self.text == Text::Bare {
+                    self.end_scalar();
+                }
+                if byte != b',' {
+                    self.end(rows);
+                }
+            }
+            (_, b':') => {}
+            (_, byte) if byte.is_ascii_whitespace() => {}
+            _ => {
+                self.text = Text::Bare;
+                self.hold(byte);
+            }
+        }
+    }
+
+    fn hold(&mut self, byte: u8) {
+        if self.held.len() <= STRING_BYTES {
+            self.held.push(byte);
+        }
+    }
+
+    fn begin(&mut self, byte: u8) {
+        if self.open.is_empty() {
+            self.is_array = byte == b'[';
+        }
+        if self.open.len() >= DEPTH {
+            self.deeper += 1;
+            return;
+        }
+        // The key of what begins here is spent.
+        if let Some(open) = self.open.last_mut() {
+            open.key = None;
+        }
+        self.open.push(Open::default());
+    }
+
+    fn end(&mut self, rows: &mut Vec<Row>) {
+        if self.deeper > 0 {
+            self.deeper -= 1;
+            return;
+        }
+        if let Some(row) = self.open.pop().and_then(|open| row_of(&open.fields)) {
+            self.has_rows = true;
+            rows.push(row);
+        }
+    }
+
+    /// A scalar is a key, or the value of the key before.
+    fn end_scalar(&mut self) {
+        let text = if self.text == Text::Bare {
+            String::from_utf8_lossy(&self.held).into_owned()
+        } else {
+            unescaped(&self.held)
+        };
+        let fits = self.held.len() <= STRING_BYTES;
+        self.held.clear();
+        self.text = Text::None;
+        let Some(open) = self.open.last_mut().filter(|_| self.deeper == 0) else { return };
+        match open.key.take() {
+            None => open.key = Some(text),
+            Some(key) if fits && open.fields.len() < 32 => open.fields.push((key, text)),
+            Some(_) => {}
+        }
+    }
+}
+
+/// The row that an object's fields tell of. Besides a name there must be something that a listing says.
+fn row_of(fields: &[(String, String)]) -> Option<Row> {
+    let field = |names: &[&str]| {
+        names.iter().find_map(|name| fields.iter().find(|(key, _)| key == name).map(|(_, value)| &value[..]))
+    };
+    let kind = field(&["type", "path_type", "is_dir"]);
+    let size = field(&["size", "sz", "length"]);
+    let time = field(&["mtime", "mod_time", "ts", "last_modified", "lastModified"]);
+    kind.or(size).or(time)?;
+    // What is a link is percent-encoded, what is a name is not.
+    let name = field(&["name", "base"]).map(str::to_owned);
+    let links: Vec<_> = field(&["href"]).map(str::to_owned).into_iter().collect();
+    if name.is_none() && links.is_empty() {
+        return None;
+    }
+    let is_dir = kind.is_some_and(|kind| {
+        matches!(&kind.to_ascii_lowercase()[..], "directory" | "dir" | "folder" | "true" | "symlinkdir")
+    });
+    Some(Row { links, name, is_dir, size: size.and_then(exact), modified: time.and_then(time_of) })
+}
+
+fn exact(size: &str) -> Option<Size> {
+    let words: Vec<_> = size.split_ascii_whitespace().collect();
+    super::facts::size_at(&words)
+}
+
+/// Text in some form, or a number: of seconds, or where that would be past the year 5000 of milliseconds.
+fn time_of(text: &str) -> Option<super::row::Time> {
+    const SECONDS: u64 = 100_000_000_000;
+    match text.parse::<u64>() {
+        Ok(seconds) if seconds < SECONDS => unix_millis(&format!("{seconds}000")),
+        Ok(_) => unix_millis(text),
+        Err(_) => any_time(text),
+    }
+}
+
+/// RFC 8259 §7.
+fn unescaped(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut units: Vec<u16> = Vec::with_capacity(text.len());
+    let mut rest = text.chars();
+    let mut buffer = [0; 2];
+    while let Some(character) = rest.next() {
+        let character = match (character, character == '\\') {
+            (plain, false) => plain,
+            (_, true) => match rest.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('r') => '\r',
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
+                Some('u') => {
+                    let hex: String = rest.by_ref().take(4).collect();
+                    units.push(u16::from_str_radix(&hex, 16).unwrap_or(0xfffd));
+                    continue;
+                }
+                Some(other) => other,
+                None => break,
+            },
+        };
+        units.extend_from_slice(character.encode_utf16(&mut buffer));
+    }
+    String::from_utf16_lossy(&units)
+}

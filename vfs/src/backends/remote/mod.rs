@@ -1,0 +1,12 @@
+//! What the backends of remote sites share: where they may dial ([`Policy`]), how long they wait ([`Deadlines`]), how
+//! many connections they hold ([`Connections`]) and how often they ask again ([`RetryBudget`]). It knows no protocol.
+
+mod connections;
+mod deadlines;
+mod policy;
+mod retry;
+
+pub(crate) use self::connections::{Connection, Connections};
+pub use self::deadlines::Deadlines;
+pub use self::policy::{Policy, Refused};
+pub(crate) use self::retry::RetryBudget;
