@@ -4,6 +4,8 @@
 //! What every front end needs is built once: [`serve`] (listeners, limits, drain), [`transport`], [`auth`], [`sight`].
 
 pub mod auth;
+pub mod ftp;
+pub mod http;
 pub mod serve;
 pub mod sight;
 mod site;

@@ -68,6 +68,11 @@ impl Site {
         self
     }
 
+    /// True where the host `name` (lower case, without port) has a tree of its own.
+    pub fn has_host(&self, name: &str) -> bool {
+        self.hosts.contains_key(name)
+    }
+
     /// The tree as `credentials` may see it under the host `name`: the only way for a session to get one.
     ///
     /// # Errors

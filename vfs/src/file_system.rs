@@ -48,7 +48,7 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// Opens the file `path`.
     ///
     /// # Behaviour
-    /// - A folder is `IsADirectory`, whatever is asked for.
+    /// - A folder is `IsADirectory`, whatever is asked for but `create_new`, which is `AlreadyExists` of anything there.
     /// - What is neither file nor folder is refused with `InvalidInput` and never waited for.
     /// - `create_new` is atomic: of many callers one succeeds, the others get `AlreadyExists`.
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>>;
@@ -120,6 +120,14 @@ pub struct Capabilities {
     pub modes: bool,
     /// Times can be set.
     pub times: bool,
+}
+
+impl Capabilities {
+    /// What is left of them where nothing can be changed.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { symlinks: self.symlinks, ..Self::default() }
+    }
 }
 
 /// What a tree takes in.

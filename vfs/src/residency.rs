@@ -18,7 +18,7 @@ const PROBE_STEP_BYTES: u64 = 64 * 1024;
 /// Turns false once the kernel says that it has no cachestat, for the whole process.
 static HAS_CACHESTAT: AtomicBool = AtomicBool::new(true);
 
-/// True where `len` bytes from `offset` are in memory now. They may leave again: the answer saves waiting, it promises
+/// True where `len` bytes from `offset` are in the file, and in memory now. They may leave again: the answer saves waiting, it promises
 /// nothing.
 pub(crate) fn is_resident(file: impl AsFd, offset: u64, len: u64) -> bool {
     if len == 0 {
@@ -56,7 +56,8 @@ fn byte_is_resident(file: BorrowedFd<'_>, offset: u64) -> bool {
     let mut byte = [0];
     loop {
         match preadv2(file, &mut [IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT) {
-            Ok(_) => return true,
+            // Nothing there: the file has become shorter.
+            Ok(count) => return count == 1,
             Err(Errno::INTR) => {}
             Err(_) => return false,
         }

@@ -1,74 +1,98 @@
 //! Functions over whole subtrees of any tree. They follow no link and stay inside one mount.
 
+use bytes::Bytes;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{DirEntry, FileSystem};
 use crate::metadata::FileType;
-use crate::options::{ListOptions, StatOptions};
+use crate::options::{Freshness, ListOptions, StatOptions};
 use crate::path::VPath;
 
-/// Removes the folder `path` with everything in it. Links are removed, never followed; what vanishes meanwhile counts
-/// as removed.
+/// Removes the folder `path` with everything in it, and a link at `path` itself. Links are removed, never followed; what
+/// vanishes meanwhile counts as removed.
 ///
 /// A mount point at or below `path` is `Busy`. The first call asks for the folder itself, which the namespace refuses at
 /// once where anything is mounted below, so then nothing was removed. What is mounted later, while this works, is left
 /// alone; what was removed until then is gone. The same holds for every other error and for a dropped future.
 ///
-/// Memory grows with the number of folders in one folder, times the depth. Types are looked at and acted on in two calls:
-/// who swaps a folder for a link in that moment has what the link leads to emptied, so trees that others change at the
-/// same time in bad faith are not for this function.
+/// Memory grows with the depth, not with the number of entries. Types are looked at and acted on in two calls: who swaps
+/// a folder for a link in that moment has what the link leads to emptied, so trees that others change at the same time in
+/// bad faith are not for this function.
 ///
 /// # Errors
-/// `NotADirectory` where `path` is a file or a link; else the first error of the tree.
+/// `NotADirectory` where `path` is a file; else the first error of the tree.
 pub async fn remove_dir_all(tree: &dyn FileSystem, path: &VPath) -> Result<()> {
     match tree.remove_dir(path).await {
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            let found = tree.metadata(path, &StatOptions::no_follow()).await?;
+            return if found.is_symlink() { tree.remove_file(path).await } else { Err(error) };
+        }
         other => return other,
     }
-    let mut open = vec![Folder { path: path.clone(), children: empty(tree, path).await? }];
-    while let Some(folder) = open.last_mut() {
-        match folder.children.pop() {
-            Some(child) => {
-                let children = unless_gone(empty(tree, &child).await)?.unwrap_or_default();
-                open.push(Folder { path: child, children });
-            }
-            None => {
-                unless_gone(tree.remove_dir(&folder.path).await)?;
-                open.pop();
-            }
+    let mut levels = vec![Level::list(tree, path.clone()).await?];
+    while let Some(level) = levels.last_mut() {
+        if let Some(name) = level.folders.pop() {
+            let child = unless_gone(Level::list(tree, level.path.child(name)?).await)?;
+            level.progressed |= child.is_some();
+            levels.extend(child);
+        } else if level.unseen && level.progressed {
+            *level = Level::list(tree, level.path.clone()).await?;
+        } else {
+            let removed = tree.remove_dir(&level.path).await;
+            levels.pop();
+            // Below the top somebody else may have been faster, and that is what was asked for.
+            if levels.is_empty() { removed? } else { unless_gone(removed).map(drop)? }
         }
     }
     Ok(())
 }
 
-/// A folder on the way down, and the folders in it that are still to be removed.
-struct Folder {
+/// A folder that is being emptied.
+struct Level {
     path: VPath,
-    children: Vec<VPath>,
+    /// The folders of the batch that was seen last; a batch bounds them, so memory is bounded by the depth.
+    folders: Vec<Bytes>,
+    /// The listing was left for those folders, before its end.
+    unseen: bool,
+    /// Something was removed since, so that another listing brings news. A listing from a stale store does not.
+    progressed: bool,
 }
 
-/// Removes what is in `folder` and is no folder itself; gives the folders back.
-async fn empty(tree: &dyn FileSystem, folder: &VPath) -> Result<Vec<VPath>> {
-    let mut folders = Vec::new();
-    let mut listing = tree.read_dir(folder, &ListOptions::default()).await?;
-    while let Some(batch) = listing.next().await {
-        for entry in batch? {
-            let path = folder.child(entry.name.clone())?;
-            match file_type(tree, &path, &entry).await? {
-                Some(FileType::Dir) => folders.push(path),
-                Some(_) => {
-                    unless_gone(tree.remove_file(&path).await)?;
-                }
-                None => {}
+impl Level {
+    /// Lists `path` until a batch with folders comes, removing files and links on the way.
+    async fn list(tree: &dyn FileSystem, path: VPath) -> Result<Self> {
+        let options = ListOptions { metadata: false, freshness: Freshness::Revalidate };
+        let mut listing = tree.read_dir(&path, &options).await?;
+        let mut level = Self { path, folders: Vec::new(), unseen: true, progressed: false };
+        while level.folders.is_empty() {
+            let Some(batch) = listing.next().await else {
+                level.unseen = false;
+                break;
+            };
+            for entry in batch? {
+                level.take(tree, entry).await?;
             }
         }
+        Ok(level)
     }
-    Ok(folders)
+
+    /// Removes an entry, or remembers it where it is a folder.
+    async fn take(&mut self, tree: &dyn FileSystem, entry: DirEntry) -> Result<()> {
+        let path = self.path.child(entry.name.clone())?;
+        match file_type(tree, &path, &entry).await? {
+            Some(FileType::Dir) => self.folders.push(entry.name),
+            Some(_) => self.progressed |= unless_gone(tree.remove_file(&path).await)?.is_some(),
+            None => {}
+        }
+        Ok(())
+    }
 }
 
 /// What an entry is, itself; `None` where it has gone.
 async fn file_type(tree: &dyn FileSystem, path: &VPath, entry: &DirEntry) -> Result<Option<FileType>> {
     if entry.mount.is_some() {
-        let detail = "something is mounted here: unmount it first";
+        let detail = "a mount point is not removed with the folder around it: unmount it first";
         return Err(Error::new(ErrorKind::Busy, "remove_dir_all", path).with_detail(detail));
     }
     match entry.file_type {
@@ -80,6 +104,7 @@ async fn file_type(tree: &dyn FileSystem, path: &VPath, entry: &DirEntry) -> Res
     }
 }
 
+/// Missing is as good as removed.
 fn unless_gone<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -90,31 +115,65 @@ fn unless_gone<T>(result: Result<T>) -> Result<Option<T>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Arc;
+
     use super::*;
-    use crate::fake::{Fake, path};
+    use crate::backends::memory::MemoryFs;
+    use crate::file_system::DirStream;
+    use crate::fs::Fs;
+    use crate::registry::Registry;
+    use crate::vfs::{MountOptions, Vfs};
 
     #[tokio::test]
-    async fn a_folder_goes_with_all_that_is_in_it_and_links_are_not_followed() {
-        let fake = Fake::with(&[("/d/a/b/f", ""), ("/d/g", ""), ("/d/e/h", ""), ("/out/kept", "1")]);
-        fake.link("/d/a/l", "../../out");
-        remove_dir_all(&fake, &path("/d")).await.unwrap();
-        let left = fake.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
-        let left: Vec<_> = left.collect(9).await.unwrap().into_iter().map(|entry| entry.name).collect();
-        assert_eq!(left, ["out"]);
-        assert_eq!(fake.content("/out/kept").unwrap(), "1");
+    async fn all_goes_but_what_links_lead_to() {
+        let fs = Fs::new(Arc::new(MemoryFs::new()));
+        fs.create_dir_all("/keep/in").await.unwrap();
+        fs.create_dir_all("/gone/a/b/c").await.unwrap();
+        fs.symlink("../keep", "/gone/link").await.unwrap();
+        // More folders than a batch holds, so that the listing is left and taken up again.
+        for number in 0..DirStream::BATCH + 3 {
+            fs.create_dir(format!("/gone/{number}")).await.unwrap();
+            fs.write(format!("/gone/{number}/file"), "x").await.unwrap();
+        }
+        fs.remove_dir_all("/gone").await.unwrap();
+        assert!(!fs.exists("/gone").await.unwrap());
+        assert!(fs.exists("/keep/in").await.unwrap());
+
+        fs.symlink("keep", "/link").await.unwrap();
+        fs.remove_dir_all("/link").await.unwrap();
+        assert_eq!(fs.symlink_metadata("/link").await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(fs.exists("/keep/in").await.unwrap());
     }
 
     #[tokio::test]
-    async fn files_links_and_nothing_are_refused() {
-        let fake = Fake::with(&[("/f", ""), ("/d/kept", "")]);
-        fake.link("/l", "d");
-        for (text, kind) in [
-            ("/f", ErrorKind::NotADirectory),
-            ("/l", ErrorKind::NotADirectory),
-            ("/none", ErrorKind::NotFound),
-        ] {
-            assert_eq!(remove_dir_all(&fake, &path(text)).await.unwrap_err().kind(), kind, "{text}");
+    async fn a_file_is_no_folder_and_a_missing_one_is_missing() {
+        let fs = Fs::new(Arc::new(MemoryFs::new()));
+        fs.write("/f", "").await.unwrap();
+        assert_eq!(fs.remove_dir_all("/f").await.unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        assert_eq!(fs.remove_dir_all("/none").await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(fs.exists("/f").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_mount_below_keeps_everything_around_it() {
+        let vfs = Vfs::new(Registry::empty());
+        for at in ["/", "/d/mount"] {
+            let options = MountOptions { writable: true, ..MountOptions::default() };
+            vfs.mount(&VPath::parse(at).unwrap(), Arc::new(MemoryFs::new()), options).unwrap();
         }
-        assert!(fake.content("/d/kept").is_some());
+        let fs = Fs::new(vfs);
+        fs.create_dir_all("/d/mount/in").await.unwrap();
+        fs.create_dir("/d/other").await.unwrap_err();
+        let error = fs.remove_dir_all("/d").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+        assert!(fs.exists("/d/mount/in").await.unwrap());
+        // A mount point below its own root is an entry like any other to the walk, and is refused by name.
+        let error = walk_over_entries(&fs).await;
+        assert_eq!((error.kind(), error.path().to_string()), (ErrorKind::Busy, "/d/mount".to_owned()));
+    }
+
+    async fn walk_over_entries(fs: &Fs) -> Error {
+        Level::list(&**fs.tree(), VPath::parse("/d").unwrap()).await.err().unwrap()
     }
 }

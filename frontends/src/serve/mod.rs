@@ -47,6 +47,13 @@ pub enum Peer {
 pub struct Drain(watch::Receiver<bool>);
 
 impl Drain {
+    /// A drain and what starts it, for a connection without a listener.
+    #[cfg(test)]
+    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
+        let (stop, drain) = watch::channel(false);
+        (stop, Self(drain))
+    }
+
     /// Resolves when the stop was asked for; at once where it was before.
     pub async fn started(&mut self) {
         // The sender lives until the last connection has ended; a lost one means the same.
@@ -56,6 +63,15 @@ impl Drain {
     /// True once the stop was asked for.
     pub fn has_started(&self) -> bool {
         *self.0.borrow()
+    }
+}
+
+#[cfg(test)]
+impl Drain {
+    /// A drain that starts when the sender says so, for tests that bring a connection of their own.
+    pub(crate) fn pair() -> (watch::Sender<bool>, Self) {
+        let (stop, drain) = watch::channel(false);
+        (stop, Self(drain))
     }
 }
 

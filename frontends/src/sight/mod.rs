@@ -11,8 +11,18 @@ pub struct Sight {
     pub accepted: Counter,
     /// Connections turned away because their address had too many.
     pub refused: Counter,
+    /// Sessions of a protocol with a login (FTP) that are logged in now.
+    pub sessions: Counter,
+    /// Transfers of such sessions that are under way now.
+    pub transfers: Counter,
+    /// Bytes that such transfers have sent.
+    pub transferred_bytes: Counter,
     /// Bytes that left a file through `sendfile(2)`, never read by this process.
     pub sendfile_bytes: Counter,
+    /// HTTP answers by class of their status: 1xx, 2xx, 3xx, 4xx, 5xx.
+    pub http_answers: [Counter; 5],
+    /// Bytes of HTTP bodies that were given to their connections.
+    pub http_body_bytes: Counter,
 }
 
 /// A number that connections add to.

@@ -1,5 +1,7 @@
 //! What carries bytes to a peer: plain sockets, and whatever else is a [`Transport`].
 
+pub(crate) mod mapping;
+mod span_io;
 mod stream;
 
 use std::io::{self, IoSlice};
@@ -8,6 +10,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use vfs::producer::FileSpan;
 
+pub use self::mapping::Mappings;
+pub use self::span_io::SpanIo;
 pub use self::stream::Stream;
 
 /// A connection to one peer. Where it can, it sends spans of files without reading them.
@@ -38,6 +42,10 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     ) -> Poll<io::Result<usize>> {
         std::pin::Pin::new(self).poll_write_vectored(cx, slices)
     }
+
+    /// Makes the coming close a reset where the transport knows one, so that a peer who reads until the end cannot take
+    /// what came for the whole, and what the kernel still holds for it is freed at once.
+    fn reset_on_close(&mut self) {}
 }
 
 impl Transport for DuplexStream {}

@@ -1,1 +1,11 @@
-//! Test support.
+//! What the tests share: trees that misbehave, both front ends on free ports, real clients.
+
+mod hung;
+mod peers;
+mod served;
+mod tree;
+
+pub use self::hung::Hung;
+pub use self::peers::{Peer, Program, run};
+pub use self::served::{Gate, Served};
+pub use self::tree::{Layout, odd_names, read_folder, write_folder};

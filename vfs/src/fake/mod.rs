@@ -348,24 +348,23 @@ impl File for FakeFile {
         self.fake.begin("finish", &VPath::root()).await
     }
 
-    /// One chunk, or the failure that the tree was told.
+    /// One chunk, which is a call of its own.
     fn native(self: Arc<Self>, range: ByteRange) -> Option<Box<dyn Producer>> {
-        let start = usize::try_from(range.start).ok()?;
-        let content = self.content();
-        let end = range.end.map_or(content.len(), |end| usize::try_from(end).unwrap().min(content.len()));
-        let chunk = match self.fake.state().fails {
-            Some(kind) => Err(Error::new(kind, "read_at", &VPath::root())),
-            None => Ok(Chunk::Bytes(content.slice(start.min(end)..end))),
-        };
-        Some(Box::new(OneChunk(Some(chunk))))
+        let max = range.len().map_or(usize::MAX, |len| usize::try_from(len).unwrap());
+        Some(Box::new(OneChunk(Some(Box::pin(async move { self.read_at(range.start, max).await })))))
     }
 }
 
-struct OneChunk(Option<Result<Chunk>>);
+struct OneChunk(Option<Reading>);
+
+type Reading = Pin<Box<dyn Future<Output = Result<Bytes>> + Send>>;
 
 impl Producer for OneChunk {
-    fn poll_more(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
-        Poll::Ready(self.0.take())
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
+        let Some(reading) = &mut self.0 else { return Poll::Ready(None) };
+        let read = ready!(reading.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(Some(read.map(Chunk::Bytes)))
     }
 
     fn hint(&self) -> Hint {

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use super::handle::printed;
 use super::{
     DirBuilder, File, FileTimes, Fs, Metadata, OpenOptions, Permissions, ReadDir, canonicalize, content,
-    remove,
 };
 use crate::error::{Error, ErrorKind};
 use crate::options::{RenameOptions, SetAttributes, StatOptions};
+use crate::walk;
 
 /// Files and their content.
 impl Fs {
@@ -147,7 +147,7 @@ impl Fs {
     /// # Errors
     /// `NotADirectory` for a file; `ResourceBusy` where a mount point lies in it, whose content is left alone.
     pub async fn remove_dir_all(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        Ok(remove::remove_dir_all(&**self.tree(), &self.locate(path)?).await?)
+        Ok(walk::remove_dir_all(&**self.tree(), &self.locate(path)?).await?)
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use rustix::io::Errno;
 use tokio::io::ReadBuf;
 
 use super::handle::on;
@@ -35,15 +36,10 @@ pub(super) struct Opened {
     /// Reads may fetch more than was asked for. Off where reading elsewhere is free, as in the standard library, and
     /// where the handle writes too: nobody is shown bytes that are older than their own.
     reads_ahead: bool,
-    cursor: Arc<Mutex<Position>>,
-}
-
-/// Where the next read or write happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Position {
-    At(u64),
-    /// At the end of the file, wherever that is: where an append leaves it.
-    End,
+    reads: bool,
+    writes: bool,
+    /// Where the next read or write happens.
+    cursor: Arc<Mutex<u64>>,
 }
 
 impl Opened {
@@ -55,11 +51,13 @@ impl Opened {
             appends: options.append,
             is_atomic: options.write_mode == WriteMode::Atomic,
             reads_ahead,
-            cursor: Arc::new(Mutex::new(Position::At(0))),
+            reads: options.read,
+            writes: options.write || options.append,
+            cursor: Arc::default(),
         }
     }
 
-    fn cursor(&self) -> MutexGuard<'_, Position> {
+    fn cursor(&self) -> MutexGuard<'_, u64> {
         self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,39 +69,34 @@ impl Opened {
         })
     }
 
-    /// The cursor as a number; asks for the length where it is at the end.
-    async fn position(&self) -> Result<u64> {
-        let position = *self.cursor();
-        match position {
-            Position::At(at) => Ok(at),
-            Position::End => {
-                let len = self.len().await?;
-                let mut cursor = self.cursor();
-                if *cursor == Position::End {
-                    *cursor = Position::At(len);
-                }
-                Ok(len)
-            }
-        }
-    }
-
-    /// Takes the next `len` bytes for a write, and says where they start. For an append nobody looks at that.
+    /// Takes the next `len` bytes for a write, and says where they start.
     fn claim(&self, len: usize) -> u64 {
         let mut cursor = self.cursor();
-        match *cursor {
-            Position::At(at) if !self.appends => {
-                *cursor = Position::At(at.saturating_add(len as u64));
-                at
-            }
-            Position::At(_) | Position::End => {
-                *cursor = Position::End;
-                0
-            }
+        let at = *cursor;
+        *cursor = at.saturating_add(len as u64);
+        at
+    }
+
+    /// EBADF as from the system, whatever the tree would say.
+    pub(super) fn check_reads(&self) -> Result<()> {
+        if self.reads {
+            return Ok(());
         }
+        let refused = Error::from_io(Errno::BADF.into(), "read", &self.path);
+        Err(refused.with_detail("the file was not opened for reading"))
+    }
+
+    /// As [`Opened::check_reads`]; which errno it is depends on the call.
+    pub(super) fn check_writes_as(&self, errno: Errno) -> Result<()> {
+        if self.writes {
+            return Ok(());
+        }
+        let refused = Error::from_io(errno.into(), "write", &self.path);
+        Err(refused.with_detail("the file was not opened for writing"))
     }
 
     async fn read(self, max: usize) -> Result<(u64, Bytes)> {
-        let at = self.position().await?;
+        let at = *self.cursor();
         let bytes = self.file.read_at(at, max).await.map_err(on(&self.path))?;
         Ok((at, bytes))
     }
@@ -111,9 +104,15 @@ impl Opened {
     async fn write(self, at: u64, piece: Bytes) -> Result<()> {
         let end = at.saturating_add(piece.len() as u64);
         let written = self.file.write_at(at, piece).await.map_err(on(&self.path));
+        let settled = match &written {
+            Err(_) => at,
+            // An append leaves the cursor at the end of the file, where that is known.
+            Ok(()) if self.appends => self.len().await.unwrap_or(end),
+            Ok(()) => end,
+        };
         let mut cursor = self.cursor();
-        if written.is_err() && *cursor == Position::At(end) {
-            *cursor = Position::At(at);
+        if *cursor == end {
+            *cursor = settled;
         }
         written
     }
@@ -121,9 +120,9 @@ impl Opened {
     async fn seek(self, to: SeekFrom) -> Result<u64> {
         let target = match to {
             // A question only: it must not undo what a clone moves meanwhile.
-            SeekFrom::Current(0) => return self.position().await,
+            SeekFrom::Current(0) => return Ok(*self.cursor()),
             SeekFrom::Start(at) => Some(at),
-            SeekFrom::Current(by) => self.position().await?.checked_add_signed(by),
+            SeekFrom::Current(by) => self.cursor().checked_add_signed(by),
             SeekFrom::End(by) => self.len().await?.checked_add_signed(by),
         };
         // Offsets are signed in lseek(2); what it refuses is refused everywhere.
@@ -131,7 +130,7 @@ impl Opened {
             let refused = Error::new(ErrorKind::InvalidInput, "seek", &self.path);
             return Err(refused.with_detail("before the start of the file, or past every file's end"));
         };
-        *self.cursor() = Position::At(target);
+        *self.cursor() = target;
         Ok(target)
     }
 
@@ -167,6 +166,7 @@ impl Io {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        opened.check_reads()?;
         ready!(self.poll_settled(cx));
         while buf.remaining() > 0 && !self.hand_over(opened, buf) {
             let mut read = match self.under_way.take() {
@@ -182,7 +182,7 @@ impl Io {
             };
             self.ahead = read?;
             let (at, bytes) = &self.ahead;
-            if bytes.is_empty() && *opened.cursor() == Position::At(*at) {
+            if bytes.is_empty() && *opened.cursor() == *at {
                 break;
             }
         }
@@ -193,14 +193,13 @@ impl Io {
     fn hand_over(&mut self, opened: &Opened, buf: &mut ReadBuf<'_>) -> bool {
         let mut cursor = opened.cursor();
         let (start, bytes) = &mut self.ahead;
-        let Position::At(at) = *cursor else { return false };
-        let skipped = at.checked_sub(*start).and_then(|skipped| usize::try_from(skipped).ok());
+        let skipped = cursor.checked_sub(*start).and_then(|skipped| usize::try_from(skipped).ok());
         let Some(skipped) = skipped.filter(|skipped| *skipped < bytes.len()) else { return false };
         bytes.advance(skipped);
         let piece = bytes.split_to(bytes.len().min(buf.remaining()));
         buf.put_slice(&piece);
-        *start = at + piece.len() as u64;
-        *cursor = Position::At(*start);
+        *cursor += piece.len() as u64;
+        *start = *cursor;
         if !opened.reads_ahead {
             // Left from a longer read that was given up: to be read anew, it may have changed by then.
             bytes.clear();
@@ -215,6 +214,7 @@ impl Io {
         data: &[u8],
         max: usize,
     ) -> Poll<io::Result<usize>> {
+        opened.check_writes_as(Errno::BADF)?;
         ready!(self.poll_flush(cx))?;
         if data.is_empty() {
             return Poll::Ready(Ok(0));

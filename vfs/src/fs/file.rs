@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
 
@@ -32,22 +33,25 @@ use crate::path::VPath;
 ///
 /// # Closing
 /// [`File::close`], and tokio's `shutdown`, wait for what is under way, finish the file and report what that says; a file
-/// opened [`atomic`](OpenOptions::atomic) is published only so. A drop says nothing and does not wait: what was written
+/// opened [`atomic`](OpenOptions::atomic) is published only so, by whichever of its handles comes first. A file written in
+/// place goes on for its other handles, and is finished with the last one. A drop says nothing and does not wait: what was written
 /// stays, and a write under way goes on in the runtime if there is one; an atomic file is discarded.
 pub struct File {
     pub(super) opened: Opened,
     pub(super) io: Mutex<Io>,
     pub(super) max_write: usize,
+    /// Shared by the handles of one opening and by nothing else, so that the last one knows that it is.
+    pub(super) handles: Arc<()>,
 }
 
 /// Opening and closing.
 impl File {
     pub(super) fn new(file: Arc<dyn crate::File>, path: VPath, options: &crate::OpenOptions) -> Self {
-        Self::over(Opened::new(file, path, options))
+        Self::over(Opened::new(file, path, options), Arc::default())
     }
 
-    fn over(opened: Opened) -> Self {
-        Self { opened, io: Mutex::new(Io::default()), max_write: PIECE_BYTES }
+    fn over(opened: Opened, handles: Arc<()>) -> Self {
+        Self { opened, io: Mutex::new(Io::default()), max_write: PIECE_BYTES, handles }
     }
 
     /// Opens a file for reading, in the default tree.
@@ -85,7 +89,7 @@ impl File {
     /// None today; `io::Result` as in the standard library.
     pub async fn try_clone(&self) -> io::Result<Self> {
         self.settle().await;
-        Ok(Self::over(self.opened.clone()))
+        Ok(Self::over(self.opened.clone(), Arc::clone(&self.handles)))
     }
 
     /// Waits for what is under way, finishes the file and closes it. Publishes an atomic one.
@@ -125,8 +129,10 @@ impl File {
     /// Cuts or grows the file; what is new reads as zeros. The cursor stays.
     ///
     /// # Errors
-    /// `Unsupported` or `ReadOnlyFilesystem` where the tree cannot; what it says of a file not opened for writing.
+    /// `InvalidInput` where it was not opened for writing; `Unsupported` or `ReadOnlyFilesystem` where the tree cannot.
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
+        // ftruncate(2) says EINVAL where write(2) says EBADF.
+        self.opened.check_writes_as(Errno::INVAL)?;
         self.ask(move |file| async move { file.set_len(size).await }).await
     }
 
@@ -242,6 +248,7 @@ impl File {
     /// # Errors
     /// What the tree says.
     pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.opened.check_reads()?;
         let max = buf.len().min(PIECE_BYTES);
         let read = self.ask(move |file| async move { file.read_at(offset, max).await }).await?;
         buf[..read.len()].copy_from_slice(&read);
@@ -268,6 +275,7 @@ impl File {
     /// # Errors
     /// What the tree says; `Unsupported` where it writes in sequence only and this is not the next place.
     pub async fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.opened.check_writes_as(Errno::BADF)?;
         let piece = Bytes::copy_from_slice(&buf[..buf.len().min(PIECE_BYTES)]);
         let len = piece.len();
         self.ask(move |file| async move { file.write_at(offset, piece).await }).await?;

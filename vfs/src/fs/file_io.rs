@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::io::{self, SeekFrom};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
@@ -29,7 +30,12 @@ impl AsyncWrite for File {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.io.get_mut().poll_shutdown(&this.opened, cx)
+        let is_last = Arc::strong_count(&this.handles) == 1;
+        if is_last || this.opened.is_atomic {
+            this.io.get_mut().poll_shutdown(&this.opened, cx)
+        } else {
+            this.io.get_mut().poll_flush(cx)
+        }
     }
 }
 
@@ -309,6 +315,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_written_in_place_is_finished_with_its_last_handle() {
+        let gated = Gated::open(b"");
+        let first = handle(&gated, &OpenOptions::writing());
+        let second = first.try_clone().await.unwrap();
+        first.close().await.unwrap();
+        assert_eq!(gated.finished.load(Ordering::Relaxed), 0);
+        second.close().await.unwrap();
+        assert_eq!(gated.finished.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
     async fn closing_finishes_and_so_does_shutdown() {
         let gated = Gated::open(b"");
         let mut file = handle(&gated, &OpenOptions::replacing());
@@ -333,6 +350,21 @@ mod tests {
         assert_eq!(gated.calls(), pieces);
         file.set_max_buf_size(usize::MAX);
         assert_eq!(file.max_buf_size(), 1 << 20);
+    }
+
+    #[tokio::test]
+    async fn a_handle_does_what_it_was_opened_for() {
+        let gated = Gated::open(b"0123456789");
+        let bad = io::Error::from(rustix::io::Errno::BADF).kind();
+        let mut reader = handle(&gated, &OpenOptions::reading());
+        assert_eq!(reader.write(b"x").await.unwrap_err().kind(), bad);
+        assert_eq!(reader.write_at(b"x", 0).await.unwrap_err().kind(), bad);
+        assert_eq!(reader.set_len(0).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let mut writer = handle(&gated, &OpenOptions::writing());
+        assert_eq!(writer.read(&mut [0; 2]).await.unwrap_err().kind(), bad);
+        let refused = writer.read_at(&mut [0; 2], 0).await.unwrap_err();
+        assert_eq!(refused.to_string(), "read /gated: invalid request: the file was not opened for reading");
+        assert!(gated.calls().is_empty());
     }
 
     #[tokio::test]

@@ -36,7 +36,6 @@ mod handle;
 mod metadata;
 mod open_options;
 mod read_dir;
-mod remove;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]

@@ -14,21 +14,20 @@ use bytes::Bytes;
 
 use crate::producer::{Chunk, FileSpan, Hint, Producer, SpanFile};
 use crate::{
-    Availability, ByteRange, Capabilities, DirEntry, DirStream, Error, File, FileSystem, FileType, Identity,
-    LinkTarget, ListOptions, Lock, LockWait, Metadata, OpenOptions, Owner, RenameOptions, Result,
-    SetAttributes, StatOptions, VPath, Writes,
+    ByteRange, Capabilities, DirEntry, DirStream, Error, File, FileSystem, FileType, Identity, LinkTarget,
+    ListOptions, Lock, LockWait, Metadata, OpenOptions, Owner, RenameOptions, Result, SetAttributes,
+    StatOptions, VPath, Writes,
 };
 
 #[derive(Debug)]
 pub(crate) struct HostTree {
     root: tempfile::TempDir,
     spans: bool,
-    mount: Option<VPath>,
 }
 
 impl HostTree {
     pub(crate) fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), spans: false, mount: None }
+        Self { root: tempfile::tempdir().unwrap(), spans: false }
     }
 
     pub(crate) fn shared() -> Arc<dyn FileSystem> {
@@ -38,11 +37,6 @@ impl HostTree {
     /// One whose files hand out spans.
     pub(crate) fn with_spans() -> Arc<dyn FileSystem> {
         Arc::new(Self { spans: true, ..Self::new() })
-    }
-
-    /// Lists `path` as a mount point.
-    pub(crate) fn with_mount(self, path: VPath) -> Self {
-        Self { mount: Some(path), ..self }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -75,10 +69,7 @@ impl FileSystem for HostTree {
         let listing = fs::read_dir(self.host(path)).map_err(failed("read_dir", path))?;
         let entries = listing.map(|entry| {
             let entry = entry?;
-            let mut listed = DirEntry::new(entry.file_name().into_vec(), Some(type_of(entry.file_type()?)));
-            let is_mount = self.mount.as_ref() == path.child(listed.name.clone()).ok().as_ref();
-            listed.mount = is_mount.then_some(Availability::Ok);
-            Ok(listed)
+            Ok(DirEntry::new(entry.file_name().into_vec(), Some(type_of(entry.file_type()?))))
         });
         let entries = entries.collect::<io::Result<_>>().map_err(failed("read_dir", path))?;
         Ok(DirStream::ready(entries))
@@ -86,7 +77,7 @@ impl FileSystem for HostTree {
 
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
         let host = self.host(path);
-        if fs::metadata(&host).is_ok_and(|found| found.is_dir()) {
+        if !options.create_new && fs::metadata(&host).is_ok_and(|found| found.is_dir()) {
             return Err(failed("open", path)(rustix::io::Errno::ISDIR.into()));
         }
         let opened = fs::OpenOptions::new()

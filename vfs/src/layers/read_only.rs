@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::file_system::{Capabilities, DirStream, File, FileSystem, SeekCost, Writes};
+use crate::file_system::{Capabilities, DirStream, File, FileSystem, SeekCost};
 use crate::metadata::{Identity, Metadata};
 use crate::options::{ByteRange, LinkTarget, ListOptions, Lock, LockWait, OpenOptions, StatOptions};
 use crate::path::VPath;
@@ -30,7 +30,7 @@ impl ReadOnly {
 #[async_trait]
 impl FileSystem for ReadOnly {
     fn capabilities(&self, path: &VPath) -> Capabilities {
-        Capabilities { writes: Writes::None, modes: false, times: false, ..self.inner.capabilities(path) }
+        self.inner.capabilities(path).read_only()
     }
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
@@ -91,6 +91,7 @@ impl File for ReadOnlyFile {
 mod tests {
     use super::*;
     use crate::fake::{Fake, path};
+    use crate::file_system::Writes;
     use crate::options::{RenameOptions, SetAttributes};
 
     #[tokio::test]

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::around::{Around, Call, Pace};
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::producer::{Producer, ProducerExt};
 
 /// How long calls may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeoutOptions {
-    /// One call: a description, an opening, one `read_at`, one batch of a listing. Default 30 s.
+    /// One call: a description, an opening, one `read_at`, one batch of a listing; for a file's own producer the wait
+    /// for its first chunk and for each later one. Default 30 s.
     pub call: Duration,
     /// `sync` and `finish`, whose work grows with what was written. Default 5 minutes.
     pub settle: Duration,
@@ -17,7 +19,8 @@ pub struct TimeoutOptions {
 
 /// Ends calls that take too long with `TimedOut`; the work is dropped then.
 ///
-/// The time is for one answer and never for a whole transfer: reading and listing go on for as long as they get on.
+/// The time is for one answer and never for a whole transfer: reading and listing go on for as long as they get on, and
+/// how long their consumer takes does not count.
 /// A lock is waited for as long as its caller wishes.
 #[derive(Debug, Default)]
 pub struct Timeout {
@@ -52,6 +55,10 @@ impl Around for Timeout {
             }
         }
     }
+
+    fn producer(&self, producer: Box<dyn Producer>) -> Box<dyn Producer> {
+        Box::new(producer.stall_timeout(self.options.call, self.options.call))
+    }
 }
 
 impl Default for TimeoutOptions {
@@ -70,7 +77,8 @@ mod tests {
     use crate::fake::{Fake, path};
     use crate::file_system::FileSystem;
     use crate::layers::Layered;
-    use crate::options::{ListOptions, OpenOptions, StatOptions};
+    use crate::options::{ByteRange, ListOptions, OpenOptions, StatOptions};
+    use crate::producer::{self, Chunk};
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_hangs_ends_at_its_deadline_and_says_what_was_waited_for() {
@@ -104,5 +112,19 @@ mod tests {
             assert_eq!(file.read_at(offset, 1).await.unwrap().len(), 1);
         }
         assert_eq!(begun.elapsed(), Duration::from_secs(80));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_whose_own_producer_stops_is_given_up() {
+        let fake = Fake::with(&[("/f", "text")]);
+        let tree = Layered::new(fake.clone().shared(), Arc::<Timeout>::default());
+        let file = tree.open(&path("/f"), &OpenOptions::reading()).await.unwrap();
+        let mut flows = producer::of(Arc::clone(&file), ByteRange::whole()).peeked();
+        assert!(matches!(flows.more().await, Some(Ok(Chunk::Bytes(bytes))) if bytes == "text"));
+        fake.hang();
+        let mut stalls = producer::of(file, ByteRange::whole()).peeked();
+        let begun = Instant::now();
+        assert_eq!(stalls.more().await.unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed(), Duration::from_secs(30));
     }
 }

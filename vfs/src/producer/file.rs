@@ -37,8 +37,14 @@ pub struct FileRegion {
 }
 
 impl FileRegion {
+    /// The next span, where all of it is in memory. Its last byte is, so the file reaches that far.
+    fn warm_span(&self) -> Option<FileSpan> {
+        let span = FileSpan::new(self.file.clone(), self.offset, self.left);
+        (self.fetch.is_none() && span.is_resident()).then_some(span)
+    }
+
     /// The next span, as far as the file reaches now.
-    fn next_span(&self) -> Result<FileSpan> {
+    fn cold_span(&self) -> Result<FileSpan> {
         let stat = rustix::fs::fstat(&self.file)
             .map_err(|errno| Error::from_io(errno.into(), "read", &VPath::root()))?;
         let end = u64::try_from(stat.st_size).unwrap_or(0);
@@ -55,11 +61,12 @@ impl FileRegion {
         self.offset.saturating_add(self.left).saturating_sub(end)
     }
 
-    /// Ready once the span has been in memory. Residency is asked once a span: after a job it goes out in any case, for
-    /// a system that cannot keep its pages would ask for ever.
+    /// Ready once the span has been in memory. After its job it goes out in any case: a system that cannot keep its pages
+    /// would be asked for ever.
     fn poll_fetched(&mut self, span: &FileSpan, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let fetch = match &mut self.fetch {
             Some(fetch) => fetch,
+            // What a file that became shorter has left may be in memory.
             None if span.is_resident() => return Poll::Ready(Ok(())),
             None => {
                 let span = span.clone();
@@ -69,6 +76,12 @@ impl FileRegion {
         let fetched = ready!(fetch.as_mut().poll(cx));
         self.fetch = None;
         Poll::Ready(fetched?.map_err(|error| Error::from_io(error, "read", &VPath::root())))
+    }
+
+    fn poll_cold_span(&mut self, cx: &mut Context<'_>) -> Poll<Result<FileSpan>> {
+        let span = self.cold_span()?;
+        ready!(self.poll_fetched(&span, cx))?;
+        Poll::Ready(Ok(span))
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Chunk>>> {
@@ -83,13 +96,13 @@ impl Producer for FileRegion {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let span = match self.next_span() {
-            Ok(span) => span,
-            Err(error) => return self.fail(error),
+        let span = match self.warm_span() {
+            Some(span) => span,
+            None => match ready!(self.poll_cold_span(cx)) {
+                Ok(span) => span,
+                Err(error) => return self.fail(error),
+            },
         };
-        if let Err(error) = ready!(self.poll_fetched(&span, cx)) {
-            return self.fail(error);
-        }
         self.offset += span.len() as u64;
         self.left -= span.len() as u64;
         Poll::Ready(Some(Ok(Chunk::Span(span))))

@@ -1,7 +1,6 @@
 //! Open files, listings and producers whose errors name the path that their user asked for.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use crate::file_system::{DirStream, File, SeekCost};
 use crate::metadata::{Identity, Metadata};
 use crate::options::{ByteRange, Lock, LockWait, SetAttributes};
 use crate::path::VPath;
-use crate::producer::{Chunk, Hint, Producer};
+use crate::producer::{Producer, ProducerExt};
 
 /// `file`, whose errors are on `path`.
 pub(super) fn file(inner: Arc<dyn File>, path: VPath) -> Arc<dyn File> {
@@ -76,26 +75,11 @@ impl File for AddressedFile {
 
     fn native(self: Arc<Self>, range: ByteRange) -> Option<Box<dyn Producer>> {
         let inner = Arc::clone(&self.inner).native(range)?;
-        Some(Box::new(AddressedProducer { inner, path: self.path.clone() }))
+        let path = self.path.clone();
+        Some(Box::new(inner.map_err(move |error| error.readdressed(|_| path.clone()))))
     }
 
     fn seek_cost(&self) -> SeekCost {
         self.inner.seek_cost()
-    }
-}
-
-struct AddressedProducer {
-    inner: Box<dyn Producer>,
-    path: VPath,
-}
-
-impl Producer for AddressedProducer {
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
-        let path = &self.path;
-        self.inner.poll_more(cx).map_err(|error| error.readdressed(|_| path.clone()))
-    }
-
-    fn hint(&self) -> Hint {
-        self.inner.hint()
     }
 }

@@ -69,7 +69,8 @@ impl FileSystem for Vfs {
         options.check(path)?;
         let mounts = self.mounts.load_full();
         let target = if options.changes() {
-            self.resolve_change("open", &mounts, path, Some(ErrorKind::IsADirectory))?
+            let taken = if options.create_new { ErrorKind::AlreadyExists } else { ErrorKind::IsADirectory };
+            self.resolve_change("open", &mounts, path, Some(taken))?
         } else {
             let place = self.resolve("open", &mounts, path, options.freshness).await?;
             if place.node.is_some() {

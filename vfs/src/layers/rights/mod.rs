@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use self::file::GuardedFile;
 pub use self::rules::{Access, Rules};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file_system::{Capabilities, DirStream, File, FileSystem, Writes};
+use crate::file_system::{Capabilities, DirStream, File, FileSystem};
 use crate::metadata::Metadata;
 use crate::options::{LinkTarget, ListOptions, OpenOptions, RenameOptions, SetAttributes, StatOptions};
 use crate::path::VPath;
@@ -146,10 +146,7 @@ fn denied(op: &'static str, path: &VPath) -> Error {
 impl FileSystem for RightsFs {
     fn capabilities(&self, path: &VPath) -> Capabilities {
         let inner = self.inner.capabilities(path);
-        if self.rules.access(path).write {
-            return inner;
-        }
-        Capabilities { writes: Writes::None, modes: false, times: false, ..inner }
+        if self.rules.access(path).write { inner } else { inner.read_only() }
     }
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {

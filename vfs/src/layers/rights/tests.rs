@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::fake::{Fake, path};
+use crate::file_system::Writes;
 
 const WRITE_ONLY: Access = Access { write: true, ..Access::NONE };
 const READ_ONLY: Access = Access { read: true, ..Access::NONE };

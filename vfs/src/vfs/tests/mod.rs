@@ -185,6 +185,8 @@ async fn names_do_not_move_between_mounts_and_mount_points_stay() {
         assert_eq!(kind(link), ErrorKind::AlreadyExists);
         assert_eq!(kind(vfs.hard_link(&path("/f"), &path(place)).await), ErrorKind::AlreadyExists);
         assert_eq!(kind(vfs.open(&path(place), &OpenOptions::writing()).await), ErrorKind::IsADirectory);
+        let new = OpenOptions { create_new: true, ..OpenOptions::writing() };
+        assert_eq!(kind(vfs.open(&path(place), &new).await), ErrorKind::AlreadyExists);
     }
     assert_eq!((root.calls(), other.calls()), (0, 0), "all of it is known from the table");
     assert_eq!(rename("/f", "/d/f").await, Ok(()));

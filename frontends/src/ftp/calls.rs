@@ -1,0 +1,213 @@
+//! What commands ask of the tree: each call is a future of its own, which ends in an [`Outcome`] and says nothing
+//! itself. A dropped call leaves nothing behind.
+
+mod rows;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use vfs::jobs::Disk;
+use vfs::producer::{self, Producer};
+use vfs::{ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath};
+
+use super::ascii;
+use super::facts::Facts;
+use super::list::Listing;
+use crate::auth::{Credentials, Denied};
+use crate::site::Site;
+
+/// What a call came to.
+pub(super) enum Outcome {
+    /// The login holds, and this is what it may see.
+    Admitted(Arc<dyn FileSystem>),
+    /// The login does not hold.
+    Denied,
+    /// The working folder is another one.
+    Moved(VPath),
+    /// A file is this long.
+    Measured(u64),
+    /// A file changed last at this time.
+    Dated(SystemTime),
+    /// The facts about a path, as they stand before its name.
+    Described {
+        /// What is described.
+        path: VPath,
+        /// Facts and the space after them.
+        row: Vec<u8>,
+    },
+    /// A transfer can begin.
+    Opened(Opening),
+    /// Rows to be told in the reply.
+    Reported(Box<Listing>),
+    /// It did not work.
+    Failed {
+        /// The path as the peer sent it.
+        sent: Vec<u8>,
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// What goes over the next data connection.
+pub(super) struct Opening {
+    /// What is sent.
+    pub(super) path: VPath,
+    /// Its bytes.
+    pub(super) source: Box<dyn Producer>,
+    /// How many, where that is known.
+    pub(super) len: Option<u64>,
+}
+
+/// Why a call did not work.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The tree says so.
+    Tree(Error),
+    /// The text is no path, for the reason given.
+    Path(String),
+    /// SIZE is about files.
+    NotAFile,
+    /// MLSD is about folders.
+    NotAFolder,
+    /// The tree does not know how long it is.
+    LenUnknown,
+    /// Only reading it all would tell how long it is with other line ends.
+    LenInAscii,
+    /// The tree does not know when it changed.
+    TimeUnknown,
+    /// An offset means bytes, and TYPE A sends others.
+    RestartInAscii,
+    /// The offset lies behind the end.
+    RestartPastEnd,
+}
+
+/// A path to ask about: where it leads, and the text that the peer sent for it.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    /// The tree as this session may see it.
+    pub(super) view: Arc<dyn FileSystem>,
+    /// The path.
+    pub(super) path: VPath,
+    /// As the peer wrote it.
+    pub(super) sent: Vec<u8>,
+}
+
+/// Logs in. A login that fails takes `delay`, whatever was wrong with it.
+pub(super) async fn log_in(
+    site: Arc<Site>,
+    host: Option<String>,
+    credentials: Option<Credentials>,
+    delay: Duration,
+) -> Outcome {
+    let view = match &credentials {
+        Some(credentials) => site.view(host.as_deref(), credentials).await,
+        None => Err(Denied),
+    };
+    match view {
+        Ok(view) => Outcome::Admitted(view),
+        Err(Denied) => {
+            tokio::time::sleep(delay).await;
+            Outcome::Denied
+        }
+    }
+}
+
+impl Ask {
+    /// CWD: only into what is there and is a folder.
+    pub(super) async fn change(self) -> Outcome {
+        match self.stat().await {
+            Ok(found) if found.is_dir() => Outcome::Moved(self.path),
+            Ok(_) => self.fail(Failure::Tree(Error::new(ErrorKind::NotADirectory, "metadata", &self.path))),
+            Err(error) => self.fail(Failure::Tree(error)),
+        }
+    }
+
+    /// SIZE (RFC 3659 §4): the number of bytes that RETR would send.
+    pub(super) async fn measure(self, converts: bool) -> Outcome {
+        let failure = match self.stat().await {
+            Ok(found) if !found.is_file() => Failure::NotAFile,
+            Ok(_) if converts => Failure::LenInAscii,
+            Ok(Metadata { len: Some(len), .. }) => return Outcome::Measured(len),
+            Ok(_) => Failure::LenUnknown,
+            Err(error) => Failure::Tree(error),
+        };
+        self.fail(failure)
+    }
+
+    /// MDTM (RFC 3659 §3).
+    pub(super) async fn date(self) -> Outcome {
+        let failure = match self.stat().await {
+            Ok(Metadata { modified: Some(time), .. }) => return Outcome::Dated(time),
+            Ok(_) => Failure::TimeUnknown,
+            Err(error) => Failure::Tree(error),
+        };
+        self.fail(failure)
+    }
+
+    /// MLST (RFC 3659 §7).
+    pub(super) async fn describe(self, facts: Facts) -> Outcome {
+        match self.stat().await {
+            Ok(found) => {
+                let mut row = Vec::new();
+                facts.write(&mut row, Some(found.file_type), Some(&found), None);
+                Outcome::Described { path: self.path, row }
+            }
+            Err(error) => self.fail(Failure::Tree(error)),
+        }
+    }
+
+    /// RETR from `offset`. Where lines are to end with CRLF, `converts` is where spans are read for that.
+    pub(super) async fn retrieve(self, offset: u64, converts: Option<Disk>) -> Outcome {
+        if converts.is_some() && offset > 0 {
+            return self.fail(Failure::RestartInAscii);
+        }
+        let intent = if offset > 0 { Intent::Range } else { Intent::Whole };
+        let options = OpenOptions { intent, ..OpenOptions::reading() };
+        let opened = async {
+            let file = self.view.open(&self.path, &options).await?;
+            let found = file.metadata().await?;
+            Ok((file, found))
+        };
+        let (file, found) = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => return self.fail(Failure::Tree(error)),
+        };
+        let range = match found.len {
+            Some(len) if offset > len => return self.fail(Failure::RestartPastEnd),
+            // A stated end: a file that shrinks meanwhile is an error, never a short success.
+            Some(len) => ByteRange { start: offset, end: Some(len) },
+            None => ByteRange::from(offset),
+        };
+        let source = producer::of(file, range);
+        let (source, len) = match converts {
+            Some(disk) => (ascii::with_network_line_ends(source, &disk), None),
+            None => (source, range.len()),
+        };
+        Outcome::Opened(Opening { path: self.path, source, len })
+    }
+
+    async fn stat(&self) -> vfs::Result<Metadata> {
+        self.view.metadata(&self.path, &StatOptions::default()).await
+    }
+
+    fn fail(&self, failure: Failure) -> Outcome {
+        Outcome::Failed { sent: self.sent.clone(), failure }
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Admitted(_) => "Admitted",
+            Self::Denied => "Denied",
+            Self::Moved(_) => "Moved",
+            Self::Measured(_) => "Measured",
+            Self::Dated(_) => "Dated",
+            Self::Described { .. } => "Described",
+            Self::Opened(_) => "Opened",
+            Self::Reported(_) => "Reported",
+            Self::Failed { .. } => "Failed",
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! The control connection: what has come and was not read yet, and what was said and has not left yet. Both are small,
+//! and take no memory while nothing happens.
+
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::wire::{Decoder, Line, Reply};
+use crate::transport::Transport;
+
+/// What is read at once.
+const READ_BYTES: usize = 2 * 1024;
+
+/// Unsent replies past which no further command is taken: the peer has to read first.
+const MAX_UNSENT_BYTES: usize = 16 * 1024;
+
+/// One control connection.
+pub(super) struct Control {
+    stream: Box<dyn Transport>,
+    decoder: Decoder,
+    /// What was read and not decoded.
+    input: Vec<u8>,
+    /// What was said and not sent.
+    output: Vec<u8>,
+    /// Since when the peer has taken nothing of the output.
+    waiting: Option<Instant>,
+    is_shut: bool,
+}
+
+/// What came from the peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// A line.
+    Line(Line),
+    /// It will send no more.
+    End,
+}
+
+/// The connection is lost; nothing can be said any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost;
+
+impl Control {
+    /// Takes a connection over.
+    pub(super) fn new(stream: Box<dyn Transport>) -> Self {
+        Self {
+            stream,
+            decoder: Decoder::default(),
+            input: Vec::new(),
+            output: Vec::new(),
+            waiting: None,
+            is_shut: false,
+        }
+    }
+
+    /// Puts a reply behind those before it.
+    pub(super) fn say(&mut self, reply: &Reply) {
+        reply.encode(&mut self.output);
+    }
+
+    /// The bytes that are to be sent, for a reply that is made in pieces.
+    pub(super) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// True where there is room for another reply.
+    pub(super) fn has_room(&self) -> bool {
+        self.output.len() < MAX_UNSENT_BYTES
+    }
+
+    /// Since when the peer has taken nothing of what it is told.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        self.waiting
+    }
+
+    /// Polls for a line. Where a peer closes its side within a line, that line was not meant.
+    pub(super) fn poll_heard(&mut self, cx: &mut Context<'_>) -> Poll<Result<Heard, Lost>> {
+        loop {
+            let mut rest = &self.input[..];
+            let line = self.decoder.next_line(&mut rest);
+            let taken = self.input.len() - rest.len();
+            if taken == self.input.len() {
+                self.input = Vec::new();
+            } else {
+                self.input.drain(..taken);
+            }
+            if let Some(line) = line {
+                return Poll::Ready(Ok(Heard::Line(line)));
+            }
+            if ready!(self.poll_read(cx))? == 0 {
+                return Poll::Ready(Ok(Heard::End));
+            }
+        }
+    }
+
+    /// Sends what was said; ready when all of it has left.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        while !self.output.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
+                Poll::Ready(Ok(sent)) if sent > 0 => {
+                    self.output.drain(..sent);
+                    self.waiting = None;
+                }
+                Poll::Ready(_) => return Poll::Ready(Err(Lost)),
+                Poll::Pending => {
+                    self.waiting.get_or_insert_with(Instant::now);
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.output = Vec::new();
+        Pin::new(&mut self.stream).poll_flush(cx).map_err(|_| Lost)
+    }
+
+    /// Sends what was said, closes this side, and waits for the peer to close its own; what it still sends is passed
+    /// over. A socket that is closed with something unread would take the last reply back (RFC 1122 §4.2.2.13).
+    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        ready!(self.poll_flush(cx))?;
+        if !self.is_shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).map_err(|_| Lost)?;
+            self.is_shut = true;
+        }
+        while ready!(self.poll_read(cx))? > 0 {
+            self.input = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into the input, through the stack: a connection that waits holds no buffer.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Lost>> {
+        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+        let mut bytes = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut bytes)).map_err(|_: io::Error| Lost)?;
+        self.input.extend_from_slice(bytes.filled());
+        Poll::Ready(Ok(bytes.filled().len()))
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("input", &self.input.len())
+            .field("output", &self.output.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! FTP: one session a connection, over any tree (RFC 959, 1123 §4.1, 2228 not yet, 2389, 2428, 2577, 3659, 7151).
+//!
+//! Four steps, as in every front end: `wire` (bytes ↔ lines and replies), `command` (a line's meaning), `session` (calls
+//! on the tree, in order), `reply` (outcomes → answers). `transfer`, `data` and `list` are what goes over a data
+//! connection. In this form the front end reads only: no uploads, no active mode, no TLS.
+//!
+//! TYPE A turns LF into CRLF, as the standard has it and a client without a TYPE command gets it
+//! ([`Options::converts_lines`]).
+
+mod ascii;
+mod calls;
+mod clock;
+mod command;
+mod control;
+mod data;
+mod facts;
+mod list;
+mod pattern;
+mod reply;
+mod session;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod urgent;
+mod wire;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::io::AsyncWriteExt;
+use vfs::jobs::Disk;
+
+use self::session::{Ends, Session};
+use self::urgent::Inline;
+use crate::serve::{self, Drain, Listener, Peer, Protocol};
+use crate::site::Site;
+use crate::transport::Stream;
+
+/// What can be chosen about FTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Ports for data connections. Default: any that is free.
+    pub passive_ports: Option<RangeInclusive<u16>>,
+    /// In TYPE A a file's lines end with CRLF, and SIZE is refused there, for only reading the file would tell.
+    /// Default true. Otherwise TYPE A sends bytes as they are.
+    pub converts_lines: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { passive_ports: None, converts_lines: true }
+    }
+}
+
+/// Serves `site` over FTP on `listener` until `shutdown` resolves. Then transfers under way are finished, at most for
+/// [`Limits::drain`](crate::Limits::drain), and new commands get 421. Dropping the future ends all sessions at once.
+pub async fn serve(
+    listener: Listener,
+    site: Arc<Site>,
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) {
+    let house = House { site: Arc::clone(&site), options, disk: Disk::new() };
+    serve::serve(listener, Arc::new(Ftp(Arc::new(house))), site, shutdown).await;
+}
+
+/// What all sessions of a listener share.
+#[derive(Debug)]
+struct House {
+    site: Arc<Site>,
+    options: Options,
+    /// Where spans are read that have to become bytes.
+    disk: Disk,
+}
+
+struct Ftp(Arc<House>);
+
+#[async_trait]
+impl Protocol for Ftp {
+    async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
+        let local = stream.as_tcp().and_then(|socket| socket.local_addr().ok());
+        let ends = Ends { peer, local: local.map(canonical) };
+        Session::new(Arc::clone(&self.0), Box::new(Inline::new(stream)), ends).run(drain).await;
+    }
+
+    async fn turn_away(&self, mut stream: Stream) {
+        let mut line = Vec::new();
+        reply::TOO_MANY_CONNECTIONS.encode(&mut line);
+        let _ = stream.write_all(&line).await;
+        let _ = stream.shutdown().await;
+    }
+}
+
+/// IPv4 that came in over an IPv6 socket is IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip if ip == address.ip() => address,
+        ip => SocketAddr::new(ip, address.port()),
+    }
+}

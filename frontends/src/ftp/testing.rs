@@ -1,0 +1,314 @@
+//! What the tests of this room share: a tree with awkward files, a server on port 0, and a client that reads replies.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, Weak};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rustix::net::SendFlags;
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
+};
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use vfs::backends::memory::MemoryFs;
+use vfs::jobs::Disk;
+use vfs::producer::{self, Producer, SpanFile};
+use vfs::{
+    ByteRange, Capabilities, DirStream, Error, ErrorKind, File, FileSystem, FileType, Identity, LinkTarget,
+    ListOptions, Metadata, OpenOptions, StatOptions, VPath,
+};
+
+use super::session::{Ends, Session};
+use super::{House, Options};
+use crate::serve::{Address, Drain, Listener, Peer};
+use crate::site::{Limits, Site};
+
+/// A tree in memory, and beside it files that behave badly:
+/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described, `/span` lies on a disk.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) memory: MemoryFs,
+    span: SpanFile,
+    /// The last `/endless` that was opened.
+    opened: Mutex<Weak<Endless>>,
+}
+
+/// Length of `/span`.
+pub(super) const SPAN_BYTES: usize = 3 << 20;
+
+impl Tree {
+    pub(super) async fn new(files: &[(&str, &[u8])]) -> Arc<Self> {
+        let mut disk = tempfile::tempfile().unwrap();
+        disk.write_all(&vec![7; SPAN_BYTES]).unwrap();
+        let memory = MemoryFs::new();
+        for (path, content) in files {
+            let path = VPath::parse(path).unwrap();
+            for len in 1..path.segments().len() {
+                let _ = memory.create_dir(&path.prefix(len)).await;
+            }
+            let file = memory.open(&path, &OpenOptions::writing()).await.unwrap();
+            file.write_at(0, Bytes::copy_from_slice(content)).await.unwrap();
+        }
+        Arc::new(Self { memory, span: SpanFile::new(disk), opened: Mutex::default() })
+    }
+
+    /// Cuts `/span` short.
+    pub(super) fn cut_span(&self, len: u64) {
+        rustix::fs::ftruncate(&self.span, len).unwrap();
+    }
+
+    /// True while a transfer holds `/endless` open.
+    pub(super) fn is_endless_open(&self) -> bool {
+        self.opened.lock().unwrap().upgrade().is_some()
+    }
+}
+
+#[async_trait]
+impl FileSystem for Tree {
+    fn capabilities(&self, path: &VPath) -> Capabilities {
+        self.memory.capabilities(path)
+    }
+
+    async fn metadata(&self, path: &VPath, options: &StatOptions) -> vfs::Result<Metadata> {
+        match &path.to_bytes()[..] {
+            b"/hung" => std::future::pending().await,
+            b"/endless" | b"/broken" | b"/span" => Ok(Metadata::new(FileType::File)),
+            _ => self.memory.metadata(path, options).await,
+        }
+    }
+
+    async fn read_dir(&self, path: &VPath, options: &ListOptions) -> vfs::Result<DirStream> {
+        self.memory.read_dir(path, options).await
+    }
+
+    async fn open(&self, path: &VPath, options: &OpenOptions) -> vfs::Result<Arc<dyn File>> {
+        match &path.to_bytes()[..] {
+            b"/endless" => {
+                let file = Arc::new(Endless { fails_at: u64::MAX });
+                *self.opened.lock().unwrap() = Arc::downgrade(&file);
+                Ok(file)
+            }
+            b"/broken" => Ok(Arc::new(Endless { fails_at: 100_000 })),
+            b"/span" => Ok(Arc::new(OnDisk(self.span.clone()))),
+            _ => self.memory.open(path, options).await,
+        }
+    }
+
+    async fn read_link(&self, path: &VPath) -> vfs::Result<LinkTarget> {
+        self.memory.read_link(path).await
+    }
+}
+
+#[derive(Debug)]
+struct Endless {
+    fails_at: u64,
+}
+
+#[async_trait]
+impl File for Endless {
+    async fn metadata(&self) -> vfs::Result<Metadata> {
+        Ok(Metadata::new(FileType::File))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    async fn read_at(&self, offset: u64, max: usize) -> vfs::Result<Bytes> {
+        if offset >= self.fails_at {
+            return Err(Error::new(ErrorKind::Unavailable, "read_at", &VPath::root()));
+        }
+        Ok(vec![b'x'; max.min(50_000)].into())
+    }
+}
+
+#[derive(Debug)]
+struct OnDisk(SpanFile);
+
+#[async_trait]
+impl File for OnDisk {
+    async fn metadata(&self) -> vfs::Result<Metadata> {
+        Ok(Metadata { len: Some(SPAN_BYTES as u64), ..Metadata::new(FileType::File) })
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    async fn read_at(&self, _offset: u64, _max: usize) -> vfs::Result<Bytes> {
+        unreachable!("it has a better way")
+    }
+
+    fn native(self: Arc<Self>, range: ByteRange) -> Option<Box<dyn Producer>> {
+        let len = range.len().unwrap_or(SPAN_BYTES as u64 - range.start);
+        Some(Box::new(producer::file(self.0.clone(), range.start, len, &Disk::new())))
+    }
+}
+
+/// A server on the loopback.
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
+    pub(super) tree: Arc<Tree>,
+    pub(super) site: Arc<Site>,
+    pub(super) stop: oneshot::Sender<()>,
+    pub(super) server: JoinHandle<()>,
+}
+
+impl Running {
+    pub(super) async fn start(files: &[(&str, &[u8])]) -> Self {
+        Self::start_with(files, Limits::default(), Options::default()).await
+    }
+
+    pub(super) async fn start_with(files: &[(&str, &[u8])], limits: Limits, options: Options) -> Self {
+        let tree = Tree::new(files).await;
+        let site = site(&tree, limits);
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        let server = tokio::spawn(super::serve(listener, Arc::clone(&site), options, shutdown));
+        Self { address, tree, site, stop, server }
+    }
+
+    /// A client that has read the greeting.
+    pub(super) async fn connect(&self) -> Client<TcpStream> {
+        let mut client = Client::new(TcpStream::connect(self.address).await.unwrap());
+        assert!(client.reply().await.starts_with("220 "));
+        client
+    }
+
+    /// A client that is logged in, in TYPE I.
+    pub(super) async fn log_in(&self) -> Client<TcpStream> {
+        let mut client = self.connect().await;
+        client.log_in().await;
+        client
+    }
+
+    /// Waits until nothing is left of any session.
+    pub(super) async fn until_empty(&self) {
+        let sight = &self.site.sight;
+        while sight.connections.get() + sight.sessions.get() + sight.transfers.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn site(tree: &Arc<Tree>, limits: Limits) -> Arc<Site> {
+    let mut site = Site::new(Arc::clone(tree) as Arc<dyn FileSystem>);
+    site.limits = limits;
+    Arc::new(site)
+}
+
+/// A session without a listener, its control connection in memory: for tests that pause time. It is told that its peer
+/// is at 127.0.0.1.
+pub(super) async fn session(limits: Limits) -> (Client<DuplexStream>, JoinHandle<()>, watch::Sender<bool>) {
+    let tree = Tree::new(&[("/file", b"content")]).await;
+    let house = House { site: site(&tree, limits), options: Options::default(), disk: Disk::new() };
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let local: SocketAddr = "127.0.0.1:21".parse().unwrap();
+    let ends = Ends { peer: Peer::Host(local.ip()), local: Some(local) };
+    let (stop, drain) = Drain::new();
+    let session = Session::new(Arc::new(house), Box::new(ours), ends).run(drain);
+    let mut client = Client::new(theirs);
+    let running = tokio::spawn(session);
+    assert!(client.reply().await.starts_with("220 "));
+    (client, running, stop)
+}
+
+/// The client's end of a control connection.
+pub(super) struct Client<S>(BufReader<S>);
+
+impl Client<TcpStream> {
+    /// Sends bytes, the last of them as urgent data (`MSG_OOB`).
+    pub(super) fn send_now(&mut self, bytes: &[u8], is_urgent: bool) {
+        let flags = if is_urgent { SendFlags::OOB } else { SendFlags::empty() };
+        assert_eq!(rustix::net::send(self.0.get_ref(), bytes, flags).unwrap(), bytes.len());
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    fn new(stream: S) -> Self {
+        Self(BufReader::new(stream))
+    }
+
+    pub(super) async fn log_in(&mut self) {
+        self.ask("USER anonymous").await;
+        assert!(self.ask("PASS me@").await.starts_with("230 "));
+        self.ask("TYPE I").await;
+    }
+
+    /// Sends bytes as they are.
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).await.unwrap();
+    }
+
+    /// As [`Client::send`], where the server may close meanwhile.
+    pub(super) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.0.write_all(bytes.as_ref()).await
+    }
+
+    /// One whole reply, empty at the end of the connection. Bytes that are no UTF-8 come escaped.
+    pub(super) async fn reply(&mut self) -> String {
+        let mut reply = String::new();
+        loop {
+            let mut line = Vec::new();
+            // A reset connection has said all it had to say.
+            let read = self.0.read_until(b'\n', &mut line).await.unwrap_or(0);
+            reply.extend(
+                line.utf8_chunks().map(|part| format!("{}{}", part.valid(), part.invalid().escape_ascii())),
+            );
+            let is_last = line.len() > 3 && line[..3].iter().all(u8::is_ascii_digit) && line[3] == b' ';
+            if read == 0 || is_last {
+                return reply;
+            }
+        }
+    }
+
+    /// Sends a line and reads its reply.
+    pub(super) async fn ask(&mut self, line: &str) -> String {
+        self.send(format!("{line}\r\n")).await;
+        self.reply().await
+    }
+
+    /// The port of an EPSV.
+    pub(super) async fn port(&mut self) -> u16 {
+        let reply = self.ask("EPSV").await;
+        let port = reply.split('|').nth(3).unwrap_or_else(|| panic!("no port in {reply:?}"));
+        port.parse().unwrap()
+    }
+
+    /// A data connection for the next transfer.
+    pub(super) async fn data(&mut self) -> TcpStream {
+        let port = self.port().await;
+        TcpStream::connect(("127.0.0.1", port)).await.unwrap()
+    }
+
+    /// Runs a transfer command: what came over the data connection, and the last reply.
+    pub(super) async fn fetch(&mut self, line: &str) -> (Vec<u8>, String) {
+        let mut data = self.data().await;
+        let first = self.ask(line).await;
+        if !first.starts_with("150 ") {
+            return (Vec::new(), first);
+        }
+        let mut content = Vec::new();
+        data.read_to_end(&mut content).await.unwrap();
+        (content, self.reply().await)
+    }
+
+    /// Begins to fetch `/endless`, and goes on once the server cannot send any more.
+    pub(super) async fn stall(&mut self, running: &Running) -> TcpStream {
+        let data = self.data().await;
+        assert!(self.ask("RETR endless").await.starts_with("150 "));
+        let sent = || running.site.sight.transferred_bytes.get();
+        let mut before = u64::MAX;
+        // The socket is full when a whole round trip on the control connection brings no byte more.
+        while before != sent() || before == 0 {
+            before = sent();
+            assert!(self.ask("NOOP").await.starts_with("200 "));
+        }
+        data
+    }
+}

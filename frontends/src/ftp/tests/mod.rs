@@ -1,0 +1,6 @@
+//! Sessions as clients see them.
+
+mod limits;
+mod order;
+mod security;
+mod transfers;

@@ -1,0 +1,189 @@
+//! Attacks, one test each.
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use vfs::{FileSystem, OpenOptions, VPath};
+
+use crate::ftp::Options;
+use crate::ftp::testing::Running;
+use crate::site::Limits;
+
+#[tokio::test]
+async fn bounce_is_refused_without_a_connection() {
+    let running = Running::start(&[("/file", b"x")]).await;
+    let victim = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let [high, low] = victim.local_addr().unwrap().port().to_be_bytes();
+    let mut client = running.log_in().await;
+    assert!(client.ask(&format!("PORT 127,0,0,1,{high},{low}")).await.starts_with("502 "));
+    assert!(client.ask("RETR file").await.starts_with("425 "));
+    tokio::select! {
+        biased;
+        _ = victim.accept() => panic!("the server connected"),
+        () = std::future::ready(()) => {}
+    }
+}
+
+#[tokio::test]
+async fn a_stolen_pasv_port_gives_nothing_and_stays_open_for_its_owner() {
+    let running = Running::start(&[("/file", b"secret")]).await;
+    let mut client = running.log_in().await;
+    let port = client.port().await;
+    let mut thieves = Vec::new();
+    for _ in 0..20 {
+        let thief = TcpSocket::new_v4().unwrap();
+        thief.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        thieves.push(thief.connect(([127, 0, 0, 1], port).into()).await.unwrap());
+    }
+    // The owner gets in although the thieves were first, and before it has asked for a file.
+    let mut data = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    assert!(client.ask("RETR file").await.starts_with("150 "));
+    let mut content = Vec::new();
+    data.read_to_end(&mut content).await.unwrap();
+    assert_eq!(content, b"secret");
+    assert!(client.reply().await.starts_with("226 "));
+    for mut thief in thieves {
+        assert_eq!(thief.read(&mut [0]).await.unwrap_or(0), 0);
+    }
+}
+
+#[tokio::test]
+async fn four_hundred_pasv_leave_one_listener() {
+    // Sixteen ports from one that is free now: four hundred listeners would not fit.
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let ports = free.min(u16::MAX - 15);
+    let options = Options { passive_ports: Some(ports..=ports + 15), ..Options::default() };
+    let running = Running::start_with(&[("/file", b"x")], Limits::default(), options).await;
+    let mut client = running.log_in().await;
+    for _ in 0..400 {
+        let port = client.port().await;
+        assert!((ports..=ports + 15).contains(&port));
+    }
+    assert_eq!(client.fetch("RETR file").await.0, b"x");
+}
+
+#[tokio::test]
+async fn a_line_without_bound_is_refused_three_times() {
+    let running = Running::start(&[]).await;
+    let mut client = running.connect().await;
+    let long = format!("USER {}\r\n", "x".repeat(1 << 20));
+    for _ in 0..3 {
+        client.send(&long).await;
+        assert!(client.reply().await.starts_with("500 "));
+    }
+    assert!(client.reply().await.starts_with("421 "));
+    assert_eq!(client.reply().await, "");
+}
+
+#[tokio::test]
+async fn names_with_line_breaks_or_nul_are_refused_and_listed_in_one_row() {
+    let running = Running::start(&[]).await;
+    let path = VPath::root().child(&b"a\r\n226 done\n"[..]).unwrap();
+    running.tree.memory.open(&path, &OpenOptions::writing()).await.unwrap();
+    let mut client = running.log_in().await;
+    assert_eq!(client.fetch("NLST").await.0, b"a\\r\\n226 done\\n\r\n");
+    for line in [&b"SIZE a\r\0b\r\n"[..], b"RETR a\r\0\r\n", b"MLST a\0b\r\n", b"CWD \r\0\r\n"] {
+        client.data().await;
+        client.send(line).await;
+        let reply = client.reply().await;
+        assert!(reply.starts_with("550 ") && reply.lines().count() == 1, "{reply:?}");
+    }
+    // Telnet commands within a name vanish, doubled 0xFF does not.
+    client.send(b"SIZE \xff\xf1x\xff\xff\r\n").await;
+    assert_eq!(client.reply().await, "550 x\\xff\\xff: no such file or folder.\r\n");
+    assert!(client.ask("NOOP").await.starts_with("200 "));
+}
+
+#[tokio::test]
+async fn a_flood_of_commands_before_the_login_ends_the_session() {
+    let running = Running::start(&[]).await;
+    let mut client = running.connect().await;
+    client.send("NOOP\r\n".repeat(5000)).await;
+    for _ in 0..100 {
+        assert!(client.reply().await.starts_with("200 "));
+    }
+    // The rest of the flood does not take the last word back.
+    assert!(client.reply().await.starts_with("421 "));
+    assert_eq!(client.reply().await, "");
+}
+
+#[tokio::test]
+async fn a_request_of_http_is_sent_away() {
+    let running = Running::start(&[]).await;
+    let mut client = running.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: x\r\n\r\nUSER ftp\r\nPASS x\r\n").await;
+    assert!(client.reply().await.starts_with("421 "));
+    assert_eq!(client.reply().await, "");
+}
+
+#[tokio::test]
+async fn ten_lines_that_nobody_understands_end_the_session() {
+    let running = Running::start(&[]).await;
+    let mut client = running.log_in().await;
+    for _ in 0..3 {
+        for _ in 0..9 {
+            assert!(client.ask("WHATEVER").await.starts_with("500 "));
+        }
+        assert!(client.ask("NOOP").await.starts_with("200 "));
+    }
+    client.send("WHATEVER\r\n".repeat(10)).await;
+    for _ in 0..10 {
+        assert!(client.reply().await.starts_with("500 "));
+    }
+    assert!(client.reply().await.starts_with("421 "));
+}
+
+#[tokio::test]
+async fn nothing_of_the_tree_is_seen_without_a_login() {
+    let running = Running::start(&[("/file", b"x")]).await;
+    let mut client = running.connect().await;
+    for line in [
+        "PWD",
+        "CWD /",
+        "CDUP",
+        "PASV",
+        "EPSV",
+        "LIST",
+        "NLST",
+        "MLSD",
+        "MLST",
+        "SIZE file",
+        "MDTM file",
+        "REST 1",
+        "RETR file",
+        "STAT /",
+        "TYPE I",
+        "STOR x",
+        "RNTO x",
+    ] {
+        assert!(client.ask(line).await.starts_with("530 "), "{line}");
+    }
+    assert!(client.ask("PASS x").await.starts_with("503 "));
+    client.log_in().await;
+    assert!(client.ask("REIN").await.starts_with("220 "));
+    assert!(client.ask("PWD").await.starts_with("530 "));
+    assert_eq!(running.site.sight.sessions.get(), 0);
+}
+
+#[tokio::test]
+async fn dots_do_not_lead_out_of_the_tree() {
+    let running = Running::start(&[("/d/file", b"x")]).await;
+    let mut client = running.log_in().await;
+    for line in ["CWD ../../../../etc/..", "CDUP", "CWD /../.."] {
+        client.ask(line).await;
+        assert_eq!(client.ask("PWD").await, "257 \"/\" is the working folder.\r\n", "{line}");
+    }
+    assert!(client.ask("CWD d/file").await.starts_with("550 "));
+    assert!(client.ask("CWD nothing").await.starts_with("550 "));
+    assert_eq!(client.ask("SIZE ../../d/../d/file").await, "213 1\r\n");
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_leaves_nothing() {
+    let running = Running::start(&[]).await;
+    let mut client = running.log_in().await;
+    let _data = client.stall(&running).await;
+    assert!(running.tree.is_endless_open());
+    drop(client);
+    running.until_empty().await;
+    assert!(!running.tree.is_endless_open());
+}

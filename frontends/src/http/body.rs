@@ -1,0 +1,166 @@
+//! [`Body`]: a producer as hyper pulls it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use vfs::jobs::Disk;
+use vfs::producer::{Chunk, FileSpan, Producer, ProducerExt, SpanFile, chain, once};
+use vfs::{Error, ErrorKind, VPath};
+
+use super::access::Record;
+use crate::transport::Mappings;
+
+/// Content up to this length leaves in one write with its head; mapping it would cost more than reading it.
+const SMALL_BYTES: u64 = 32 * 1024;
+
+/// What follows an answer's head. It asks its producer for a chunk when hyper has room for one, which is when less than
+/// 64 KiB of the chunks before are left to be written. It ends with an error, never as if it were whole, where the
+/// producer gives less than was promised.
+pub(super) struct Body {
+    producer: Option<Box<dyn Producer>>,
+    /// What was promised and not given yet; `None` where no length was.
+    remaining: Option<u64>,
+    /// Where spans can leave by `sendfile(2)`: the connection's table.
+    mappings: Option<Mappings>,
+    /// The piece of a file that was mapped last.
+    view: Option<View>,
+    /// For reading what can neither be mapped nor is in memory.
+    disk: Disk,
+    record: Record,
+}
+
+/// A mapped piece of a file.
+struct View {
+    file: SpanFile,
+    offset: u64,
+    bytes: Bytes,
+}
+
+impl Body {
+    /// A body without content.
+    pub(super) fn empty(mut record: Record, disk: Disk) -> Self {
+        record.complete();
+        Self { producer: None, remaining: Some(0), mappings: None, view: None, disk, record }
+    }
+
+    /// A body of what `producer` makes: `len` bytes, where that is known. Spans become entries of `mappings` where it is
+    /// given and the body is more than small; else they are read.
+    pub(super) fn new(
+        producer: Box<dyn Producer>,
+        len: Option<u64>,
+        mappings: Option<Mappings>,
+        mut record: Record,
+        disk: Disk,
+    ) -> Self {
+        if len == Some(0) {
+            record.complete();
+        }
+        let mappings = mappings.filter(|_| len.is_none_or(|len| len > SMALL_BYTES));
+        Self { producer: Some(producer), remaining: len, mappings, view: None, disk, record }
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Bytes>>> {
+        loop {
+            let Some(producer) = &mut self.producer else { return Poll::Ready(None) };
+            let bytes = match ready!(producer.poll_more(cx)).transpose()? {
+                Some(Chunk::Bytes(bytes)) => bytes,
+                Some(Chunk::Span(span)) => match self.map(&span) {
+                    Some(bytes) => bytes,
+                    None => {
+                        self.read_from(span);
+                        continue;
+                    }
+                },
+                None => return Poll::Ready(self.at_end().map(Err)),
+            };
+            return Poll::Ready(Some(Ok(self.count(bytes))));
+        }
+    }
+
+    /// The span as bytes of a mapping: one mapping for all that is left of the body, slices of it.
+    fn map(&mut self, span: &FileSpan) -> Option<Bytes> {
+        let mappings = self.mappings.as_ref()?;
+        if let Some(bytes) = self.view.as_ref().and_then(|view| view.slice(span)) {
+            return Some(bytes);
+        }
+        let len = self.remaining.unwrap_or(0).max(span.len() as u64);
+        let bytes = mappings.map(span.file(), span.offset(), len)?;
+        let view = View { file: span.file().clone(), offset: span.offset(), bytes };
+        let bytes = view.slice(span);
+        self.view = Some(view);
+        bytes
+    }
+
+    /// From this span on, spans are read into buffers.
+    fn read_from(&mut self, span: FileSpan) {
+        self.mappings = None;
+        let disk = &self.disk;
+        self.producer = self.producer.take().map(|rest| -> Box<dyn Producer> {
+            Box::new(chain([Box::new(once(Chunk::Span(span))) as Box<dyn Producer>, rest]).lower(disk))
+        });
+    }
+
+    /// Counts what is given; what is more than was promised is cut off.
+    fn count(&mut self, mut bytes: Bytes) -> Bytes {
+        if let Some(remaining) = &mut self.remaining {
+            bytes.truncate(usize::try_from(*remaining).unwrap_or(usize::MAX));
+            *remaining -= bytes.len() as u64;
+        }
+        self.record.gave(bytes.len() as u64);
+        if self.remaining == Some(0) {
+            self.record.complete();
+        }
+        bytes
+    }
+
+    /// What the end of the producer means.
+    fn at_end(&mut self) -> Option<Error> {
+        self.producer = None;
+        match self.remaining {
+            None | Some(0) => {
+                self.record.complete();
+                None
+            }
+            Some(missing) => {
+                let detail = format!("{missing} bytes are missing at the end");
+                Some(Error::new(ErrorKind::Truncated, "read", &VPath::root()).with_detail(detail))
+            }
+        }
+    }
+}
+
+impl View {
+    fn slice(&self, span: &FileSpan) -> Option<Bytes> {
+        let start = usize::try_from(span.offset().checked_sub(self.offset)?).ok()?;
+        let end = start.checked_add(span.len())?;
+        (self.file.is_same(span.file()) && end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.record.asked();
+        let polled = ready!(self.poll_bytes(cx));
+        if let Some(Err(error)) = &polled {
+            self.producer = None;
+            self.record.failed(error);
+        }
+        Poll::Ready(polled.map(|result| result.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.producer.is_none() || self.remaining == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

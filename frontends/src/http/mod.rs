@@ -1,0 +1,59 @@
+//! HTTP/1.1 and HTTP/2 over a tree: requests become calls on it, files leave by `sendfile(2)` where they can.
+//!
+//! Four steps, a file each: `wire` (texts and what they mean), `command` (what a request wants), `session` (calls on the
+//! tree and their outcome), `status` (the answer). `connection` keeps the deadlines, hyper the protocol.
+
+mod access;
+mod body;
+mod command;
+mod connection;
+mod http1;
+mod http2;
+mod io;
+mod listing;
+mod media;
+mod pace;
+mod service;
+mod session;
+mod status;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use vfs::jobs::Disk;
+
+pub use self::access::ACCESS_LOG;
+use crate::serve::{self, Drain, Listener, Peer, Protocol};
+use crate::site::Site;
+use crate::transport::Stream;
+
+/// Serves `site` over HTTP on `listener` until `shutdown` resolves, then lets connections finish their answers, at most
+/// [`Limits::drain`](crate::Limits::drain). Dropping the future ends them all at once.
+///
+/// Files and folders are read, nothing else: GET, HEAD and OPTIONS; other methods are 405. A connection that starts with
+/// HTTP/2's preface speaks HTTP/2.
+pub async fn serve(listener: Listener, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
+    let protocol = Arc::new(Http { site: Arc::clone(&site), disk: Disk::new() });
+    serve::serve(listener, protocol, site, shutdown).await;
+}
+
+struct Http {
+    site: Arc<Site>,
+    /// For reading spans that cannot leave by `sendfile(2)`.
+    disk: Disk,
+}
+
+#[async_trait]
+impl Protocol for Http {
+    async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
+        connection::run(stream, peer, Arc::clone(&self.site), self.disk.clone(), drain).await;
+    }
+
+    async fn turn_away(&self, stream: Stream) {
+        connection::turn_away(stream).await;
+    }
+}

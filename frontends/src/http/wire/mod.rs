@@ -1,0 +1,14 @@
+//! HTTP's texts and what they mean: targets, hosts, ranges, conditions, dates. Pure functions; header strings are
+//! compared here and nowhere else.
+
+mod conditions;
+mod dates;
+mod host;
+mod range;
+mod target;
+
+pub(super) use self::conditions::{Conditions, Verdict, entity_tag};
+pub(super) use self::dates::{http_date, listing_date};
+pub(super) use self::host::parse_host;
+pub(super) use self::range::{Part, RangeSpec, parse_range};
+pub(super) use self::target::{BadTarget, Target, encode_path, encode_segment};

@@ -1,0 +1,162 @@
+"""Starts the servers that are measured, each on a free port of 127.0.0.1, and reads what they cost."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+# Control groups count finely, and also what a process took that nobody waited for.
+GROUPS = next(path for path in ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup") if os.path.isdir(path))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A running server: its URLs and the processes that belong to it."""
+
+    def __init__(self, name, process, urls, group):
+        self.name = name
+        self.process = process
+        self.urls = urls
+        self.group = group
+
+    def pids(self):
+        """The server's process and all its descendants."""
+        children = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                with contextlib.suppress(OSError, IndexError):
+                    with open(f"/proc/{entry}/stat") as stat:
+                        parent = int(stat.read().rsplit(")", 1)[1].split()[1])
+                    children.setdefault(parent, []).append(int(entry))
+        found, queue = [], [self.process.pid]
+        while queue:
+            pid = queue.pop()
+            found.append(pid)
+            queue.extend(children.get(pid, []))
+        return found
+
+    def cpu(self):
+        """CPU seconds so far, of all processes that ever belonged to the server."""
+        if GROUPS.endswith("cpuacct"):
+            with open(os.path.join(self.group, "cpuacct.usage")) as usage:
+                return int(usage.read()) / 1e9
+        with open(os.path.join(self.group, "cpu.stat")) as stat:
+            return next(int(line.split()[1]) for line in stat if line.startswith("usage_usec")) / 1e6
+
+    def pss_kib(self):
+        """Proportional set size of all processes, in KiB."""
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/smaps_rollup") as rollup:
+                    total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+        return total
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        with contextlib.suppress(OSError):
+            os.rmdir(self.group)
+
+
+def start(name, arguments, **how):
+    """Starts a server in a control group of its own, which counts the CPU time of all that it forks."""
+    group = os.path.join(GROUPS, f"bench-{os.getpid()}-{name}")
+    os.makedirs(group, exist_ok=True)
+
+    def join():
+        with open(os.path.join(group, "cgroup.procs"), "w") as processes:
+            processes.write(str(os.getpid()))
+
+    return Server(name, subprocess.Popen(arguments, preexec_fn=join, **how), {}, group)
+
+
+@contextlib.contextmanager
+def vfsd(program, folder, extra=()):
+    arguments = [program, "serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0", "--log", "error", *extra,
+                 f"/={folder}"]
+    server = start("vfsd", arguments, stdout=subprocess.PIPE, text=True)
+    while len(server.urls) < 2:
+        line = server.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"vfsd ended: {' '.join(arguments)}")
+        scheme, colon, _ = line.partition("://")
+        if colon:
+            server.urls[scheme] = line.strip()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def nginx(folder):
+    port = free_port()
+    with tempfile.TemporaryDirectory() as private:
+        config = os.path.join(private, "nginx.conf")
+        with open(config, "w") as file:
+            file.write(f"""
+daemon off; user root; worker_processes 1; pid {private}/pid; error_log {private}/error.log;
+events {{ worker_connections 16384; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; types {{ }}
+  client_body_temp_path {private}/b; proxy_temp_path {private}/p; fastcgi_temp_path {private}/f;
+  uwsgi_temp_path {private}/u; scgi_temp_path {private}/s;
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}; autoindex on; }}
+}}""")
+        server = start("nginx", ["nginx", "-c", config, "-p", private], stderr=subprocess.DEVNULL)
+        server.urls["http"] = f"http://127.0.0.1:{port}/"
+        wait_for(port)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def vsftpd(folder):
+    port = free_port()
+    with tempfile.TemporaryDirectory() as private:
+        config = os.path.join(private, "vsftpd.conf")
+        with open(config, "w") as file:
+            file.write(f"""listen=YES
+listen_address=127.0.0.1
+listen_port={port}
+background=NO
+anonymous_enable=YES
+local_enable=NO
+no_anon_password=YES
+anon_root={folder}
+secure_chroot_dir={private}
+use_sendfile=YES
+seccomp_sandbox=NO
+pasv_address=127.0.0.1
+""")
+        server = start("vsftpd", ["vsftpd", config], stderr=subprocess.DEVNULL)
+        server.urls["ftp"] = f"ftp://127.0.0.1:{port}/"
+        wait_for(port)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def wait_for(port):
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"nothing listens on port {port}")

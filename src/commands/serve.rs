@@ -1,0 +1,227 @@
+//! `vfsd serve`: one tree, shown by every listener until it is told to stop.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use frontends::Limits;
+use frontends::serve::{Address, AddressError};
+use vfs::{VPath, Vfs};
+
+use crate::config::{
+    Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Source,
+};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::namespace::{Mode, current_folder};
+use crate::server::Server;
+use crate::signals::{Signals, Wanted};
+use crate::{logging, namespace};
+
+/// Where HTTP listens on this machine alone, when nothing else is said.
+const HTTP_PORT: u16 = 8080;
+
+/// Where FTP listens on this machine alone, when nothing else is said.
+const FTP_PORT: u16 = 2121;
+
+/// Arguments of `vfsd serve`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Serve {
+    /// Where HTTP listens: IP:PORT, unix:/path or off (repeatable) [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    http: Vec<Place>,
+    /// Where FTP listens: IP:PORT, unix:/path or off (repeatable) [default: 127.0.0.1:2121]
+    #[arg(long, value_name = "ADDR")]
+    ftp: Vec<Place>,
+    /// Ports for FTP's data connections [default: any]
+    #[arg(long, value_name = "LO-HI")]
+    passive_ports: Option<PassivePorts>,
+    /// Mounts, rights, listeners and log from a file; what is given here comes on top
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How much is logged [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<Level>,
+    /// How a line of the log looks [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
+    /// What to show: [AT=]SOURCE. AT starts with / and ends at the first =; SOURCE is a folder, an archive or memory:
+    /// [default: the current folder at /]
+    #[arg(value_name = "MOUNT")]
+    mounts: Vec<OsString>,
+}
+
+/// Where one protocol listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Off,
+    At(Address),
+}
+
+/// Serves until SIGTERM or Ctrl-C. Writes one line a listener with its URL, then says `ready`; connections that are open
+/// at the end may finish within their listener's `drain` time, or until a second signal. SIGHUP reads the mounts of the
+/// configuration again.
+///
+/// # Errors
+/// [`Failure::Usage`] for anything that keeps it from starting; nothing is served then.
+pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure> {
+    let mut signals = Signals::take()?;
+    let config = arguments.config()?;
+    logging::start(&config.log)
+        .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
+    let space = namespace::served(&config.mounts).await?;
+    let tree = namespace::guarded(&space, &config.rights)?;
+    let server = Server::bind(&config.listeners).await?;
+    for url in server.urls() {
+        // Nobody has to read the URLs for the server to serve.
+        let _ = console.line(url);
+    }
+    let _ = console.flush();
+    console.note("ready");
+    let mut running = server.start(&tree);
+    let mut mounted = config.mounts;
+    loop {
+        tokio::select! {
+            wanted = signals.next() => match wanted {
+                Wanted::Stop => break,
+                Wanted::Reload => mounted = reload(arguments, &space, mounted).await,
+            },
+            failure = running.ended() => return Err(failure),
+        }
+    }
+    running.drain(&mut signals).await
+}
+
+/// Reads the configuration again and brings the mounts up to date: new sources are opened first, so one that cannot be
+/// had changes nothing. Gives what is mounted now. A mount that has another source is gone for a moment.
+async fn reload(arguments: &Serve, space: &Vfs, mounted: Vec<Mount>) -> Vec<Mount> {
+    if arguments.config.is_none() {
+        tracing::warn!("there is no --config FILE to read again");
+        return mounted;
+    }
+    match try_reload(arguments, space, &mounted).await {
+        Ok(mounts) => {
+            tracing::info!(
+                mounts = mounts.len(),
+                "read again; rights, listeners and log change with the next start"
+            );
+            mounts
+        }
+        Err(failure) => {
+            tracing::error!(%failure, "the configuration is refused; everything stays as it was");
+            mounted
+        }
+    }
+}
+
+async fn try_reload(arguments: &Serve, space: &Vfs, mounted: &[Mount]) -> Result<Vec<Mount>, Failure> {
+    let wanted = arguments.config()?.mounts;
+    let mut added = Vec::new();
+    for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
+        added.push(namespace::prepare(mount, Mode::Read).await?);
+    }
+    for mount in mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount))) {
+        space.unmount(&mount.at)?;
+    }
+    for prepared in added {
+        prepared.lay(space)?;
+    }
+    Ok(wanted)
+}
+
+impl Serve {
+    /// The configuration file, where there is one, with the command line on top.
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::default(),
+        };
+        self.add_mounts(&mut config)?;
+        self.set_listeners(&mut config)?;
+        self.set_passive_ports(&mut config)?;
+        config.log.level = self.log.unwrap_or(config.log.level);
+        config.log.format = self.log_format.unwrap_or(config.log.format);
+        Ok(config)
+    }
+
+    fn add_mounts(&self, config: &mut Config) -> Result<(), Failure> {
+        let folder = current_folder()?;
+        for text in &self.mounts {
+            let mount = Mount::parse("MOUNT", text, &folder)?;
+            if config.mounts.iter().any(|other| other.at == mount.at) {
+                let cure =
+                    format!("{} is mounted twice: put one of them elsewhere, as in /x=SOURCE", mount.at);
+                return Err(ConfigError::new(&mount.origin, cure).into());
+            }
+            config.mounts.push(mount);
+        }
+        if config.mounts.is_empty() {
+            if let Some(file) = &self.config {
+                let cure = "there is nothing to serve: add a [[mount]]";
+                return Err(ConfigError::new(&Origin::of_file(file), cure).into());
+            }
+            let origin = Origin::of_argument("MOUNT", b".");
+            config.mounts.push(Mount { at: VPath::root(), source: Source::Path(folder), origin });
+        }
+        Ok(())
+    }
+
+    /// An option takes the place of its protocol's listeners in the file; where the file has none at all, a protocol
+    /// without an option listens at its usual place.
+    fn set_listeners(&self, config: &mut Config) -> Result<(), Failure> {
+        let file_is_silent = config.listeners.is_empty();
+        for (option, places, port, protocol) in [
+            ("--http", &self.http, HTTP_PORT, Protocol::Http),
+            ("--ftp", &self.ftp, FTP_PORT, Protocol::Ftp { passive_ports: None }),
+        ] {
+            let usual = [Place::At(Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))))];
+            let places = match &places[..] {
+                [] if file_is_silent => &usual[..],
+                [] => continue,
+                places if places.len() > 1 && places.contains(&Place::Off) => {
+                    return Err(Failure::Usage(format!(
+                        "{option} off stands beside another {option}: drop one"
+                    )));
+                }
+                places => places,
+            };
+            config.listeners.retain(|listen| !listen.protocol.is_same(&protocol));
+            for place in places {
+                if let Place::At(address) = place {
+                    let (protocol, address) = (protocol.clone(), address.clone());
+                    let origin = Origin::of_argument(option, address.to_string().as_bytes());
+                    config.listeners.push(Listen { protocol, address, limits: Limits::default(), origin });
+                }
+            }
+        }
+        if config.listeners.is_empty() {
+            return Err(Failure::Usage("nothing listens: leave --http or --ftp on".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn set_passive_ports(&self, config: &mut Config) -> Result<(), Failure> {
+        let Some(ports) = &self.passive_ports else { return Ok(()) };
+        let mut used = false;
+        for listen in &mut config.listeners {
+            if let Protocol::Ftp { passive_ports } = &mut listen.protocol {
+                *passive_ports = Some(ports.clone());
+                used = true;
+            }
+        }
+        if used { Ok(()) } else { Err(Failure::Usage("--passive-ports is for FTP, which is off".to_owned())) }
+    }
+}
+
+impl FromStr for Place {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text {
+            "off" => Ok(Self::Off),
+            text => text.parse().map(Self::At),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `[[serve]]`: one protocol on one address, within bounds.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use frontends::Limits;
+use frontends::serve::Address;
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use super::refusal::{Document, Origin, Refusal};
+use crate::units::{duration_text, parse_duration};
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Where.
+    pub address: Address,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, and HTTP/2 where the client starts with it.
+    Http,
+    /// FTP.
+    Ftp {
+        /// Where its data connections listen. Default: wherever the kernel chooses.
+        passive_ports: Option<PassivePorts>,
+    },
+}
+
+/// A range of ports for FTP's data connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassivePorts(pub RangeInclusive<u16>);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListen {
+    protocol: RawProtocol,
+    listen: Spanned<String>,
+    passive_ports: Option<Spanned<String>>,
+    #[serde(default)]
+    limits: RawLimits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawProtocol {
+    Http,
+    Ftp,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    connections: Option<Spanned<usize>>,
+    connections_per_address: Option<Spanned<usize>>,
+    idle: Option<Spanned<Value>>,
+    stall: Option<Spanned<Value>>,
+    drain: Option<Spanned<Value>>,
+}
+
+impl Protocol {
+    /// True where both are the same protocol, whatever their options.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl Listen {
+    /// True where nobody else can listen on the same address.
+    pub(super) fn has_fixed_address(&self) -> bool {
+        !matches!(self.address, Address::Tcp(address) if address.port() == 0)
+    }
+}
+
+impl TryFrom<(RawListen, &Document<'_>)> for Listen {
+    type Error = Refusal;
+
+    fn try_from((raw, document): (RawListen, &Document<'_>)) -> Result<Self, Refusal> {
+        let address = parsed(&raw.listen)?;
+        let passive_ports = raw.passive_ports.as_ref().map(parsed).transpose()?;
+        let protocol = match (raw.protocol, &raw.passive_ports) {
+            (RawProtocol::Ftp, _) => Protocol::Ftp { passive_ports },
+            (RawProtocol::Http, None) => Protocol::Http,
+            (RawProtocol::Http, Some(written)) => {
+                return Err(Refusal::new(written.span(), "only ftp has passive ports: remove it"));
+            }
+        };
+        let origin = document.origin(raw.listen.span());
+        Ok(Self { protocol, address, limits: raw.limits.try_into()?, origin })
+    }
+}
+
+impl TryFrom<RawLimits> for Limits {
+    type Error = Refusal;
+
+    fn try_from(raw: RawLimits) -> Result<Self, Refusal> {
+        let defaults = Self::default();
+        let connections = count(raw.connections)?.unwrap_or(defaults.connections);
+        Ok(Self {
+            connections,
+            connections_per_address: count(raw.connections_per_address)?.unwrap_or(connections),
+            idle: time(raw.idle)?,
+            stall: time(raw.stall)?,
+            drain: time(raw.drain)?.unwrap_or(defaults.drain),
+        })
+    }
+}
+
+fn parsed<T: FromStr<Err: fmt::Display>>(written: &Spanned<String>) -> Result<T, Refusal> {
+    written.get_ref().parse().map_err(|error: T::Err| Refusal::new(written.span(), error.to_string()))
+}
+
+fn count(written: Option<Spanned<usize>>) -> Result<Option<usize>, Refusal> {
+    match written {
+        Some(written) if *written.get_ref() == 0 => {
+            Err(Refusal::new(written.span(), "nobody could connect: write 1 at least"))
+        }
+        written => Ok(written.map(Spanned::into_inner)),
+    }
+}
+
+fn time(written: Option<Spanned<Value>>) -> Result<Option<Duration>, Refusal> {
+    let Some(written) = written else { return Ok(None) };
+    let time = match written.get_ref() {
+        Value::String(text) => parse_duration(text),
+        _ => Err("write a time with its unit in quotes, as in \"5m\"".to_owned()),
+    };
+    time.map(Some).map_err(|says| Refusal::new(written.span(), says))
+}
+
+impl FromStr for PassivePorts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let range = text.split_once('-').and_then(|(low, high)| {
+            let (low, high) = (low.trim().parse::<u16>().ok()?, high.trim().parse::<u16>().ok()?);
+            (0 < low && low <= high).then_some(low..=high)
+        });
+        let range = range.map(Self);
+        range.ok_or_else(|| format!("\"{text}\" is no range of ports: write LOW-HIGH, as in 50000-50100"))
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.protocol {
+            Protocol::Http => write!(f, "http on {}", self.address)?,
+            Protocol::Ftp { passive_ports: None } => write!(f, "ftp on {}", self.address)?,
+            Protocol::Ftp { passive_ports: Some(PassivePorts(ports)) } => {
+                write!(f, "ftp on {}, passive ports {}-{}", self.address, ports.start(), ports.end())?;
+            }
+        }
+        let by_protocol = |time: Option<Duration>| time.map_or("by protocol".to_owned(), duration_text);
+        let Limits { connections, connections_per_address, idle, stall, drain } = self.limits.clone();
+        write!(f, ", {connections} connections, {connections_per_address} an address")?;
+        write!(f, ", idle {}, stall {}", by_protocol(idle), by_protocol(stall))?;
+        write!(f, ", drain {}", duration_text(drain))
+    }
+}

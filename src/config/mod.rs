@@ -1,0 +1,288 @@
+//! What `serve` is to do: read from a file or the command line, refused with file, key and cure, or ready.
+//!
+//! Each room of the configuration is one file here: what is written (a raw struct), what is meant (a ready struct), and
+//! one `TryFrom` between them, the only place that refuses.
+
+mod listen;
+mod log;
+mod mount;
+mod refusal;
+mod right;
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+pub use self::listen::{Listen, PassivePorts, Protocol};
+pub use self::log::{Format, Level, Log};
+pub use self::mount::{Mount, Source};
+pub(crate) use self::mount::{host_path, path_of_host};
+pub use self::refusal::{ConfigError, Origin};
+use self::refusal::{Document, Refusal};
+pub use self::right::Right;
+
+/// Largest configuration file that is read.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// What is served, where, and what is said about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// What stands where in the tree.
+    pub mounts: Vec<Mount>,
+    /// What may be done where. Empty: everything may be listed and read.
+    pub rights: Vec<Right>,
+    /// Who shows it.
+    pub listeners: Vec<Listen>,
+    /// What is logged.
+    pub log: Log,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    #[serde(default)]
+    mount: Vec<Spanned<mount::RawMount>>,
+    #[serde(default)]
+    right: Vec<Spanned<right::RawRight>>,
+    #[serde(default)]
+    serve: Vec<Spanned<listen::RawListen>>,
+    #[serde(default)]
+    log: log::RawLog,
+}
+
+impl Config {
+    /// Reads the file `path`. Relative sources in it start in its folder.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with file, line, key and cure.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let refuse = |says: &str| ConfigError::new(&Origin::of_file(path), says);
+        let unreadable = |error| refuse(&format!("cannot be read: {error}"));
+        let about = std::fs::metadata(path).map_err(unreadable)?;
+        if !about.is_file() {
+            return Err(refuse("is no file: name the configuration file itself"));
+        }
+        if about.len() > MAX_FILE_BYTES {
+            return Err(refuse("is longer than 1 MiB, so it is hardly a configuration"));
+        }
+        let text = std::fs::read(path).map_err(unreadable)?;
+        let text = String::from_utf8(text).map_err(|_| refuse("is not UTF-8 text: save it as UTF-8"))?;
+        let folder = std::path::absolute(path).map_err(unreadable)?;
+        let folder = host_path(folder.parent().unwrap_or(Path::new("/")));
+        Self::parse(&Document { file: path, text: &text, folder: &folder })
+    }
+
+    fn parse(document: &Document<'_>) -> Result<Self, ConfigError> {
+        let raw = toml::from_str::<RawConfig>(document.text).map_err(Refusal::from);
+        raw.and_then(|raw| Self::try_from((raw, document))).map_err(|refusal| document.locate(refusal))
+    }
+}
+
+impl TryFrom<(RawConfig, &Document<'_>)> for Config {
+    type Error = Refusal;
+
+    fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
+        let mut config = Self { log: raw.log.into(), ..Self::default() };
+        for written in raw.mount {
+            let span = written.span();
+            let mount = Mount::try_from((written.into_inner(), document))?;
+            if config.mounts.iter().any(|other| other.at == mount.at) {
+                let cure = format!("{} is mounted twice: give one of them another \"at\"", mount.at);
+                return Err(Refusal::new(span, cure));
+            }
+            config.mounts.push(mount);
+        }
+        for written in raw.right {
+            let span = written.span();
+            let right = Right::try_from(written.into_inner())?;
+            if config.rights.iter().any(|other| other.path == right.path) {
+                return Err(Refusal::new(span, format!("{} has two rules: put them into one", right.path)));
+            }
+            config.rights.push(right);
+        }
+        for written in raw.serve {
+            let span = written.span();
+            let listen = Listen::try_from((written.into_inner(), document))?;
+            let address = &listen.address;
+            if listen.has_fixed_address() && config.listeners.iter().any(|other| other.address == *address) {
+                let cure = format!("{address} is listened on twice: change one of them");
+                return Err(Refusal::new(span, cure));
+            }
+            config.listeners.push(listen);
+        }
+        Ok(config)
+    }
+}
+
+/// One line for each thing that would be served.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for mount in &self.mounts {
+            writeln!(f, "mount {mount}")?;
+        }
+        for right in &self.rights {
+            writeln!(f, "right {right}")?;
+        }
+        for listen in &self.listeners {
+            writeln!(f, "serve {listen}")?;
+        }
+        write!(f, "log {}", self.log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vfs::VPath;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let folder = VPath::parse("/etc/vfsd").unwrap();
+        let document = Document { file: Path::new("vfsd.toml"), text, folder: &folder };
+        Config::parse(&document).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_whole_configuration_is_ready() {
+        let config = parse(
+            r#"
+            [[mount]]
+            at = "/releases"
+            source = "releases"
+
+            [[mount]]
+            at = "/scratch"
+            source = "memory:"
+
+            [[right]]
+            path = "/releases/drafts"
+            allow = ["read"]
+
+            [[serve]]
+            protocol = "ftp"
+            listen = "127.0.0.1:2121"
+            passive_ports = "50000-50100"
+            limits = { connections = 200, connections_per_address = 10, idle = "5m", drain = "10s" }
+
+            [[serve]]
+            protocol = "http"
+            listen = "unix:/run/vfsd.sock"
+
+            [log]
+            level = "debug"
+            format = "json"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(
+            config.to_string().lines().collect::<Vec<_>>(),
+            [
+                "mount /releases from /etc/vfsd/releases",
+                "mount /scratch from memory:",
+                "right /releases/drafts allow read",
+                "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, 200 connections, 10 an address, idle 5m, \
+                 stall by protocol, drain 10s",
+                "serve http on unix:/run/vfsd.sock, 16384 connections, 16384 an address, idle by protocol, \
+                 stall by protocol, drain 30s",
+                "log debug as json",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_a_configuration_too() {
+        assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn what_is_refused_comes_with_file_line_key_and_cure() {
+        for (text, line) in [
+            (
+                "[[mount]]\nat = \"/\"\nsauce = \".\"",
+                "vfsd.toml:3: mount.sauce: unknown key; did you mean \"source\"?",
+            ),
+            ("[[mount]]\nat = \"/\"", "vfsd.toml:1: mount: the key \"source\" is missing: add it"),
+            (
+                "[[mount]]\nat = \"x\"\nsource = \".\"",
+                "vfsd.toml:2: mount.at: \"x\" is no place in the tree: start it with \"/\"",
+            ),
+            (
+                "[[mount]]\nat = \"/x.tgz#tgz:\"\nsource = \".\"",
+                "vfsd.toml:2: mount.at: nothing can be mounted inside an archive: choose a place outside",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"\"",
+                "vfsd.toml:3: mount.source: the source is empty: write a folder, as in \".\"",
+            ),
+            (
+                "[[mount]]\nat = \"/a\"\nsource = \".\"\n[[mount]]\nat = \"/b/../a\"\nsource = \".\"",
+                "vfsd.toml:4: mount: /a is mounted twice: give one of them another \"at\"",
+            ),
+            (
+                "[[right]]\npath = \"/a\"\nallow = [\"write\"]",
+                "vfsd.toml:3: right.allow: \"write\" is not known here. Known: list, read",
+            ),
+            (
+                "[[right]]\npath = \"a\"\nallow = []",
+                "vfsd.toml:2: right.path: \"a\" is not absolute: it must start with \"/\"",
+            ),
+            (
+                "[[right]]\npath = \"/a#zip:\"\nallow = []",
+                "vfsd.toml:2: right.path: a rule inside an archive would not keep anybody out: put it on the archive's own path",
+            ),
+            (
+                "[[right]]\npath = \"/a\"\nallow = []\n[[right]]\npath = \"/a/\"\nallow = []",
+                "vfsd.toml:4: right: /a has two rules: put them into one",
+            ),
+            (
+                "[[mount]]\nat = 1\nsource = \".\"",
+                "vfsd.toml:2: mount.at: invalid type: integer \"1\", expected a string",
+            ),
+            (
+                "[[serve]]\nprotocol = \"htpp\"\nlisten = \"127.0.0.1:0\"",
+                "vfsd.toml:2: serve.protocol: \"htpp\" is not known here; did you mean \"http\"? Known: http, ftp",
+            ),
+            (
+                "[[serve]]\nprotocol = \"http\"\nlisten = \"localhost\"",
+                "vfsd.toml:3: serve.listen: \"localhost\" is no address to listen on: write IP:PORT (127.0.0.1:8080, [::1]:8080; port 0 takes a free one) or unix:/absolute/path",
+            ),
+            (
+                "[[serve]]\nprotocol = \"http\"\nlisten = \"127.0.0.1:80\"\npassive_ports = \"1-2\"",
+                "vfsd.toml:4: serve.passive_ports: only ftp has passive ports: remove it",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\npassive_ports = \"9-2\"",
+                "vfsd.toml:4: serve.passive_ports: \"9-2\" is no range of ports: write LOW-HIGH, as in 50000-50100",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { idle = 300 }",
+                "vfsd.toml:4: serve.limits.idle: write a time with its unit in quotes, as in \"5m\"",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { idle = \"300\" }",
+                "vfsd.toml:4: serve.limits.idle: \"300\" is no time: write a number and a unit, as in 500ms, 30s, 5m, 2h, 1d",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { connections = 0 }",
+                "vfsd.toml:4: serve.limits.connections: nobody could connect: write 1 at least",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\n[serve.limits]\nconnects = 5",
+                "vfsd.toml:5: serve.limits.connects: unknown key; did you mean \"connections\"?",
+            ),
+            (
+                "[log]\nlevel = \"loud\"",
+                "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
+            ),
+            ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
+            ("zzzzzz = 1", "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, serve, log"),
+            ("[[mount]\n", "vfsd.toml:1: "),
+        ] {
+            let refused = parse(text).unwrap_err();
+            assert!(refused.starts_with(line), "{text}\n  gives  {refused}\n  not    {line}");
+            assert_eq!(refused.lines().count(), 1, "{refused}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `[[mount]]` and the command line's `[AT=]SOURCE`: what stands where in the tree.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+use vfs::VPath;
+
+use super::refusal::{ConfigError, Document, Origin, Refusal};
+
+/// One source and its place in the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it stands; outside of archives.
+    pub at: VPath,
+    /// Where its files come from.
+    pub source: Source,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Where a mount's files come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A folder of this machine, or an archive or folder that a chained path leads to, as an address in the host's tree.
+    Path(VPath),
+    /// Whatever the registry connects: `memory:`, `https://…/`.
+    Url(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMount {
+    at: Spanned<String>,
+    source: Spanned<String>,
+}
+
+impl TryFrom<(RawMount, &Document<'_>)> for Mount {
+    type Error = Refusal;
+
+    fn try_from((raw, document): (RawMount, &Document<'_>)) -> Result<Self, Refusal> {
+        let at = parse_at(raw.at.get_ref().as_bytes()).map_err(|says| Refusal::new(raw.at.span(), says))?;
+        let source = Source::parse(raw.source.get_ref().as_bytes(), document.folder)
+            .map_err(|says| Refusal::new(raw.source.span(), says))?;
+        Ok(Self { at, source, origin: document.origin(raw.source.span()) })
+    }
+}
+
+impl Mount {
+    /// Parses `[AT=]SOURCE`, which stands behind `option`. AT starts with `/` and ends at the first `=`; it is `/` where
+    /// it is left out. A relative source starts in `folder`. A source with `=` in its absolute path is written
+    /// `/=/srv/a=b`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write instead.
+    pub fn parse(option: &str, text: &OsStr, folder: &VPath) -> Result<Self, ConfigError> {
+        let text = text.as_bytes();
+        let origin = Origin::of_argument(option, text);
+        let equals = text.iter().position(|byte| *byte == b'=').filter(|_| text.starts_with(b"/"));
+        let parts = match equals {
+            Some(equals) => {
+                parse_at(&text[..equals]).and_then(|at| Ok((at, Source::parse(&text[equals + 1..], folder)?)))
+            }
+            None => Source::parse(text, folder).map(|source| (VPath::root(), source)),
+        };
+        match parts {
+            Ok((at, source)) => Ok(Self { at, source, origin }),
+            Err(says) => Err(ConfigError::new(&origin, says)),
+        }
+    }
+
+    /// True where both put the same source at the same place, wherever they are written.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.at == other.at && self.source == other.source
+    }
+}
+
+impl Source {
+    fn parse(text: &[u8], folder: &VPath) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the source is empty: write a folder, as in \".\"".to_owned());
+        }
+        match std::str::from_utf8(text) {
+            Ok(url) if is_url(url) => Ok(Self::Url(url.to_owned())),
+            _ => folder.join(text).map(Self::Path).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+fn parse_at(text: &[u8]) -> Result<VPath, String> {
+    if !text.starts_with(b"/") {
+        let text = vfs::path::escaped(text);
+        return Err(format!("\"{text}\" is no place in the tree: start it with \"/\""));
+    }
+    let at = VPath::parse(text).map_err(|error| error.to_string())?;
+    match at.archive_depth() {
+        0 => Ok(at),
+        _ => Err("nothing can be mounted inside an archive: choose a place outside".to_owned()),
+    }
+}
+
+/// True for `scheme://…` and for `scheme:` alone, which is how `memory:` is written (RFC 3986 §3.1 for the scheme).
+/// A file with such a name is written `./scheme:`.
+fn is_url(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char))
+            && (rest.is_empty() || rest.starts_with("//"))
+    })
+}
+
+/// A path of this machine as an address in the host's tree, its names taken literally.
+pub(crate) fn host_path(path: &Path) -> VPath {
+    let mut address = VPath::root();
+    for part in path.components() {
+        match part {
+            std::path::Component::Normal(name) => {
+                address.push_name(name.as_bytes().to_vec()).expect("a component holds neither / nor NUL")
+            }
+            std::path::Component::ParentDir => address = address.parent().unwrap_or_default(),
+            _ => {}
+        }
+    }
+    address
+}
+
+/// The path of this machine that an address in the host's tree names; markers are left out.
+pub(crate) fn path_of_host(address: &VPath) -> PathBuf {
+    let names = address.segments().iter().map(|segment| OsStr::from_bytes(segment.name()));
+    Path::new("/").join(names.collect::<PathBuf>())
+}
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}", self.at, self.source)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.fmt(f),
+            Self::Url(url) => vfs::path::escaped(url.as_bytes()).fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_a_place_and_a_source() {
+        let folder = VPath::parse("/home/me").unwrap();
+        for (text, expected) in [
+            (".", "/ from /home/me"),
+            ("a=b", "/ from /home/me/a=b"),
+            ("/srv", "/ from /srv"),
+            ("/pub=.", "/pub from /home/me"),
+            ("/pub/x=../you", "/pub/x from /home/you"),
+            ("/=/srv/a=b", "/ from /srv/a=b"),
+            ("./x.tgz#tgz:/sub", "/ from /home/me/x.tgz#tgz:/sub"),
+            ("memory:", "/ from memory:"),
+            ("./memory:", "/ from /home/me/memory:"),
+            ("a:b", "/ from /home/me/a:b"),
+            ("/s=https://example.org/a=b", "/s from https://example.org/a=b"),
+        ] {
+            assert_eq!(
+                Mount::parse("MOUNT", OsStr::new(text), &folder).unwrap().to_string(),
+                expected,
+                "{text}"
+            );
+        }
+        for text in ["", "/pub=", "/x#tgz:=.", "#tgz:"] {
+            let refused = Mount::parse("MOUNT", OsStr::new(text), &folder).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("MOUNT {text}: ")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn host_paths_go_there_and_back() {
+        for path in ["/", "/a b/#tgz:", "/x#tgz:"] {
+            let address = host_path(Path::new(path));
+            assert_eq!((path_of_host(&address), address.archive_depth()), (PathBuf::from(path), 0));
+        }
+    }
+}

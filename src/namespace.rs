@@ -1,0 +1,269 @@
+//! From mounts to a tree: what `serve` shows, and what the other commands work on.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use vfs::backends::local::{Links, LocalFs, LocalOptions};
+use vfs::backends::memory::MemoryFs;
+use vfs::layers::{Access, RightsFs, Rules};
+use vfs::path::Scheme;
+use vfs::{ConnectSource, ErrorKind, FileSystem, MountOptions, Registry, VPath, Vfs};
+
+use crate::cli::Over;
+use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
+use crate::failure::Failure;
+
+/// The tree that `serve` shows: `mounts` and nothing else, read-only.
+///
+/// # Errors
+/// [`Failure::Usage`], which names the mount whose source cannot be had.
+pub(crate) async fn served(mounts: &[Mount]) -> Result<Arc<Vfs>, Failure> {
+    let space = Vfs::new(registry());
+    for mount in mounts {
+        prepare(mount, Mode::Read).await?.lay(&space)?;
+    }
+    Ok(space)
+}
+
+/// The tree as `rights` let everybody use it.
+///
+/// # Errors
+/// [`Failure::Usage`] for rules that contradict each other.
+pub(crate) fn guarded(space: &Arc<Vfs>, rights: &[Right]) -> Result<Arc<dyn FileSystem>, Failure> {
+    let tree: Arc<dyn FileSystem> = Arc::<Vfs>::clone(space);
+    if rights.is_empty() {
+        return Ok(tree);
+    }
+    let mut rules: Vec<_> = rights.iter().map(|right| (right.path.clone(), right.access)).collect();
+    if !rights.iter().any(|right| right.path.is_root()) {
+        rules.push((VPath::root(), Access::READ));
+    }
+    match Rules::new(rules) {
+        Ok(rules) => Ok(Arc::new(RightsFs::new(tree, rules))),
+        Err(error) => Err(Failure::Usage(format!("[[right]]: {error}"))),
+    }
+}
+
+/// A mount whose source is open.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    mount: Mount,
+    tree: Arc<dyn FileSystem>,
+    options: MountOptions,
+}
+
+/// Opens a mount's source.
+///
+/// # Errors
+/// As [`served`].
+pub(crate) async fn prepare(mount: &Mount, mode: Mode) -> Result<Prepared, Failure> {
+    let tree = match &mount.source {
+        Source::Url(url) => registry().connect(url).await,
+        Source::Path(path) => open(path, mode).await,
+    };
+    let writable = mode == Mode::Write;
+    let options = MountOptions { writable, source: mount.source.to_string(), ..MountOptions::default() };
+    match tree {
+        Ok(tree) => Ok(Prepared { mount: mount.clone(), tree, options }),
+        Err(error) => Err(refusal(mount, &error)),
+    }
+}
+
+impl Prepared {
+    /// Puts it into the tree.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where something is mounted there.
+    pub(crate) fn lay(self, space: &Vfs) -> Result<(), Failure> {
+        let laid = space.mount(&self.mount.at, self.tree, self.options);
+        laid.map(drop).map_err(|error| refusal(&self.mount, &error))
+    }
+}
+
+fn refusal(mount: &Mount, error: &vfs::Error) -> Failure {
+    let why = match (&mount.source, error.kind(), error.detail()) {
+        (Source::Path(path), ErrorKind::NotFound, _) => {
+            format!("there is no {path}: create it, or name another folder")
+        }
+        (source, kind, None) => format!("{source}: {kind}"),
+        (source, kind, Some(detail)) => format!("{source}: {kind}: {detail}"),
+    };
+    ConfigError::new(&mount.origin, why).into()
+}
+
+/// What a mount lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Reading.
+    Read,
+    /// Changes, too.
+    Write,
+}
+
+/// A folder of this machine; or what an address leads to inside of an archive, as a tree of its own. An archive that is
+/// named without a marker is entered by what it looks like.
+async fn open(path: &VPath, mode: Mode) -> vfs::Result<Arc<dyn FileSystem>> {
+    let folder = path_of_host(path);
+    let is_archive = path.archive_depth() == 0 && folder.is_file();
+    let inside = if is_archive { path.entered(Scheme::Auto) } else { None };
+    match inside.as_ref().unwrap_or(path) {
+        path if path.archive_depth() == 0 => {
+            let options = LocalOptions { writable: mode == Mode::Write, ..LocalOptions::default() };
+            Ok(Arc::new(LocalFs::open_with(folder, &options)?))
+        }
+        inside => {
+            let space = host(Mode::Read)?;
+            // Asked once here, so that a missing archive is an error of the mount and not of each visit.
+            space.read_dir(inside, &vfs::ListOptions::default()).await?;
+            Ok(space.subtree(inside))
+        }
+    }
+}
+
+/// The host's own tree, where links mean what they mean on the host.
+fn host(mode: Mode) -> vfs::Result<Arc<Vfs>> {
+    let writable = mode == Mode::Write;
+    let root = LocalFs::open_with("/", &LocalOptions { writable, links: Links::ReRooted })?;
+    let space = Vfs::new(registry());
+    let options = MountOptions { writable, source: "/".to_owned(), ..MountOptions::default() };
+    space.mount(&VPath::root(), Arc::new(root), options)?;
+    Ok(space)
+}
+
+/// Every source and every archive that this program knows.
+fn registry() -> Registry {
+    Registry::empty().with_source("memory", Arc::new(Memory))
+}
+
+/// Connects `memory:`, an empty tree that is gone with its mount.
+#[derive(Debug)]
+struct Memory;
+
+#[async_trait]
+impl ConnectSource for Memory {
+    async fn connect(&self, _url: &str) -> vfs::Result<Arc<dyn FileSystem>> {
+        Ok(Arc::new(MemoryFs::new()))
+    }
+}
+
+/// The host's tree with mounts laid over it, and the folder where relative paths start.
+#[derive(Debug)]
+pub(crate) struct Host {
+    tree: Arc<dyn FileSystem>,
+    folder: VPath,
+}
+
+/// One path of the command line.
+#[derive(Debug)]
+pub(crate) struct Operand {
+    typed: Vec<u8>,
+    path: VPath,
+}
+
+impl Host {
+    /// For reading.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a mount that cannot be laid.
+    pub(crate) async fn open(over: &Over) -> Result<Self, Failure> {
+        Self::with(over, Mode::Read).await
+    }
+
+    /// For changes, in the mounts too.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    pub(crate) async fn writable(over: &Over) -> Result<Self, Failure> {
+        Self::with(over, Mode::Write).await
+    }
+
+    async fn with(over: &Over, mode: Mode) -> Result<Self, Failure> {
+        let folder = current_folder()?;
+        let space = host(mode)?;
+        for text in &over.mounts {
+            let mount = Mount::parse("--mount", text, &folder)?;
+            if mount.at.is_root() {
+                let cure = "that would hide the whole host: name another place, as in --mount /m=SOURCE";
+                return Err(ConfigError::new(&mount.origin, cure).into());
+            }
+            prepare(&mount, mode).await?.lay(&space)?;
+        }
+        Ok(Self { tree: space, folder })
+    }
+
+    /// The tree.
+    pub(crate) fn tree(&self) -> &Arc<dyn FileSystem> {
+        &self.tree
+    }
+
+    /// What was typed, as paths of the tree.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for text that is no path.
+    pub(crate) fn operands(&self, typed: &[OsString]) -> Result<Vec<Operand>, Failure> {
+        typed.iter().map(|typed| self.operand(typed)).collect()
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// As [`Host::operands`].
+    pub(crate) fn operand(&self, typed: &OsStr) -> Result<Operand, Failure> {
+        let typed = typed.as_bytes().to_vec();
+        if typed.is_empty() {
+            return Err(Failure::Usage("a path is empty: write . for the current folder".to_owned()));
+        }
+        let path = self.folder.join(&typed).map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(Operand { typed, path })
+    }
+}
+
+impl Operand {
+    /// Where it is in the tree.
+    pub(crate) fn path(&self) -> &VPath {
+        &self.path
+    }
+
+    /// `path`, which is this one or lies below it, as it would have been typed.
+    pub(crate) fn shown(&self, path: &VPath) -> Vec<u8> {
+        match path.strip_prefix(&self.path) {
+            Some(rest) if !rest.is_root() => {
+                let typed = self.typed.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+                [&self.typed[..typed], &rest.to_bytes()].concat()
+            }
+            _ => self.typed.clone(),
+        }
+    }
+}
+
+/// The folder where the program was started.
+pub(crate) fn current_folder() -> Result<VPath, Failure> {
+    let folder = std::env::current_dir().map_err(|error| {
+        Failure::Usage(format!("the current folder is gone or closed: {error}; change it"))
+    })?;
+    Ok(host_path(Path::new(&folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_shown_as_they_were_typed() {
+        let host = Host { tree: Arc::new(MemoryFs::new()), folder: VPath::parse("/home/me").unwrap() };
+        for (typed, below, shown) in [
+            (".", "/home/me/a b", "./a b"),
+            (".", "/home/me", "."),
+            ("../you/", "/home/you/x", "../you/x"),
+            ("/", "/x", "/x"),
+            ("x.tgz#tgz:", "/home/me/x.tgz#tgz:/in", "x.tgz#tgz:/in"),
+        ] {
+            let operand = host.operand(OsStr::new(typed)).unwrap();
+            let below = VPath::parse(below).unwrap();
+            assert_eq!(String::from_utf8(operand.shown(&below)).unwrap(), shown);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The trees that are asked, each with the sample in it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use vfs::backends::local::{Links, LocalFs, LocalOptions};
+use vfs::backends::memory::MemoryFs;
+use vfs::conformance::{Subject, fill};
+use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
+use vfs::{FileSystem, MountOptions, Registry, VPath, Vfs};
+
+/// A folder of the host, with a FIFO in it.
+pub(crate) async fn local(links: Links) -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = open(folder.path(), links, true);
+    let fifo = fifo_in(folder.path());
+    Subject::filled(tree).await.with_special_file(&fifo).keeping(folder)
+}
+
+/// The same, filled beforehand and opened for reading.
+pub(crate) async fn local_read_only() -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&*open(folder.path(), Links::Beneath, true), &VPath::root()).await.unwrap();
+    let fifo = fifo_in(folder.path());
+    Subject::new(open(folder.path(), Links::Beneath, false)).with_special_file(&fifo).keeping(folder)
+}
+
+fn open(folder: &Path, links: Links, writable: bool) -> Arc<dyn FileSystem> {
+    Arc::new(LocalFs::open_with(folder, &LocalOptions { links, writable }).unwrap())
+}
+
+fn fifo_in(folder: &Path) -> VPath {
+    mknodat(CWD, folder.join("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    VPath::parse("/fifo").unwrap()
+}
+
+async fn memory() -> Arc<dyn FileSystem> {
+    let tree = MemoryFs::new();
+    fill(&tree, &VPath::root()).await.unwrap();
+    Arc::new(tree)
+}
+
+/// A layer that looks at calls.
+pub(crate) async fn around(layer: impl Around) -> Subject {
+    Subject::new(Arc::new(Layered::new(memory().await, Arc::new(layer))))
+}
+
+pub(crate) async fn read_only() -> Subject {
+    Subject::new(Arc::new(ReadOnly::new(memory().await)))
+}
+
+/// One rule grants all. What changes where another rule forbids is told and tested in the layer's own room.
+pub(crate) async fn rights() -> Subject {
+    let rules = Rules::new([(VPath::root(), Access::ALL)]).unwrap();
+    Subject::new(Arc::new(RightsFs::new(memory().await, rules)))
+}
+
+pub(crate) async fn meta_cache() -> Subject {
+    Subject::new(Arc::new(MetaCache::new(memory().await, MetaCacheOptions::default())))
+}
+
+/// A namespace with the tree mounted at `at`, and other mounts beside it.
+pub(crate) async fn in_namespace(at: &str) -> Subject {
+    let at = VPath::parse(at).unwrap();
+    let vfs = Vfs::new(Registry::empty());
+    let writable = || MountOptions { writable: true, ..MountOptions::default() };
+    vfs.mount(&at, memory().await, writable()).unwrap();
+    let root = if at.is_root() { VPath::root() } else { at };
+    if !root.is_root() {
+        vfs.mount(&VPath::parse("/beside").unwrap(), Arc::new(MemoryFs::new()), writable()).unwrap();
+    }
+    Subject::new(vfs).below(root)
+}

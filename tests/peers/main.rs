@@ -1,0 +1,10 @@
+//! Real clients against the real program: they get the folder byte for byte, odd names included.
+//!
+//! A test whose client is missing says `skipped`, and fails where `VFSD_PEERS=required`.
+
+// What fails here fails its test.
+#![allow(clippy::unwrap_used)]
+
+mod ftp;
+mod http;
+mod program;

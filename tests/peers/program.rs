@@ -1,0 +1,76 @@
+//! The program, serving a folder of odd names.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use support::{Layout, read_folder, write_folder};
+use tempfile::TempDir;
+
+/// wget undoes a `%` and two digits in a name once too often, whatever the server, and saves under another name.
+pub(crate) const WGET_CANNOT: &[&str] = &["percent%41", "percent%2fslash"];
+
+/// A running `vfsd serve` over a folder. Dropping it ends it.
+pub(crate) struct Serving {
+    pub(crate) folder: TempDir,
+    pub(crate) http: String,
+    pub(crate) ftp: String,
+    child: Child,
+}
+
+impl Serving {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_folder(folder.path());
+        Self::show(folder)
+    }
+
+    pub(crate) fn show(folder: TempDir) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vfsd"))
+            .args(["serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"])
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut line = || lines.next().unwrap().unwrap();
+        let (http, ftp) = (line(), line());
+        assert!(http.starts_with("http://127.0.0.1:") && ftp.starts_with("ftp://127.0.0.1:"), "{http} {ftp}");
+        Self { folder, http, ftp, child }
+    }
+
+    /// Takes files out of the folder.
+    pub(crate) fn remove(&self, names: &[&str]) {
+        for name in names {
+            std::fs::remove_file(self.folder.path().join(name)).unwrap();
+        }
+    }
+
+    /// `host:port` of one of the URLs.
+    pub(crate) fn authority(url: &str) -> &str {
+        url.split('/').nth(2).unwrap()
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        read_folder(self.folder.path())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Compares what a client made with what was served.
+#[track_caller]
+pub(crate) fn assert_same(got: &Path, expected: &Layout) {
+    let got = read_folder(got);
+    let names =
+        |layout: &Layout| layout.keys().map(|name| name.escape_ascii().to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&got), names(expected));
+    for (path, content) in expected {
+        assert!(got[path] == *content, "{} differs", path.escape_ascii());
+    }
+}

@@ -1,0 +1,9 @@
+//! The program as its users meet it: the real binary, real folders, real signals.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod check;
+mod copying;
+mod looking;
+mod running;
+mod serving;
+mod usage;

@@ -1,0 +1,71 @@
+//! Real clients: programs of the system that may be missing.
+
+use std::process::{Command, Output};
+
+/// A program that a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// curl.
+    Curl,
+    /// GNU wget.
+    Wget,
+    /// lftp.
+    Lftp,
+    /// Python 3, for its `ftplib`.
+    Python,
+}
+
+/// A program that is there.
+#[derive(Debug)]
+pub struct Peer(Command);
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Curl => "curl",
+            Self::Wget => "wget",
+            Self::Lftp => "lftp",
+            Self::Python => "python3",
+        }
+    }
+
+    /// The program, or `None` with a line that says `skipped`.
+    ///
+    /// # Panics
+    /// Where it is missing and `VFSD_PEERS` is `required`.
+    pub fn find(self) -> Option<Peer> {
+        let name = self.name();
+        if Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()) {
+            return Some(Peer(Command::new(name)));
+        }
+        assert_ne!(std::env::var("VFSD_PEERS").as_deref(), Ok("required"), "{name} is not installed");
+        #[allow(clippy::print_stderr)] // This is where a person who runs the tests looks.
+        {
+            eprintln!("skipped: {name} is not installed");
+        }
+        None
+    }
+}
+
+impl Peer {
+    /// Its command, to add arguments to.
+    pub fn command(&mut self) -> &mut Command {
+        &mut self.0
+    }
+}
+
+/// Runs a command to its end and says what it printed where it fails.
+///
+/// # Panics
+/// Where it fails.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.output().expect("the program was found before");
+    assert!(
+        output.status.success(),
+        "{command:?} failed with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}

@@ -1,0 +1,240 @@
+//! Listings: a folder is read one batch a job, never as a whole.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::error::Fault;
+use super::lookup::{Root, Wait};
+use super::status;
+use super::writing::is_part;
+use crate::error::Result;
+use crate::file_system::{DirEntry, DirStream};
+use crate::jobs::Disk;
+use crate::path::VPath;
+
+/// A folder that is being read. It holds the system's buffer of some 32 KiB.
+pub(super) struct Scan {
+    folder: Dir,
+    metadata: bool,
+}
+
+/// One batch, and the rest of the folder where there may be one.
+pub(super) type Scanned = (Vec<DirEntry>, Option<Scan>);
+
+impl Scan {
+    /// Opens the folder `path`. Each entry's status is fetched along where `metadata` says so.
+    pub(super) fn open(root: &Root, path: &VPath, metadata: bool) -> Result<Self, Fault> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
+        let folder = root.find(path, flags, Mode::empty(), Wait::Allowed)?;
+        Ok(Self { folder: Dir::new(folder)?, metadata })
+    }
+
+    /// Reads the next batch.
+    pub(super) fn batch(mut self) -> Result<Scanned, Fault> {
+        let mut entries = Vec::new();
+        while entries.len() < DirStream::BATCH {
+            match self.folder.read() {
+                None => return Ok((entries, None)),
+                Some(found) => entries.extend(self.entry(&found?)?),
+            }
+        }
+        Ok((entries, Some(self)))
+    }
+
+    /// What is listed of one name. `None` where it is not to be seen, or has gone since it was read.
+    fn entry(&self, found: &rustix::fs::DirEntry) -> Result<Option<DirEntry>, Errno> {
+        let name = found.file_name().to_bytes();
+        if name == b"." || name == b".." || is_part(name) {
+            return Ok(None);
+        }
+        let known = found.file_type();
+        let mut entry = DirEntry::new(Bytes::copy_from_slice(name), None);
+        if known != rustix::fs::FileType::Unknown {
+            entry.file_type = Some(status::file_type_of(known));
+        }
+        if self.metadata || entry.file_type.is_none() {
+            match status::of_name(self.folder.fd()?, found.file_name()) {
+                Ok(status) => {
+                    entry.file_type = Some(status::file_type(&status));
+                    entry.metadata = self.metadata.then(|| status::describe(&status));
+                }
+                Err(Errno::NOENT) => return Ok(None),
+                // A name that cannot be asked about is still a name.
+                Err(_) => {}
+            }
+        }
+        Ok(Some(entry))
+    }
+}
+
+/// The batches of a folder, each read when it is asked for.
+pub(super) struct Batches {
+    disk: Disk,
+    path: VPath,
+    first: Option<Vec<DirEntry>>,
+    state: State,
+}
+
+enum State {
+    Idle(Scan),
+    Reading(Pin<Box<dyn Future<Output = Result<Scanned>> + Send>>),
+    Ended,
+}
+
+impl Batches {
+    /// Goes on after the first batch of the folder `path`.
+    pub(super) fn after((first, rest): Scanned, disk: Disk, path: VPath) -> Self {
+        Self { disk, path, first: Some(first), state: State::resting(rest) }
+    }
+
+    fn read(&self, scan: Scan) -> State {
+        let (disk, path) = (self.disk.clone(), self.path.clone());
+        State::Reading(Box::pin(async move {
+            match disk.run("read_dir", move || scan.batch()).await {
+                Ok(done) => done.map_err(|fault| fault.at("read_dir", &path)),
+                Err(lost) => Err(lost.readdressed(|_| path)),
+            }
+        }))
+    }
+}
+
+impl State {
+    fn resting(rest: Option<Scan>) -> Self {
+        rest.map_or(Self::Ended, Self::Idle)
+    }
+}
+
+impl Stream for Batches {
+    type Item = Result<Vec<DirEntry>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        loop {
+            match std::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return Poll::Ready(None),
+                State::Idle(scan) => self.state = self.read(scan),
+                State::Reading(mut reading) => {
+                    let Poll::Ready(read) = reading.as_mut().poll(cx) else {
+                        self.state = State::Reading(reading);
+                        return Poll::Pending;
+                    };
+                    return Poll::Ready(Some(read.map(|(entries, rest)| {
+                        self.state = State::resting(rest);
+                        entries
+                    })));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::backends::local::Links;
+    use crate::backends::local::testing::{Scene, kind, path};
+    use crate::error::ErrorKind;
+    use crate::file_system::FileSystem;
+    use crate::metadata::FileType;
+    use crate::options::ListOptions;
+
+    /// More than the system's buffer holds, and than a few batches do.
+    const MANY: usize = 5_000;
+
+    #[tokio::test]
+    async fn a_large_folder_comes_in_batches_and_each_name_once() {
+        let scene = Scene::new();
+        for number in 0..MANY {
+            scene.write(&format!("a rather long name, so that the buffer is full soon {number}"), "");
+        }
+        for tree in scene.doors(Links::Beneath) {
+            let mut listing = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+            let mut names = HashSet::new();
+            let mut batches = 0;
+            while let Some(batch) = listing.next().await {
+                let batch = batch.unwrap();
+                assert!(batch.len() <= DirStream::BATCH);
+                batches += 1;
+                names.extend(batch.into_iter().map(|entry| entry.name));
+            }
+            assert_eq!((names.len(), batches), (MANY, MANY.div_ceil(DirStream::BATCH)));
+        }
+    }
+
+    #[tokio::test]
+    async fn entries_are_described_as_they_are() {
+        let scene = Scene::new();
+        scene.write("file", "content");
+        std::fs::create_dir(scene.inside("folder")).unwrap();
+        scene.link("link", "/nowhere");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            scene.inside("fifo"),
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let tree = scene.tree(Links::Beneath);
+        for options in [ListOptions::default(), ListOptions::with_metadata()] {
+            let listing = tree.read_dir(&VPath::root(), &options).await.unwrap();
+            let mut entries = listing.collect(10).await.unwrap();
+            entries.sort_by(|one, other| one.name.cmp(&other.name));
+            let types: Vec<_> = entries.iter().map(|entry| entry.file_type.unwrap()).collect();
+            assert_eq!(types, [FileType::Other, FileType::File, FileType::Dir, FileType::Symlink]);
+            let lengths: Vec<_> =
+                entries.iter().map(|entry| entry.metadata.as_ref().map(|found| found.len)).collect();
+            match options.metadata {
+                true => assert_eq!(lengths, [Some(None), Some(Some(7)), Some(None), Some(Some(8))]),
+                false => assert_eq!(lengths, [None; 4]),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_vanishes_is_left_out() {
+        let scene = Scene::new();
+        scene.write("one", "");
+        scene.write("two", "");
+        let tree = scene.tree(Links::Beneath);
+        let mut scan = Scan::open(&tree.root, &VPath::root(), true).unwrap();
+        let mut seen = 0;
+        while let Some(found) = scan.folder.read() {
+            let found = found.unwrap();
+            if !found.file_name().to_bytes().starts_with(b".") {
+                std::fs::remove_file(scene.inside(found.file_name().to_str().unwrap())).unwrap();
+                seen += 1;
+            }
+            assert!(scan.entry(&found).unwrap().is_none());
+        }
+        assert_eq!(seen, 2);
+    }
+
+    #[tokio::test]
+    async fn only_folders_are_listed() {
+        let scene = Scene::new();
+        scene.write("file", "");
+        scene.link("link", "file");
+        for tree in scene.doors(Links::Beneath) {
+            for (text, refusal) in [
+                ("/file", ErrorKind::NotADirectory),
+                ("/link", ErrorKind::NotADirectory),
+                ("/file/x", ErrorKind::NotADirectory),
+                ("/missing", ErrorKind::NotFound),
+            ] {
+                let refused = tree.read_dir(&path(text), &ListOptions::default()).await;
+                assert_eq!(kind(refused), refusal, "{text}");
+            }
+        }
+    }
+}
