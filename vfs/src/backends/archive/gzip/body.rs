@@ -8,8 +8,8 @@
 //! first place, and as long as places come late. What is missed is the inside of one long block behind short ones.
 
 use super::entry::{BLOCK_HEADER_BYTES, BlockHeader, Inside};
-use super::header::Sums;
 use super::inflate::{At, Inflate, Stop};
+use super::sums::Sums;
 
 /// The most that one step makes: it is summed while it is still in the processor's cache.
 const STEP_BYTES: usize = 256 * 1024;
@@ -27,6 +27,9 @@ pub(super) struct Body {
     /// The beginning of the block under way, where blocks are watched.
     header: BlockHeader,
     last_byte: u8,
+    /// Bits of `last_byte` that the stream has not taken: the lower ones here.
+    held: u8,
+    held_count: u8,
     /// The bits of the next byte that come before the point where decoding starts.
     skipped: u8,
     /// The last step used up its room: output may be waiting.
@@ -65,6 +68,15 @@ pub(super) struct Place {
     pub(super) in_block: bool,
 }
 
+/// What one step feeds.
+enum Feed {
+    /// All there is.
+    All,
+    Byte,
+    Bit,
+    Nothing,
+}
+
 impl Body {
     /// A stream at its first bit; `position` bytes of output lie before it.
     pub(super) fn new(spacing: u64, position: u64) -> Self {
@@ -88,6 +100,8 @@ impl Body {
             watched: true,
             header: BlockHeader::default(),
             last_byte: 0,
+            held: 0,
+            held_count: 0,
             skipped: 0,
             full: false,
         }
@@ -129,54 +143,98 @@ impl Body {
     ) -> Result<Advance, String> {
         let given = input.len();
         self.skip_bits(&mut input);
-        let (fed, budget, stop) = self.plan(input.len(), room);
+        let (feed, budget, stop) = self.plan(room);
+        let fed = self.feed(&feed, &mut input);
         let len = output.len();
-        let step = self.inflate.step(&input[..fed], output, budget, stop);
+        let step = self.inflate.step(fed, output, budget, stop);
         // An error leaves its output too.
         let produced = output.len() - len;
         self.position += produced as u64;
         let step = step?;
-        self.note(&input[..step.consumed]);
+        self.note(&fed[..step.consumed]);
+        let input = &input[step.consumed..];
         self.full = produced == budget;
-        let input_is_left = step.consumed < input.len();
-        let outcome = match self.place_after(step.at) {
-            Some(place) => Outcome::Place(place),
-            None if step.at == At::End => Outcome::End,
-            None if self.full && budget == room => self.rest(input_is_left),
-            None if !self.full && !input_is_left => Outcome::Input,
-            None => Outcome::Step,
+        let input_is_left = !input.is_empty() || self.held_count > 0;
+        let outcome = match step.at {
+            at if let Some(place) = self.place_after(at) => Outcome::Place(place),
+            At::End => Outcome::End,
+            At::Block | At::LastBlock => Outcome::Step,
+            _ if self.full && budget == room => self.rest(input_is_left),
+            _ if !self.full && !input_is_left => Outcome::Input,
+            _ => Outcome::Step,
         };
-        Ok(Advance { consumed: given - input.len() + step.consumed, outcome })
+        Ok(Advance { consumed: given - input.len(), outcome })
     }
 
     /// Takes the byte in which decoding starts, where it starts within one.
     fn skip_bits(&mut self, input: &mut &[u8]) {
-        if self.skipped == 0 {
-            return;
-        }
-        if let Some((first, rest)) = input.split_first() {
-            self.inflate.prime(8 - self.skipped, *first);
-            self.note(&[*first]);
+        if self.skipped > 0 && self.hold_byte(input) {
+            self.held >>= self.skipped;
+            self.held_count -= self.skipped;
             self.skipped = 0;
-            *input = rest;
         }
     }
 
-    /// How many of `len` bytes to feed, how many to make, and where to stop. The plan depends on the output so far and on
-    /// nothing else, so the places are the same however input and room are cut.
-    fn plan(&self, len: usize, room: usize) -> (usize, usize, Stop) {
+    /// How much to feed, how many bytes to make, and where to stop. The plan depends on the output so far and on nothing
+    /// else, so the places are the same however input and room are cut.
+    fn plan(&self, room: usize) -> (Feed, usize, Stop) {
         let room = room.min(STEP_BYTES);
         let until = |end: u64| room.min(usize::try_from(end - self.position).unwrap_or(room));
         if self.is_late() {
-            // A byte at a time, once all is out that the bytes before it gave.
-            let fed = if self.full { 0 } else { len.min(1) };
-            (fed, room, Stop::AtBlock)
+            // All must be out that is in. Then bytes, since all before have been taken by the byte; behind the mark, bits:
+            // symbols need not end where bytes do, not even once in a block.
+            let feed = match (self.full, self.position > self.overdue()) {
+                (true, _) => Feed::Nothing,
+                (false, false) => Feed::Byte,
+                (false, true) => Feed::Bit,
+            };
+            (feed, room, Stop::AtBlock)
         } else if !self.watched && self.position < self.due() {
-            (len, until(self.due()), Stop::Never)
+            (Feed::All, until(self.due()), Stop::Never)
         } else if self.watched && self.position < self.overdue() {
-            (len, until(self.overdue()), Stop::AtBlock)
+            (Feed::All, until(self.overdue()), Stop::AtBlock)
         } else {
-            (len, room, Stop::AtBlock)
+            (Feed::All, room, Stop::AtBlock)
+        }
+    }
+
+    /// What of `input` to hand to the stream, behind bits that are handed to it here.
+    fn feed<'a>(&mut self, feed: &Feed, input: &mut &'a [u8]) -> &'a [u8] {
+        match feed {
+            Feed::All => {
+                self.add_held_bits(self.held_count);
+                input
+            }
+            Feed::Byte => {
+                self.add_held_bits(self.held_count);
+                &input[..input.len().min(1)]
+            }
+            Feed::Bit => {
+                if self.held_count > 0 || self.hold_byte(input) {
+                    self.add_held_bits(1);
+                }
+                &[]
+            }
+            Feed::Nothing => &[],
+        }
+    }
+
+    /// Takes a byte of `input`, if there is one, and keeps its bits back.
+    fn hold_byte(&mut self, input: &mut &[u8]) -> bool {
+        let Some((first, rest)) = input.split_first() else {
+            return false;
+        };
+        self.note(&[*first]);
+        (self.held, self.held_count) = (*first, 8);
+        *input = rest;
+        true
+    }
+
+    fn add_held_bits(&mut self, count: u8) {
+        if count > 0 {
+            self.inflate.add_bits(self.held, count);
+            self.held = self.held.checked_shr(count.into()).unwrap_or(0);
+            self.held_count -= count;
         }
     }
 
@@ -191,12 +249,15 @@ impl Body {
 
     /// The place where a step has ended, if it is one.
     fn place_after(&mut self, at: At) -> Option<Place> {
-        if at == At::Block {
-            self.begin_block();
-        }
-        let in_block = at != At::Block;
         let is_place = match at {
-            At::Block => self.position > self.due(),
+            At::Block => {
+                self.begin_block();
+                self.position > self.due()
+            }
+            At::LastBlock => {
+                self.header = BlockHeader::default();
+                false
+            }
             // Between two symbols: all of the output is out, and the next one's first bits are missing.
             At::Anywhere if self.is_late() && !self.full => {
                 self.position > self.overdue() && self.inflate.symbol_bits() == 0
@@ -208,16 +269,21 @@ impl Body {
         }
         self.watched = self.position > self.overdue();
         self.last_place = self.position;
-        Some(Place { bits_back: self.inflate.spare_bits(), in_block })
+        Some(Place { bits_back: self.spare_bits(), in_block: at != At::Block })
     }
 
     fn begin_block(&mut self) {
-        let spare = self.inflate.spare_bits();
+        let spare = self.spare_bits();
         self.header.bytes.clear();
         self.header.bit = (8 - spare) % 8;
         if spare > 0 {
             self.header.bytes.push(self.last_byte);
         }
+    }
+
+    /// Bits that were taken and are not decoded.
+    fn spare_bits(&self) -> u8 {
+        self.inflate.spare_bits() + self.held_count
     }
 
     /// What to wait for when the caller's room is used up.

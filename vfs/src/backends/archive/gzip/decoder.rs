@@ -2,13 +2,12 @@
 
 use std::mem;
 
-use crc32fast::Hasher;
-
 use super::Framing;
 use super::body::{Body, Outcome, Place};
 use super::entry::{Entry, Inside};
 use super::foreign::{self, FOREIGN_BYTES};
-use super::header::{FOOTER_BYTES, Header, MAGIC, Sums};
+use super::header::{Header, MAGIC};
+use super::sums::{FOOTER_BYTES, RunningSums, Sums};
 use crate::backends::archive::codec::{Damage, Decoder, Next, Progress, SeekPoint};
 
 /// Points that wait to be taken, at most; a reader that never takes them loses those that come then.
@@ -51,12 +50,6 @@ enum Opening {
     Named,
     /// Another member, padding, or whatever somebody appended.
     Another,
-}
-
-/// [`Sums`] on their way.
-struct RunningSums {
-    crc: Hasher,
-    len: u32,
 }
 
 impl GzipDecoder {
@@ -307,24 +300,6 @@ impl Decoder for GzipDecoder {
 
     fn remark(&self) -> Option<String> {
         self.remark.clone()
-    }
-}
-
-impl RunningSums {
-    fn update(&mut self, content: &[u8]) {
-        self.crc.update(content);
-        // RFC 1952 §2.3.1: the length counts modulo 2^32.
-        self.len = self.len.wrapping_add(content.len() as u32);
-    }
-
-    fn so_far(&self) -> Sums {
-        Sums { crc: self.crc.clone().finalize(), len: self.len }
-    }
-}
-
-impl From<Sums> for RunningSums {
-    fn from(sums: Sums) -> Self {
-        Self { crc: Hasher::new_with_initial(sums.crc), len: sums.len }
     }
 }
 

@@ -15,8 +15,8 @@
 use bytes::Bytes;
 
 use super::super::codec::{Damage, SeekPoint};
-use super::header::{FOOTER_BYTES, Sums};
 use super::inflate::{At, Inflate, Stop, WINDOW_BYTES};
+use super::sums::{FOOTER_BYTES, Sums};
 
 /// The longest header of a block: 7 bits before it, 17 bits of counts, 19 lengths of 3 bits, and 316 lengths of at most
 /// 7 bits (RFC 1951 §3.2.7; a repeat code takes more bits and stands for three lengths or more), in bytes.
@@ -111,13 +111,13 @@ impl Inside {
         inflate.set_window(window);
         if let Some(block) = &self.block {
             let (first, rest) = block.bytes.split_first().filter(|_| block.is_huffman())?;
-            inflate.prime(8 - block.bit, *first);
+            inflate.add_bits(first >> block.bit, 8 - block.bit);
             let step = inflate.step(rest, &mut Vec::new(), 0, Stop::AtSymbols).ok()?;
             if step.at != At::Symbols {
                 return None;
             }
             // What was fed beyond the header comes again as input.
-            inflate.prime(0, 0);
+            inflate.drop_bits();
         }
         Some(inflate)
     }
@@ -136,7 +136,7 @@ impl BlockHeader {
 /// What is wrong with a point that cannot be entered.
 pub(super) fn senseless(point: &SeekPoint) -> Damage {
     let byte = point.input_bits / 8;
-    Damage { what: format!("the seek point at its byte {byte} makes no sense"), cut: false }
+    Damage { what: format!("its index has a seek point at byte {byte} that makes no sense"), cut: false }
 }
 
 fn parse(state: &[u8]) -> Option<Entry> {
@@ -214,7 +214,7 @@ mod tests {
             ("header longer than the state", [&[SYMBOL], &good[1..9], &[0, 200, 0, 4, PLAIN]].concat()),
         ] {
             let damage = Entry::of(&point(state.into())).unwrap_err();
-            assert_eq!(damage.what, "the seek point at its byte 10 makes no sense", "{name}");
+            assert_eq!(damage.what, "its index has a seek point at byte 10 that makes no sense", "{name}");
         }
         let far = SeekPoint { output: u64::MAX, ..point(good) };
         assert!(Entry::of(&far).is_err());

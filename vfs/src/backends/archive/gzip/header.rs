@@ -1,12 +1,9 @@
-//! What stands before and behind the compressed bytes of a gzip member (RFC 1952 §2.3), read as it comes.
+//! What stands before the compressed bytes of a gzip member (RFC 1952 §2.3), read as it comes.
 
 use crc32fast::Hasher;
 
 /// The first two bytes of every member.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// Bytes behind a member: checksum and length.
-pub(super) const FOOTER_BYTES: usize = 8;
 
 /// Header bytes that every member has.
 const FIXED_BYTES: u16 = 10;
@@ -128,27 +125,6 @@ impl Header {
             Field::Sum(None) if !has(FHCRC) => Field::Done,
             field => field,
         }
-    }
-}
-
-/// Checksum and length of a member's content, modulo 2³².
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sums {
-    pub(super) crc: u32,
-    pub(super) len: u32,
-}
-
-impl Sums {
-    /// Reads them: from a member's last bytes, or from where [`Sums::to_bytes`] put them.
-    pub(super) fn from_bytes(bytes: [u8; FOOTER_BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h] = bytes;
-        Self { crc: u32::from_le_bytes([a, b, c, d]), len: u32::from_le_bytes([e, f, g, h]) }
-    }
-
-    /// As they stand behind a member.
-    pub(super) fn to_bytes(self) -> [u8; FOOTER_BYTES] {
-        let ([a, b, c, d], [e, f, g, h]) = (self.crc.to_le_bytes(), self.len.to_le_bytes());
-        [a, b, c, d, e, f, g, h]
     }
 }
 

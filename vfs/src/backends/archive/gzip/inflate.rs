@@ -44,9 +44,11 @@ pub(super) enum At {
     Anywhere,
     /// Behind a block that is not the last.
     Block,
+    /// Behind the last block, with the padding to a whole byte still to be taken.
+    LastBlock,
     /// Behind the header of a block; for a stored block, all through it.
     Symbols,
-    /// Behind the last block.
+    /// Behind the stream.
     End,
 }
 
@@ -90,14 +92,18 @@ impl Inflate {
         window
     }
 
-    /// Drops the bits that were taken and are not decoded, and puts the upper `bits` bits of `byte` in their place.
-    pub(super) fn prime(&mut self, bits: u8, byte: u8) {
-        let value = c_int::from(byte) >> (8 - bits);
+    /// Takes the lower `count` bits of `bits`, 8 at most, before the next byte of input.
+    pub(super) fn add_bits(&mut self, bits: u8, count: u8) {
         // SAFETY: the stream is initialised.
-        let code = unsafe {
-            z::inflatePrime(&mut *self.stream, -1, 0) | z::inflatePrime(&mut *self.stream, bits.into(), value)
-        };
-        assert_eq!(code, z::Z_OK, "an empty bit buffer takes {bits} bits");
+        let code = unsafe { z::inflatePrime(&mut *self.stream, count.into(), bits.into()) };
+        assert_eq!(code, z::Z_OK, "the bit buffer holds less than a symbol, and takes 8 bits more");
+    }
+
+    /// Drops the bits that were taken and are not decoded.
+    pub(super) fn drop_bits(&mut self) {
+        // SAFETY: the stream is initialised.
+        let code = unsafe { z::inflatePrime(&mut *self.stream, -1, 0) };
+        assert_eq!(code, z::Z_OK, "a bit buffer can be emptied");
     }
 
     /// Decodes from `input` to the end of `output`, `room` bytes at most.
@@ -150,6 +156,7 @@ impl Inflate {
         // zlib.h, `inflate`: 64 says that the block is the last, 128 that it just ended, 256 that its header did.
         match self.stream.data_type & (64 | 128 | 256) {
             128 => At::Block,
+            192 => At::LastBlock,
             256 | 320 => At::Symbols,
             _ => At::Anywhere,
         }

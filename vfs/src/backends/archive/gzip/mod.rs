@@ -14,10 +14,13 @@ mod body;
 mod decoder;
 mod entry;
 mod foreign;
+#[cfg(test)]
+mod fuzz;
 mod header;
 #[allow(unsafe_code)] // The C interface of zlib; the only one that can start amid a stream.
 mod inflate;
 mod sparse;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -27,9 +30,12 @@ use sparse::sparse_window;
 
 use super::codec::{Codec, Damage, Decoder, SeekPoint};
 
-/// Output between two seek points, where nothing else is asked for: a read decodes half of it in vain on average, some
-/// 0.7 ms, and the points of a file take about 0.6 % of its compressed size.
+/// Output between two seek points, where nothing else is asked for. A read decodes half of it in vain on average, which
+/// is less than a millisecond's work, and a file's points, packed, take about half a percent of its size.
 pub(super) const SPACING_BYTES: u64 = 1 << 20;
+
+/// What [`Codec::compact`] wants to see behind a point: enough for 32 KiB of whatever a compressor makes.
+pub(super) const FOLLOWING_BYTES: usize = 64 * 1024;
 
 /// The gzip codec.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +55,7 @@ enum Framing {
 
 impl Gzip {
     /// gzip with seek points `spacing` bytes of output apart; one comes up to a block later, or up to a spacing where
-    /// blocks are that long.
+    /// blocks are that long. A decoder keeps 64 points at most until they are taken; a reader need not take any.
     pub(super) fn new(spacing: u64) -> Self {
         Self { framing: Framing::Gzip, spacing }
     }
@@ -71,9 +77,9 @@ impl Codec for Gzip {
         Ok(Box::new(decoder.ok_or_else(|| senseless(point))?))
     }
 
-    /// Drops from the point's window what nothing reaches back to. For that, `following` must give 32 KiB of output, or
-    /// reach the end of the member; 64 KiB are enough for what any compressor makes. With less, the window stays whole.
-    /// Either way it is packed. About 0.3 ms of work.
+    /// Drops from the point's window what nothing reaches back to, which takes [`FOLLOWING_BYTES`]. Where `following`
+    /// gives less than 32 KiB of output and does not reach the end of the member, or is damaged, the window stays whole.
+    /// Either way it is packed. About 0.4 ms of work.
     fn compact(&self, point: SeekPoint, following: &[u8]) -> SeekPoint {
         let Ok(Entry::Inside(mut inside)) = Entry::of(&point) else {
             return point;

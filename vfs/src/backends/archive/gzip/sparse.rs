@@ -39,7 +39,7 @@ fn decode_behind(inside: &Inside, window: &[u8], skipped: u8, following: &[u8]) 
     let mut rest = following;
     if skipped > 0 {
         let (first, behind) = following.split_first()?;
-        inflate.prime(8 - skipped, *first);
+        inflate.add_bits(first >> skipped, 8 - skipped);
         rest = behind;
     }
     let mut output = Vec::with_capacity(WINDOW_BYTES);

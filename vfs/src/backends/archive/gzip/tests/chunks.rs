@@ -61,10 +61,10 @@ fn output_is_appended() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn random_cuts_of_random_streams_give_the_same(seed: u64, spacing in 512_u64..20_000, most in 1_usize..40_000) {
+    fn random_cuts_of_random_streams_give_the_same(seed: u64, spacing in 512_u64..20_000, most in 500_usize..40_000) {
         let mut random = Random(seed);
         let maker = Maker::random(&mut random);
         let codec = Gzip::new(spacing);
@@ -74,7 +74,7 @@ proptest! {
         for _ in 0..4 {
             let mut cuts = random.clone();
             random.next();
-            let found = run(codec.start(), &maker.gzip, || (cuts.below(most), cuts.below(most)));
+            let found = run(codec.start(), &maker.gzip, || (1 + cuts.below(most), cuts.below(most)));
             prop_assert!(found == expected, "{} points, not {}", found.points.len(), expected.points.len());
         }
     }

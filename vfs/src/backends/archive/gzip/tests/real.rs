@@ -7,7 +7,7 @@ const GNU_GZIP: &[u8] =
     b"\x1f\x8b\x08\x08\x80\xbe\x9b\x3b\x02\x03h\0\xcbH\xcd\xc9\xc9\xe7\x02\0 0:6\x06\0\0\0";
 
 /// Python's `gzip.compress(b"", mtime=0)`.
-const PYTHON_EMPTY: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff\x03\0\0\0\0\0\0\0\0\0";
+const PYTHON_EMPTY: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\x02\x03\x03\0\0\0\0\0\0\0\0\0";
 
 /// The end of every BGZF file (SAM specification §4.1.2).
 const BGZF_END: &[u8] = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0\x1b\0\x03\0\0\0\0\0\0\0\0\0";

@@ -68,6 +68,8 @@ pub(super) struct Maker {
     member: usize,
     bits: u64,
     bit_count: u32,
+    /// Where the last member's stream ends.
+    pub(super) last_bit: usize,
 }
 
 impl Maker {
@@ -92,6 +94,7 @@ impl Maker {
     }
 
     pub(super) fn end_member(&mut self) {
+        self.last_bit = self.gzip.len() * 8 + self.bit_count as usize;
         self.align();
         let content = &self.plain[self.member..];
         self.gzip.extend_from_slice(&crc32fast::hash(content).to_le_bytes());
@@ -128,7 +131,7 @@ impl Maker {
         let count = match random.below(4) {
             0 => random.below(3),
             1 | 2 => random.below(2_000),
-            _ => random.below(20_000),
+            _ => random.below(8_000),
         };
         if random.below(4) == 0 {
             let content: Vec<u8> = (0..count).map(|_| random.next() as u8).collect();
