@@ -51,6 +51,12 @@ pub(super) trait Decoder: Send {
     fn take_points(&mut self) -> Vec<SeekPoint> {
         Vec::new()
     }
+
+    /// What is odd about a stream that has ended well, for people: bytes behind it that are not its own, for one. Its
+    /// content is whole. Default: nothing is.
+    fn remark(&self) -> Option<String> {
+        None
+    }
 }
 
 /// How far one call came.
