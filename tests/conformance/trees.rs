@@ -1,11 +1,14 @@
 //! The trees that are asked, each with the sample in it.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use vfs::backends::archive::ArchiveOptions;
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
+use vfs::backends::registry;
 use vfs::conformance::{Subject, fill};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
 use vfs::{FileSystem, MountOptions, Registry, VPath, Vfs};
@@ -24,6 +27,21 @@ pub(crate) async fn local_read_only() -> Subject {
     fill(&*open(folder.path(), Links::Beneath, true), &VPath::root()).await.unwrap();
     let fifo = fifo_in(folder.path());
     Subject::new(open(folder.path(), Links::Beneath, false)).with_special_file(&fifo).keeping(folder)
+}
+
+/// An archive of the sample, made by GNU tar in `format` and entered by `scheme` through a namespace.
+pub(crate) async fn archive(format: &str, compress: &[&str], scheme: &str) -> Subject {
+    let (folder, shelf) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fill(&*open(folder.path(), Links::Beneath, true), &VPath::root()).await.unwrap();
+    let fifo = fifo_in(folder.path());
+    let mut tar = Command::new("tar");
+    tar.arg("--create").arg(format!("--format={format}")).args(compress);
+    tar.arg("--file").arg(shelf.path().join("sample")).arg("--directory").arg(folder.path()).arg(".");
+    assert!(tar.status().unwrap().success());
+    let vfs = Vfs::new(registry(ArchiveOptions::default()));
+    vfs.mount(&VPath::root(), open(shelf.path(), Links::Beneath, false), MountOptions::default()).unwrap();
+    let root = VPath::parse(format!("/sample#{scheme}:")).unwrap();
+    Subject::new(vfs).below(root).with_special_file(&fifo).keeping(shelf)
 }
 
 fn open(folder: &Path, links: Links, writable: bool) -> Arc<dyn FileSystem> {

@@ -3,6 +3,16 @@
 //! A codec turns a compressed file into a file that can be read at any offset, a container turns a file into a tree;
 //! what an address chains is chained here. An archive's member is a file as any other, so archives nest.
 
+mod catalog;
 mod codec;
+mod entry;
+mod fs;
+mod growing;
 mod gzip;
+mod member;
+mod pass;
+mod service;
+mod sniff;
 mod tar;
+
+pub use self::service::{ArchiveOptions, ArchiveService};

@@ -2,11 +2,12 @@
 
 use std::mem;
 
+use super::Flaw;
 use super::header::{BLOCK_BYTES, Block, Header, text};
 use super::pax::{Records, Scope};
 use super::sparse::{self, MAX_MAP_BYTES, Map};
-use super::{Entry, Flaw, Kind};
 use crate::backends::archive::codec::Damage;
+use crate::backends::archive::entry::{Entry, Kind};
 
 /// Longest body of a header that extends the next one. A longer name hides its entry; longer records, which may change
 /// where the next header is, end the archive.

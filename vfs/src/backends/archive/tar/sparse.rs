@@ -5,19 +5,10 @@ use std::sync::Arc;
 
 use super::header::{Block, number};
 use super::pax::decimal;
+use crate::backends::archive::entry::Piece;
 
 /// Longest map, as stored. Longer ones end the archive.
 pub(super) const MAX_MAP_BYTES: usize = 1 << 20;
-
-/// A stored piece of a file with holes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Piece {
-    /// Offset in the content.
-    pub(in super::super) at: u64,
-    /// Offset in the stored bytes.
-    pub(in super::super) stored: u64,
-    pub(in super::super) len: u64,
-}
 
 /// What PAX records say about holes.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,8 @@
 //! The scanner against archives that GNU tar, Python and hostile hands made.
 
+use super::Scanner;
 use super::header::BLOCK_BYTES;
-use super::{Entry, Kind, Piece, Scanner};
+use crate::backends::archive::entry::{Entry, Kind, Piece};
 
 /// Builds an archive block by block.
 #[derive(Default)]
