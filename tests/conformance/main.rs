@@ -28,6 +28,7 @@ vfs::conformance_tests! {
     meta_cache lacks [SpecialFiles] => meta_cache();
     namespace lacks [SpecialFiles] => in_namespace("/");
     tar_gnu lacks [Writes, Locks] => archive("gnu", &[], "tar");
+    tgz lacks [Writes, Locks] => archive("gnu", &["--gzip"], "tgz");
     tar_pax lacks [Writes, Locks] => archive("pax", &[], "auto");
     namespace_deep lacks [SpecialFiles] => in_namespace("/mounted/at/depth");
 }

@@ -133,9 +133,6 @@ impl Catalog {
         catalog
     }
 
-    /// The root.
-    pub(super) const ROOT: NodeId = NodeId(0);
-
     /// Adds an entry. One whose name leads out of the archive, or is longer or deeper than any system takes, is counted
     /// as [hidden](Catalog::hidden) and nothing else.
     pub(super) fn add(&mut self, entry: &Entry) -> Result<(), Full> {

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod codec;
+mod decoded;
 mod entry;
 mod fs;
 mod growing;
@@ -14,5 +15,7 @@ mod pass;
 mod service;
 mod sniff;
 mod tar;
+#[cfg(test)]
+mod tests;
 
 pub use self::service::{ArchiveOptions, ArchiveService};
