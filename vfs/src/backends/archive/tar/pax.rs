@@ -54,17 +54,21 @@ impl Records {
             b"uid" => self.user = decimal(key, value).ok().and_then(|id| u32::try_from(id).ok()),
             b"gid" => self.group = decimal(key, value).ok().and_then(|id| u32::try_from(id).ok()),
             b"mtime" => self.modified = time(value),
-            _ => match key.strip_prefix(b"GNU.sparse.") {
-                Some(key) => self.sparse.set(key, value)?,
-                None => {}
-            },
+            _ => {
+                if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                    self.sparse.set(key, value)?;
+                }
+            }
         }
         Ok(())
     }
 }
 
-/// The first record of `records`, and what follows it.
-fn split(records: &[u8]) -> Result<(&[u8], &[u8], &[u8]), String> {
+/// A record's key and value, and what follows it.
+type Split<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
+/// The first record of `records`.
+fn split(records: &[u8]) -> Result<Split<'_>, String> {
     let malformed = || "a PAX record is malformed".to_owned();
     let space = records.iter().take(20).position(|byte| *byte == b' ').ok_or_else(malformed)?;
     let len = decimal(b"length", &records[..space])?;

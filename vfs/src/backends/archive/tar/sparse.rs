@@ -90,7 +90,7 @@ pub(super) fn read_map(text: &[u8]) -> Result<Option<Vec<u64>>, String> {
 /// The pairs of an old map: four in a header from byte 386, 21 in an extension from 0. An empty pair ends it.
 pub(super) fn read_old(block: &Block, from: usize, pairs: usize, into: &mut Vec<u64>) -> Result<(), String> {
     for field in block[from..from + 24 * pairs].chunks_exact(12) {
-        if into.len() % 2 == 0 && field[0] == 0 {
+        if into.len().is_multiple_of(2) && field[0] == 0 {
             return Ok(());
         }
         let value = number(field).map_err(|what| format!("a sparse map's number {what}"))?;
@@ -101,7 +101,7 @@ pub(super) fn read_old(block: &Block, from: usize, pairs: usize, into: &mut Vec<
 
 /// Pieces in order, apart, inside of the file, and as many bytes as are stored.
 pub(super) fn pieces(numbers: &[u64], size: u64, stored: u64) -> Result<Arc<[Piece]>, String> {
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err("a sparse map's last piece has no length".to_owned());
     }
     let mut pieces = Vec::with_capacity(numbers.len() / 2);
