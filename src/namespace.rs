@@ -5,13 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use vfs::backends::http::HttpSource;
+use vfs::backends::archive::ArchiveOptions;
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
-use vfs::backends::memory::MemoryFs;
+use vfs::backends::registry;
 use vfs::layers::{Access, RightsFs, Rules};
 use vfs::path::Scheme;
-use vfs::{ConnectSource, ErrorKind, FileSystem, MountOptions, Registry, VPath, Vfs};
+use vfs::{ErrorKind, FileSystem, MountOptions, VPath, Vfs};
 
 use crate::cli::Over;
 use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
@@ -22,7 +21,7 @@ use crate::failure::Failure;
 /// # Errors
 /// [`Failure::Usage`], which names the mount whose source cannot be had.
 pub(crate) async fn served(mounts: &[Mount]) -> Result<Arc<Vfs>, Failure> {
-    let space = Vfs::new(registry());
+    let space = Vfs::new(registry(ArchiveOptions::default()));
     for mount in mounts {
         prepare(mount, Mode::served(mount)).await?.lay(&space)?;
     }
@@ -62,7 +61,7 @@ pub(crate) struct Prepared {
 /// As [`served`].
 pub(crate) async fn prepare(mount: &Mount, mode: Mode) -> Result<Prepared, Failure> {
     let tree = match &mount.source {
-        Source::Url(url) => registry().connect(url).await,
+        Source::Url(url) => registry(ArchiveOptions::default()).connect(url).await,
         Source::Path(path) => open(path, mode).await,
     };
     let writable = mode == Mode::Write;
@@ -137,30 +136,10 @@ async fn open(path: &VPath, mode: Mode) -> vfs::Result<Arc<dyn FileSystem>> {
 fn host(mode: Mode) -> vfs::Result<Arc<Vfs>> {
     let writable = mode == Mode::Write;
     let root = LocalFs::open_with("/", &LocalOptions { writable, links: Links::ReRooted })?;
-    let space = Vfs::new(registry());
+    let space = Vfs::new(registry(ArchiveOptions::default()));
     let options = MountOptions { writable, source: "/".to_owned(), ..MountOptions::default() };
     space.mount(&VPath::root(), Arc::new(root), options)?;
     Ok(space)
-}
-
-/// Every source and every archive that this program knows.
-fn registry() -> Registry {
-    let http = Arc::new(HttpSource::default());
-    Registry::empty()
-        .with_source("memory", Arc::new(Memory))
-        .with_source("http", Arc::<HttpSource>::clone(&http))
-        .with_source("https", http)
-}
-
-/// Connects `memory:`, an empty tree that is gone with its mount.
-#[derive(Debug)]
-struct Memory;
-
-#[async_trait]
-impl ConnectSource for Memory {
-    async fn connect(&self, _url: &str) -> vfs::Result<Arc<dyn FileSystem>> {
-        Ok(Arc::new(MemoryFs::new()))
-    }
 }
 
 /// The host's tree with mounts laid over it, and the folder where relative paths start.
@@ -263,6 +242,8 @@ pub(crate) fn current_folder() -> Result<VPath, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use vfs::backends::memory::MemoryFs;
+
     use super::*;
 
     #[test]

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use vfs::backends::memory::MemoryFs;
 use vfs::conformance::Subject;
+use vfs::path::Scheme;
 
-use crate::trees::{around, in_namespace, local, local_read_only, meta_cache, read_only, rights};
+use crate::trees::{archive, around, in_namespace, local, local_read_only, meta_cache, read_only, rights};
 
 vfs::conformance_tests! {
     memory lacks [SpecialFiles] => Subject::filled(Arc::new(MemoryFs::new()));
@@ -28,5 +29,8 @@ vfs::conformance_tests! {
     rights lacks [SpecialFiles] => rights();
     meta_cache lacks [SpecialFiles] => meta_cache();
     namespace lacks [SpecialFiles] => in_namespace("/");
+    tar_gnu lacks [Writes, Locks] => archive("gnu", &[], Scheme::Tar);
+    tgz lacks [Writes, Locks] => archive("gnu", &["--gzip"], Scheme::Tgz);
+    tar_pax lacks [Writes, Locks] => archive("pax", &[], Scheme::Auto);
     namespace_deep lacks [SpecialFiles] => in_namespace("/mounted/at/depth");
 }

@@ -1,17 +1,21 @@
 //! The trees that are asked, each with the sample in it.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::Served;
+use vfs::backends::archive::ArchiveOptions;
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
+use vfs::backends::registry;
 use vfs::conformance::{Body, Subject, fill, sample};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
-use vfs::{FileSystem, MountOptions, Registry, VPath, Vfs};
+use vfs::path::Scheme;
+use vfs::{FileSystem, ListOptions, MountOptions, OpenOptions, Registry, VPath, Vfs};
 
 /// A folder of the host, with a FIFO in it.
 pub(crate) async fn local(links: Links) -> Subject {
@@ -27,6 +31,24 @@ pub(crate) async fn local_read_only() -> Subject {
     fill(&*open(folder.path(), Links::Beneath, true), &VPath::root()).await.unwrap();
     let fifo = fifo_in(folder.path());
     Subject::new(open(folder.path(), Links::Beneath, false)).with_special_file(&fifo).keeping(folder)
+}
+
+/// An archive of the sample, made by GNU tar in `format` and entered by `scheme`.
+pub(crate) async fn archive(format: &str, compress: &[&str], scheme: Scheme) -> Subject {
+    let (folder, shelf) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fill(&*open(folder.path(), Links::Beneath, true), &VPath::root()).await.unwrap();
+    let fifo = fifo_in(folder.path());
+    let mut tar = Command::new("tar");
+    tar.arg("--create").arg(format!("--format={format}")).args(compress);
+    tar.arg("--file").arg(shelf.path().join("sample")).arg("--directory").arg(folder.path()).arg(".");
+    assert!(tar.status().unwrap().success());
+    let sample = VPath::parse("/sample").unwrap();
+    let file =
+        open(shelf.path(), Links::Beneath, false).open(&sample, &OpenOptions::reading()).await.unwrap();
+    let tree = registry(ArchiveOptions::default()).enter(scheme, file, &sample).await.unwrap();
+    // The listing ends with the first pass: before, what the suite compares may still change.
+    tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap().collect(1000).await.unwrap();
+    Subject::new(tree).with_special_file(&fifo).keeping(shelf)
 }
 
 fn open(folder: &Path, links: Links, writable: bool) -> Arc<dyn FileSystem> {

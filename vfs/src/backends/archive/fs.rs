@@ -1,0 +1,161 @@
+//! [`ArchiveFs`]: an archive as a tree.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_trait::async_trait;
+use futures_core::Stream;
+
+use super::catalog::{Member, NodeId, Shape};
+use super::growing::Growing;
+use super::member::{MemberFile, Origin};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem};
+use crate::metadata::Metadata;
+use crate::options::{LinkTarget, ListOptions, OpenOptions, StatOptions};
+use crate::path::VPath;
+
+/// An archive that was entered: its names, and the bytes in which its members lie.
+#[derive(Debug)]
+pub(super) struct Archive {
+    pub(super) growing: Growing,
+    /// The archive uncompressed.
+    pub(super) source: Arc<dyn File>,
+    pub(super) origin: Origin,
+}
+
+/// A tree over an archive, whose first pass may still be under way.
+///
+/// - Read-only. Links are followed inside the archive only; the 41st of a walk is `Loop`.
+/// - While the pass runs, descriptions are provisional, since the last of several entries of one name wins; a name that has
+///   not come yet waits for it; a listing goes on until the pass ends, in the order of the archive.
+/// - Where the pass broke off, what came before is served; a missing name, and the end of each listing, are its error.
+#[derive(Clone, Debug)]
+pub(super) struct ArchiveFs {
+    archive: Arc<Archive>,
+}
+
+impl ArchiveFs {
+    pub(super) fn new(archive: Arc<Archive>) -> Self {
+        Self { archive }
+    }
+
+    async fn member(&self, op: &'static str, path: &VPath, follow: bool) -> Result<(NodeId, Member)> {
+        let growing = &self.archive.growing;
+        let id = growing.resolve(op, path, follow).await?;
+        Ok((id, growing.read(|catalog| catalog.member(id))))
+    }
+}
+
+impl Archive {
+    fn describe(&self, member: &Member) -> Metadata {
+        member.metadata(&self.origin, self.growing.is_running())
+    }
+
+    fn list(&self, ids: &[NodeId], metadata: bool) -> Vec<DirEntry> {
+        self.growing.read(|catalog| {
+            let entry = |id: &NodeId| {
+                let described = self.describe(&catalog.member(*id));
+                let name = catalog.name(*id).to_vec();
+                let entry = DirEntry::new(name, Some(described.file_type));
+                DirEntry { metadata: metadata.then_some(described), ..entry }
+            };
+            ids.iter().map(entry).collect()
+        })
+    }
+}
+
+#[async_trait]
+impl FileSystem for ArchiveFs {
+    fn capabilities(&self, _path: &VPath) -> Capabilities {
+        Capabilities { symlinks: true, ..Capabilities::default() }
+    }
+
+    async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
+        let (_, member) = self.member("metadata", path, options.follow).await?;
+        Ok(self.archive.describe(&member))
+    }
+
+    async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
+        let (folder, member) = self.member("read_dir", path, true).await?;
+        if member.shape != Shape::Dir {
+            return Err(Error::new(ErrorKind::NotADirectory, "read_dir", path));
+        }
+        let (archive, path, metadata) = (Arc::clone(&self.archive), path.clone(), options.metadata);
+        Ok(DirStream::new(Listing { archive, path, folder, after: None, metadata, waiting: None }))
+    }
+
+    async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
+        options.check(path)?;
+        let fail = |kind| Error::new(kind, "open", path);
+        if options.changes() {
+            return Err(fail(ErrorKind::ReadOnly));
+        }
+        let (_, member) = self.member("open", path, options.follow).await?;
+        match member.shape {
+            Shape::File => {}
+            Shape::Dir => return Err(fail(ErrorKind::IsADirectory)),
+            Shape::Symlink => return Err(fail(ErrorKind::Loop)),
+            Shape::Other => {
+                return Err(
+                    fail(ErrorKind::InvalidInput).with_detail("it is a device or FIFO in the archive")
+                );
+            }
+            Shape::Broken => {
+                let detail = "it is a hard link to a file that the archive does not hold before it";
+                return Err(fail(ErrorKind::Corrupt).with_detail(detail));
+            }
+        }
+        let metadata = self.archive.describe(&member);
+        if let Some(wanted) = &options.if_match
+            && !metadata.validator.as_ref().is_some_and(|found| found.matches_strongly(wanted))
+        {
+            return Err(fail(ErrorKind::Changed).with_retry(Retry::Now));
+        }
+        Ok(Arc::new(MemberFile::new(Arc::clone(&self.archive.source), &member, metadata)))
+    }
+
+    async fn read_link(&self, path: &VPath) -> Result<LinkTarget> {
+        let (_, member) = self.member("read_link", path, false).await?;
+        member.link.ok_or_else(|| {
+            let detail = "it is no link";
+            Error::new(ErrorKind::InvalidInput, "read_link", path).with_detail(detail)
+        })
+    }
+}
+
+/// A listing under way; it remembers the last entry and goes on from there.
+struct Listing {
+    archive: Arc<Archive>,
+    path: VPath,
+    folder: NodeId,
+    after: Option<NodeId>,
+    metadata: bool,
+    waiting: Option<Waiting>,
+}
+
+type Waiting = Pin<Box<dyn Future<Output = Result<Vec<NodeId>>> + Send>>;
+
+impl Stream for Listing {
+    type Item = Result<Vec<DirEntry>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let (folder, after) = (this.folder, this.after);
+        let archive = &this.archive;
+        let waiting = this.waiting.get_or_insert_with(|| {
+            let archive = Arc::clone(archive);
+            Box::pin(async move { archive.growing.children(folder, after, DirStream::BATCH).await })
+        });
+        let children = ready!(waiting.as_mut().poll(cx));
+        this.waiting = None;
+        let children = match children {
+            Ok(children) => children,
+            Err(error) => return Poll::Ready(Some(Err(error.readdressed(|_| this.path.clone())))),
+        };
+        this.after = children.last().copied();
+        let entries = this.archive.list(&children, this.metadata);
+        Poll::Ready((!entries.is_empty()).then_some(Ok(entries)))
+    }
+}

@@ -1,0 +1,131 @@
+//! [`ArchiveService`]: enters archives, whatever scheme names them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::decoded::DecodedFile;
+use super::fs::{Archive, ArchiveFs};
+use super::growing::Growing;
+use super::gzip::{Gzip, SPACING_BYTES};
+use super::member::Origin;
+use super::pass;
+use super::sniff::{Format, head};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file_system::{File, FileSystem};
+use crate::metadata::Identity;
+use crate::path::{Scheme, VPath};
+use crate::registry::EnterArchive;
+
+/// Bounds of all archives of a service.
+#[derive(Clone, Debug)]
+pub struct ArchiveOptions {
+    /// How long a call waits for a name that the first pass has not come to. Default: 10 s; then it is `NotYet`.
+    pub patience: Duration,
+    /// Names in one archive, made-up folders included. Default: 4 million, which take about 400 MiB; an archive with
+    /// more serves as many and ends in `LimitExceeded`.
+    pub names: usize,
+}
+
+/// Enters archives: one service a program, so that whoever asks for the same archive shares its first pass.
+#[derive(Debug)]
+pub struct ArchiveService {
+    options: ArchiveOptions,
+    /// The archives that somebody holds, by what they are made of.
+    held: Mutex<HashMap<(Identity, Format), Weak<Archive>>>,
+}
+
+impl ArchiveService {
+    /// The schemes that can be entered.
+    pub const SCHEMES: &[Scheme] = &[Scheme::Tar, Scheme::Tgz, Scheme::Auto];
+
+    /// A service with no archive entered.
+    pub fn new(options: ArchiveOptions) -> Self {
+        Self { options, held: Mutex::default() }
+    }
+
+    /// The tar in `file`.
+    fn tar(&self, file: &Arc<dyn File>) -> Arc<Archive> {
+        self.shared(Format::Tar, file, Arc::clone(file), |archive| pass::scan_tar(Arc::clone(file), archive))
+    }
+
+    /// The tar under gzip in `file`.
+    async fn tgz(&self, scheme: Scheme, file: &Arc<dyn File>, path: &VPath) -> Result<Arc<Archive>> {
+        let decoded = Arc::new(DecodedFile::new(Arc::clone(file), Arc::new(Gzip::new(SPACING_BYTES))));
+        let inside = head(&*decoded).await.map_err(|error| error.readdressed(|_| path.clone()))?;
+        match Format::of(&inside) {
+            Some(Format::Tar) => {
+                let source = Arc::clone(&decoded);
+                Ok(self.shared(Format::Gzip, file, source, |archive| pass::scan_decoded(decoded, archive)))
+            }
+            inside => {
+                let inside = inside.map_or("something that is not known here", Format::as_str);
+                let detail = format!("#{scheme}: needs a tar, and it holds gzip data with {inside} in it");
+                Err(Error::new(ErrorKind::InvalidInput, "enter", path).with_detail(detail))
+            }
+        }
+    }
+
+    /// The archive of this format in `file`: the one that is held, or a new one with a pass of its own.
+    fn shared<P: Future<Output = ()> + Send + 'static>(
+        &self,
+        format: Format,
+        file: &Arc<dyn File>,
+        source: Arc<dyn File>,
+        pass: impl FnOnce(Weak<Archive>) -> P,
+    ) -> Arc<Archive> {
+        let identity = file.identity();
+        let key = identity.clone().map(|identity| (identity, format));
+        let mut held = self.held();
+        if let Some(archive) = key.as_ref().and_then(|key| held.get(key)).and_then(Weak::upgrade) {
+            return archive;
+        }
+        let archive = Arc::new(Archive {
+            growing: Growing::new(self.options.names, self.options.patience),
+            source,
+            origin: Origin::new(identity),
+        });
+        if let Some(key) = key {
+            held.retain(|_, archive| archive.strong_count() > 0);
+            held.insert(key, Arc::downgrade(&archive));
+        }
+        tokio::spawn(pass(Arc::downgrade(&archive)));
+        archive
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<(Identity, Format), Weak<Archive>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for ArchiveOptions {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(10), names: 4_000_000 }
+    }
+}
+
+#[async_trait]
+impl EnterArchive for ArchiveService {
+    async fn enter(&self, scheme: Scheme, file: Arc<dyn File>, path: &VPath) -> Result<Arc<dyn FileSystem>> {
+        let head = head(&*file).await.map_err(|error| error.readdressed(|_| path.clone()))?;
+        let found = Format::of(&head);
+        let archive = match (scheme, found) {
+            (Scheme::Tar | Scheme::Auto, Some(Format::Tar)) => self.tar(&file),
+            (Scheme::Tgz | Scheme::Auto, Some(Format::Gzip)) => self.tgz(scheme, &file, path).await?,
+            _ => return Err(refusal(scheme, found, path)),
+        };
+        Ok(Arc::new(ArchiveFs::new(archive)))
+    }
+}
+
+/// Says what was found instead of what was named.
+fn refusal(scheme: Scheme, found: Option<Format>, path: &VPath) -> Error {
+    let found = found.map_or("nothing that is known here", Format::as_str);
+    let detail = match scheme {
+        Scheme::Auto => format!("it holds {found}, which cannot be entered"),
+        scheme => format!("#{scheme}: was asked for, and it holds {found}"),
+    };
+    Error::new(ErrorKind::InvalidInput, "enter", path).with_detail(detail)
+}
