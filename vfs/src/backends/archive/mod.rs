@@ -3,5 +3,12 @@
 //! A codec turns a compressed file into a file that can be read at any offset, a container turns a file into a tree;
 //! what an address chains is chained here. An archive's member is a file as any other, so archives nest.
 
+mod bzip2;
 mod codec;
+mod foreign;
 mod gzip;
+mod opening;
+mod passed;
+mod steps;
+#[cfg(test)]
+mod trial;
