@@ -9,6 +9,9 @@ mod foreign;
 mod gzip;
 mod opening;
 mod passed;
+mod reading;
+mod runs;
 mod steps;
 #[cfg(test)]
 mod trial;
+mod xz;
