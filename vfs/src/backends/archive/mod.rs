@@ -15,3 +15,4 @@ mod steps;
 #[cfg(test)]
 mod trial;
 mod xz;
+mod zstd;
