@@ -6,7 +6,7 @@ use zstd::stream::raw::{DParameter, Decoder as RawDecoder, Operation};
 
 use super::WINDOW_LOG_LIMIT;
 use super::entry::Entry;
-use super::frame::{MAGIC, SKIPPABLE_HEADER_BYTES, is_magic, is_skippable};
+use super::frame::{BLOCK_HEADER_BYTES, MAGIC, SKIPPABLE_HEADER_BYTES, is_magic, is_skippable};
 use crate::backends::archive::codec::{Damage, Next, SeekPoint};
 use crate::backends::archive::opening::{Format, Opened, Opening};
 use crate::backends::archive::passed::Passed;
@@ -42,6 +42,8 @@ struct Frame {
     feed: Vec<u8>,
     /// The last step used up its room: output may be waiting.
     full: bool,
+    /// Bytes that the library asks for.
+    wanted: usize,
 }
 
 /// What one step of a frame did.
@@ -76,7 +78,12 @@ impl ZstdDecoder {
         }
         self.passed.offer(self.frame * 8, || Entry::default().to_state());
         let inner = new_inner().map_err(|error| self.damage(&error.to_string()))?;
-        self.phase = Phase::Frame(Box::new(Frame { inner, feed: magic, full: false }));
+        self.phase = Phase::Frame(Box::new(Frame {
+            inner,
+            feed: magic,
+            full: false,
+            wanted: MAGIC.len() + BLOCK_HEADER_BYTES,
+        }));
         Ok(())
     }
 
@@ -107,6 +114,9 @@ impl Frame {
     ) -> io::Result<Outcome> {
         let is_fed = !self.feed.is_empty();
         let piece = if is_fed { &self.feed } else { *rest };
+        // A block at a time, without the next one's header: what is made in a call that fails is lost.
+        let most = self.wanted.checked_sub(BLOCK_HEADER_BYTES).filter(|most| *most > 0);
+        let piece = &piece[..piece.len().min(most.unwrap_or(self.wanted.max(1)))];
         if piece.is_empty() && !self.full {
             return Ok(Outcome::Input);
         }
@@ -126,6 +136,7 @@ impl Frame {
             take(input, rest, status.bytes_read);
         }
         self.full = full;
+        self.wanted = status.remaining;
         if status.remaining == 0 {
             return Ok(Outcome::End);
         }

@@ -42,7 +42,10 @@ fn to_survey(runs: &Runs) -> Survey {
         let state = Entry { promise: Some(promise) }.to_state();
         SeekPoint { input_bits: run.input * 8, output: run.output, state }
     };
-    Survey { points: runs.iter().map(point).collect(), len: runs.output_len() }
+    Survey {
+        points: runs.iter().filter(|run| run.output_len > 0).map(point).collect(),
+        len: runs.output_len(),
+    }
 }
 
 /// Reads the seek table. None where there is none, or it does not add up.

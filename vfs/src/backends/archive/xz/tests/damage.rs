@@ -23,7 +23,13 @@ fn damage_is_named_and_what_came_before_it_is_out() {
     for (name, input, expected, output) in [
         ("flags", with(7, 0x11), format!("{at_0}its header does not fit its checksum"), 0),
         ("block header", with(13, 0xff), format!("{at_0}behind byte 0 of the content, its data is no xz"), 0),
-        ("check", with(end - 24, !file[end - 24]), format!("{at_0}its index does not fit its checksum"), 31),
+        (
+            "check",
+            with(end - 24, !file[end - 24]),
+            format!("{at_0}behind byte 31 of the content, its data"),
+            31,
+        ),
+        ("index", with(end - 13, !file[end - 13]), format!("{at_0}its index does not fit its checksum"), 31),
         ("end", with(end - 1, b'z'), format!("{at_0}its end is none of an xz stream"), 31),
         ("index size", with(end - 8, 7), format!("{at_0}its end does not fit its checksum"), 31),
         (
