@@ -3,19 +3,30 @@
 //! A codec turns a compressed file into a file that can be read at any offset, a container turns a file into a tree;
 //! what an address chains is chained here. An archive's member is a file as any other, so archives nest.
 
+mod bzip2;
 mod catalog;
 mod codec;
 mod decoded;
 mod entry;
+mod foreign;
 mod fs;
 mod growing;
 mod gzip;
 mod member;
+mod opening;
 mod pass;
+mod passed;
+mod reading;
+mod runs;
 mod service;
 mod sniff;
+mod steps;
 mod tar;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial;
+mod xz;
+mod zstd;
 
 pub use self::service::{ArchiveOptions, ArchiveService};

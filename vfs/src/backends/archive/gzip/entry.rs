@@ -15,6 +15,7 @@
 use bytes::Bytes;
 
 use super::super::codec::{Damage, SeekPoint};
+use super::super::passed::senseless;
 use super::inflate::{At, Inflate, Stop, WINDOW_BYTES};
 use super::sums::{FOOTER_BYTES, Sums};
 
@@ -131,12 +132,6 @@ impl BlockHeader {
         let kind = (byte(0) | byte(1) << 8) >> (self.bit + 1) & 3;
         kind == 1 || kind == 2
     }
-}
-
-/// What is wrong with a point that cannot be entered.
-pub(super) fn senseless(point: &SeekPoint) -> Damage {
-    let byte = point.input_bits / 8;
-    Damage { what: format!("its index has a seek point at byte {byte} that makes no sense"), cut: false }
 }
 
 fn parse(state: &[u8]) -> Option<Entry> {

@@ -13,7 +13,6 @@
 mod body;
 mod decoder;
 mod entry;
-mod foreign;
 #[cfg(test)]
 mod fuzz;
 mod header;
@@ -25,10 +24,11 @@ mod sums;
 mod tests;
 
 use decoder::GzipDecoder;
-use entry::{Entry, senseless};
+use entry::Entry;
 use sparse::sparse_window;
 
 use super::codec::{Codec, Damage, Decoder, SeekPoint};
+use super::passed::senseless;
 
 /// Output between two seek points, where nothing else is asked for. A read decodes half of it in vain on average, which
 /// is less than a millisecond's work, and a file's points, packed, take about half a percent of its size.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::streams::{Kind, Maker, Token};
 use super::{Codec, Gzip, Random, decode, run};
+use crate::backends::archive::codec::Next;
 
 /// Three members: names and an extra field, stored and fixed and dynamic blocks, one empty member, padding.
 fn small() -> Maker {
@@ -57,7 +58,7 @@ fn no_room_takes_no_more_than_it_must() {
 fn output_is_appended() {
     let mut output = b"before ".to_vec();
     let progress = Gzip::new(1 << 20).start().decode(&small().gzip, true, &mut output, 6).unwrap();
-    assert_eq!((&output[..], progress.next), (&b"before hello "[..], super::Next::Room));
+    assert_eq!((&output[..], progress.next), (&b"before hello "[..], Next::Room));
 }
 
 proptest! {
