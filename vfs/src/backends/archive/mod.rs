@@ -4,4 +4,6 @@
 //! what an address chains is chained here. An archive's member is a file as any other, so archives nest.
 
 mod codec;
+mod foreign;
 mod gzip;
+mod zip;

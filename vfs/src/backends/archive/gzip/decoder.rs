@@ -5,10 +5,10 @@ use std::mem;
 use super::Framing;
 use super::body::{Body, Outcome, Place};
 use super::entry::{Entry, Inside};
-use super::foreign::{self, FOREIGN_BYTES};
 use super::header::{Header, MAGIC};
 use super::sums::{FOOTER_BYTES, RunningSums, Sums};
 use crate::backends::archive::codec::{Damage, Decoder, Next, Progress, SeekPoint};
+use crate::backends::archive::foreign::{self, FOREIGN_BYTES};
 
 /// Points that wait to be taken, at most; a reader that never takes them loses those that come then.
 const WAITING_POINTS: usize = 64;
@@ -312,5 +312,5 @@ fn take<'a>(input: &mut u64, rest: &mut &'a [u8], len: usize) -> &'a [u8] {
 }
 
 fn foreign_file(head: &[u8]) -> Damage {
-    Damage { what: foreign::describe(head), cut: false }
+    Damage { what: foreign::describe("gzip", &MAGIC, head), cut: false }
 }

@@ -13,7 +13,6 @@
 mod body;
 mod decoder;
 mod entry;
-mod foreign;
 #[cfg(test)]
 mod fuzz;
 mod header;
