@@ -59,9 +59,9 @@ impl File for Held {
 
 /// An archive that was read to its end.
 #[derive(Debug)]
-struct Entered {
-    zip: Zip,
-    entries: Vec<ZipEntry>,
+pub(super) struct Entered {
+    pub(super) zip: Zip,
+    pub(super) entries: Vec<ZipEntry>,
     notes: Notes,
 }
 
@@ -88,7 +88,7 @@ impl Entered {
     }
 }
 
-async fn enter(archive: impl Into<Bytes>) -> Result<Entered> {
+pub(super) async fn enter(archive: impl Into<Bytes>) -> Result<Entered> {
     enter_file(Arc::new(Held::new(archive))).await
 }
 
