@@ -44,6 +44,13 @@ fn hex(bytes: &[u8]) -> String {
     shown.join(" ")
 }
 
+/// What a file is that begins with `head`, where that is known.
+pub(super) fn known(head: &[u8]) -> Option<&'static str> {
+    let known =
+        KNOWN.iter().find(|(at, known, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(known)));
+    known.map(|(_, _, name)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

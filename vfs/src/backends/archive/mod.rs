@@ -27,6 +27,7 @@ mod tests;
 #[cfg(test)]
 mod trial;
 mod xz;
+mod zip;
 mod zstd;
 
 pub use self::service::{ArchiveOptions, ArchiveService};
