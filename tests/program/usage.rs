@@ -19,7 +19,10 @@ fn what_cannot_be_meant_is_refused_in_one_line() {
         (&["ls", "#tgz:"], "\"#tgz:\" enters an archive without naming it"),
         (&["ls", "--mount", "x"], "--mount x: that would hide the whole host: name another place"),
         (&["ls", "--mount", "/x=none"], "/none: create it, or name another folder"),
-        (&["ls", "--mount", "/x=gopher://h/"], "\"gopher:\" is no source that is known here; known: memory:"),
+        (
+            &["ls", "--mount", "/x=gopher://h/"],
+            "\"gopher:\" is no source that is known here; known: http:, https:, memory:",
+        ),
         (&["serve", "none"], "MOUNT none: there is no "),
         (&["serve", ".", "."], "MOUNT .: / is mounted twice: put one of them elsewhere, as in /x=SOURCE"),
         (&["serve", "--http", "localhost"], "\"localhost\" is no address to listen on: write IP:PORT"),

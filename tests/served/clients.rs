@@ -27,6 +27,8 @@ pub(crate) struct FtpClient {
 
 impl HttpClient {
     pub(crate) fn new(served: &Served) -> Self {
+        // The first test of a process sets it for all.
+        _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { client, address: served.http.address }
     }
