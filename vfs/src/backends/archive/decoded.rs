@@ -67,6 +67,11 @@ impl DecodedFile {
         Self { outer, codec, kept: Mutex::default() }
     }
 
+    /// Length of the compressed file, where its source states one.
+    pub(super) async fn outer_len(&self) -> Result<Option<u64>> {
+        Ok(self.outer.metadata().await?.len)
+    }
+
     /// A decoding from the first byte on, for a pass.
     pub(super) fn start(&self) -> Decoding {
         Decoding::new(self.codec.start(), 0, 0)

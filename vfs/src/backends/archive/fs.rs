@@ -10,6 +10,7 @@ use futures_core::Stream;
 use super::catalog::{Member, NodeId, Shape};
 use super::growing::Growing;
 use super::member::{MemberFile, Origin};
+use super::progress::Passing;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem};
 use crate::metadata::Metadata;
@@ -23,6 +24,9 @@ pub(super) struct Archive {
     /// The archive uncompressed.
     pub(super) source: Arc<dyn File>,
     pub(super) origin: Origin,
+    /// Where it was entered first, for messages.
+    pub(super) path: VPath,
+    pub(super) passing: Passing,
 }
 
 /// A tree over an archive, whose first pass may still be under way.

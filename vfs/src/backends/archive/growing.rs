@@ -67,6 +67,11 @@ impl Growing {
         matches!(*self.stage.borrow(), Stage::Running)
     }
 
+    /// How far the pass is, and word when that changes.
+    pub(super) fn stage(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
     /// Looks at the catalog as it is now.
     pub(super) fn read<T>(&self, look: impl FnOnce(&Catalog) -> T) -> T {
         look(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))

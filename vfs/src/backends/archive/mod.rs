@@ -16,6 +16,7 @@ mod member;
 mod opening;
 mod pass;
 mod passed;
+mod progress;
 mod reading;
 mod runs;
 mod service;
@@ -30,4 +31,5 @@ mod xz;
 mod zip;
 mod zstd;
 
+pub use self::progress::Progress;
 pub use self::service::{ArchiveOptions, ArchiveService};

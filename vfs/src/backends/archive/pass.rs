@@ -57,6 +57,10 @@ pub(super) async fn scan_decoded(decoded: Arc<DecodedFile>, archive: Weak<Archiv
 async fn decode(decoded: &DecodedFile, archive: &Weak<Archive>) -> Result<Option<()>> {
     let (mut decoding, mut scanner) = (decoded.start(), Scanner::default());
     let mut found = Vec::new();
+    let total = decoded.outer_len().await?;
+    if let Some(archive) = archive.upgrade() {
+        archive.passing.set_total(total);
+    }
     loop {
         let Some(archive) = archive.upgrade() else { return Ok(None) };
         decoded.fill(&mut decoding).await?;
@@ -66,6 +70,7 @@ async fn decode(decoded: &DecodedFile, archive: &Weak<Archive>) -> Result<Option
         let step = step?;
         (scanner, found) = step.made;
         decoding = step.decoding;
+        archive.passing.set_done(decoding.input());
         publish(&archive, &mut scanner)?;
         if let Some(flaw) = scanner.flaw() {
             return Err(failure(flaw));
@@ -121,6 +126,9 @@ async fn scan(file: &dyn File, archive: &Weak<Archive>) -> Result<Option<()>> {
         SeekCost::Request | SeekCost::Restart | SeekCost::Never => STREAMING_BYTES,
     };
     let len = file.metadata().await?.len;
+    if let Some(archive) = archive.upgrade() {
+        archive.passing.set_total(len);
+    }
     let mut scanner = Scanner::default();
     while !scanner.is_done() {
         let Some(archive) = archive.upgrade() else { return Ok(None) };
@@ -132,6 +140,7 @@ async fn scan(file: &dyn File, archive: &Weak<Archive>) -> Result<Option<()>> {
             break;
         }
         scanner.feed(&bytes);
+        archive.passing.set_done(scanner.position());
         publish(&archive, &mut scanner)?;
         // A warm file never makes this task wait, and others want the thread too.
         tokio::task::coop::consume_budget().await;

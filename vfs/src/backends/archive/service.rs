@@ -12,6 +12,7 @@ use super::growing::Growing;
 use super::gzip::{Gzip, SPACING_BYTES};
 use super::member::Origin;
 use super::pass;
+use super::progress::Passing;
 use super::sniff::{Format, head};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, FileSystem};
@@ -46,9 +47,31 @@ impl ArchiveService {
         Self { options, held: Mutex::default() }
     }
 
+    /// The archive that `scheme` names in `file`.
+    pub(super) async fn archive(
+        &self,
+        scheme: Scheme,
+        file: Arc<dyn File>,
+        path: &VPath,
+    ) -> Result<Arc<Archive>> {
+        let head = head(&*file).await.map_err(|error| error.readdressed(|_| path.clone()))?;
+        let found = Format::of(&head);
+        match (scheme, found) {
+            (Scheme::Tar | Scheme::Auto, Some(Format::Tar)) => Ok(self.tar(&file, path)),
+            (Scheme::Tgz | Scheme::Auto, Some(Format::Gzip)) => self.tgz(scheme, &file, path).await,
+            _ => Err(refusal(scheme, found, path)),
+        }
+    }
+
+    /// The archives that somebody holds.
+    pub(super) fn archives(&self) -> Vec<Arc<Archive>> {
+        self.held().values().filter_map(Weak::upgrade).collect()
+    }
+
     /// The tar in `file`.
-    fn tar(&self, file: &Arc<dyn File>) -> Arc<Archive> {
-        self.shared(Format::Tar, file, Arc::clone(file), |archive| pass::scan_tar(Arc::clone(file), archive))
+    fn tar(&self, file: &Arc<dyn File>, path: &VPath) -> Arc<Archive> {
+        let pass = |archive| pass::scan_tar(Arc::clone(file), archive);
+        self.shared(Format::Tar, file, path, Arc::clone(file), pass)
     }
 
     /// The tar under gzip in `file`.
@@ -58,7 +81,8 @@ impl ArchiveService {
         match Format::of(&inside) {
             Some(Format::Tar) => {
                 let source = Arc::clone(&decoded);
-                Ok(self.shared(Format::Gzip, file, source, |archive| pass::scan_decoded(decoded, archive)))
+                let pass = |archive| pass::scan_decoded(decoded, archive);
+                Ok(self.shared(Format::Gzip, file, path, source, pass))
             }
             inside => {
                 let inside = inside.map_or("something that is not known here", Format::as_str);
@@ -73,6 +97,7 @@ impl ArchiveService {
         &self,
         format: Format,
         file: &Arc<dyn File>,
+        path: &VPath,
         source: Arc<dyn File>,
         pass: impl FnOnce(Weak<Archive>) -> P,
     ) -> Arc<Archive> {
@@ -86,6 +111,8 @@ impl ArchiveService {
             growing: Growing::new(self.options.names, self.options.patience),
             source,
             origin: Origin::new(identity),
+            path: path.clone(),
+            passing: Passing::default(),
         });
         if let Some(key) = key {
             held.retain(|_, archive| archive.strong_count() > 0);
@@ -109,14 +136,7 @@ impl Default for ArchiveOptions {
 #[async_trait]
 impl EnterArchive for ArchiveService {
     async fn enter(&self, scheme: Scheme, file: Arc<dyn File>, path: &VPath) -> Result<Arc<dyn FileSystem>> {
-        let head = head(&*file).await.map_err(|error| error.readdressed(|_| path.clone()))?;
-        let found = Format::of(&head);
-        let archive = match (scheme, found) {
-            (Scheme::Tar | Scheme::Auto, Some(Format::Tar)) => self.tar(&file),
-            (Scheme::Tgz | Scheme::Auto, Some(Format::Gzip)) => self.tgz(scheme, &file, path).await?,
-            _ => return Err(refusal(scheme, found, path)),
-        };
-        Ok(Arc::new(ArchiveFs::new(archive)))
+        Ok(Arc::new(ArchiveFs::new(self.archive(scheme, file, path).await?)))
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{ArchiveOptions, ArchiveService};
+use super::{ArchiveOptions, ArchiveService, Progress};
 use crate::backends::memory::MemoryFs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, FileSystem};
@@ -163,4 +163,19 @@ async fn every_scheme_insists_on_what_it_names() {
     for bytes in [gzip(&plain), plain] {
         assert_eq!(names(&*enter(Scheme::Auto, bytes).await.unwrap()).await.0, 1);
     }
+}
+
+#[tokio::test]
+async fn who_builds_an_index_hears_how_far_it_is_until_all_is_done() {
+    let files: Vec<_> = (0..9).map(|number| content(number, 300_000)).collect();
+    let packed = gzip(&tar(&files));
+    let (len, service) = (packed.len() as u64, ArchiveService::new(ArchiveOptions::default()));
+    let mut reports = Vec::new();
+    let path = VPath::parse("/archive").unwrap();
+    let report = |progress: &Progress| reports.push(progress.clone());
+    let done = service.index(Scheme::Tgz, stored(packed).await, &path, report).await.unwrap();
+    assert_eq!(done, Progress { path, done: len, total: Some(len), names: 9 });
+    assert_eq!(reports.last(), Some(&done));
+    assert!(reports.is_sorted_by_key(|progress| progress.done));
+    assert_eq!(service.progress(), []);
 }
