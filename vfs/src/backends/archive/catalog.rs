@@ -4,7 +4,7 @@
 //! come. The last entry of a name wins: it takes the node over, and a file hides what an earlier folder held. Folders
 //! that have no entry of their own are made up, with the time of the newest thing they hold.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::entry::{Entry, Kind, Piece};
+use super::walk::{Tree, walk};
 use crate::error::ErrorKind;
 use crate::path::VPath;
 
@@ -23,9 +24,6 @@ const MAX_NAME_BYTES: usize = 255;
 
 /// Folders in folders. Deeper entries are hidden.
 const MAX_DEPTH: usize = 1024;
-
-/// Links that one walk follows. The next one is `Loop` (path_resolution(7)).
-const MAX_LINKS: usize = 40;
 
 /// Names of one catalog, in bytes; more than fits is `LimitExceeded`.
 const MAX_NAMES_BYTES: usize = 1 << 30;
@@ -50,6 +48,8 @@ pub(super) struct Catalog {
     keys: u32,
     limit: usize,
     hidden: u64,
+    /// Folders whose children are yet to be put back, and which numbers they have.
+    restored: VecDeque<(u32, u32, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +127,7 @@ impl Catalog {
             keys: 0,
             limit: limit.clamp(1, NONE as usize),
             hidden: 0,
+            restored: VecDeque::new(),
         };
         let key = catalog.next_key();
         catalog.nodes.push(Node::made_up(NONE, 0, 0, key));
@@ -174,40 +175,7 @@ impl Catalog {
 
     /// Walks `path`. `NotFound`, `NotADirectory` and `Loop` are what is known so far.
     pub(super) fn resolve(&self, path: &VPath, follow: bool) -> Result<NodeId, ErrorKind> {
-        let mut todo: Vec<Bytes> =
-            path.segments().iter().rev().map(|segment| segment.name().clone()).collect();
-        let mut stack: Vec<u32> = Vec::new();
-        let mut followed = 0;
-        while let Some(name) = todo.pop() {
-            match &name[..] {
-                b"" | b"." => continue,
-                b".." => {
-                    stack.pop();
-                    continue;
-                }
-                _ => {}
-            }
-            let folder = &self.nodes[stack.last().map_or(0, |id| *id as usize)];
-            let id = self.find(folder.key, &name).ok_or(ErrorKind::NotFound)?;
-            match self.nodes[id as usize].shape {
-                Shape::Symlink if follow || !todo.is_empty() => {
-                    followed += 1;
-                    if followed > MAX_LINKS {
-                        return Err(ErrorKind::Loop);
-                    }
-                    let link =
-                        self.links.get(&id).filter(|link| !link.is_empty()).ok_or(ErrorKind::NotFound)?;
-                    if link[0] == b'/' {
-                        stack.clear();
-                    }
-                    todo.extend(link.split(|byte| *byte == b'/').rev().map(|name| link.slice_ref(name)));
-                }
-                Shape::Dir => stack.push(id),
-                _ if todo.is_empty() => return Ok(NodeId(id)),
-                _ => return Err(ErrorKind::NotADirectory),
-            }
-        }
-        Ok(NodeId(stack.last().copied().unwrap_or(0)))
+        walk(self, path, follow).map(NodeId)
     }
 
     /// The node as it stands now.
@@ -243,6 +211,51 @@ impl Catalog {
             next = self.nodes[next as usize].next;
         }
         children
+    }
+
+    /// Puts the node `number` back that was packed with this one's name, and its children, `count` from `first` on. Nodes
+    /// come in order, the root first. `None` where they do not make sense.
+    pub(super) fn restore(
+        &mut self,
+        number: u32,
+        name: &[u8],
+        member: &Member,
+        first: u32,
+        count: u32,
+    ) -> Option<()> {
+        if number == 0 {
+            self.restored = vec![(0, first, first.checked_add(count)?)].into();
+        } else {
+            while self.restored.front()?.2 <= number {
+                self.restored.pop_front();
+            }
+            let (folder, from, _) = *self.restored.front()?;
+            let sensible = number >= from && normal(name).is_some_and(|names| names == [name]);
+            let id = if sensible { self.push(folder, name).ok()? } else { return None };
+            self.settle_restored(id, member);
+            if member.shape == Shape::Dir && count > 0 {
+                self.restored.push_back((id, first, first.checked_add(count)?));
+            }
+        }
+        let node = &mut self.nodes[number as usize];
+        node.known.entry = member.data > 0 || member.mode.is_some();
+        node.describe(member);
+        Some(())
+    }
+
+    fn settle_restored(&mut self, id: u32, member: &Member) {
+        if let Some(link) = &member.link {
+            self.links.insert(id, link.clone());
+        }
+        if let Some(pieces) = &member.pieces {
+            self.pieces.insert(id, Arc::clone(pieces));
+        }
+        self.reshape(id, member.shape);
+    }
+
+    /// What it takes in memory, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + self.slots.len() * 4
     }
 
     /// The folder `name` in `at`, made up where nothing or no folder is there.
@@ -421,7 +434,62 @@ impl Catalog {
     }
 }
 
+impl NodeId {
+    /// The root of each tree.
+    pub(super) const ROOT: Self = Self(0);
+
+    pub(super) fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl Member {
+    /// What stands for a node that cannot be read.
+    pub(super) fn broken() -> Self {
+        Self {
+            shape: Shape::Broken,
+            header: 0,
+            data: 0,
+            size: 0,
+            pieces: None,
+            link: None,
+            mode: None,
+            owner: None,
+            modified: None,
+        }
+    }
+}
+
+impl Tree for Catalog {
+    fn find(&self, folder: u32, name: &[u8]) -> Result<Option<u32>, ErrorKind> {
+        Ok(self.find(self.nodes[folder as usize].key, name))
+    }
+
+    fn shape(&self, node: u32) -> Result<Shape, ErrorKind> {
+        Ok(self.nodes[node as usize].shape)
+    }
+
+    fn link(&self, node: u32) -> Result<Option<Bytes>, ErrorKind> {
+        Ok(self.links.get(&node).cloned())
+    }
+}
+
 impl Node {
+    /// Takes over what a member says.
+    fn describe(&mut self, member: &Member) {
+        (self.header, self.data, self.size) = (member.header, member.data, member.size);
+        (self.seconds, self.nanos) = member.modified.unwrap_or_default();
+        self.mode = member.mode.unwrap_or_default() as u16;
+        (self.user, self.group) = member.owner.unwrap_or_default();
+        self.known.mode = member.mode.is_some();
+        self.known.owner = member.owner.is_some();
+        self.known.modified = member.modified.is_some();
+    }
+
     /// A folder without an entry.
     fn made_up(folder: u32, name_at: u32, name_len: u8, key: u32) -> Self {
         Self {

@@ -27,6 +27,11 @@ pub(super) trait Codec: fmt::Debug + Send + Sync + 'static {
         point
     }
 
+    /// What a decoder takes in memory, about. Default: 64 KiB.
+    fn decoder_bytes(&self) -> usize {
+        64 * 1024
+    }
+
     /// Reads the stream's own table of contents, where the format has one: then nothing needs a pass.
     /// `None` where this file has none; a table that contradicts itself is `Corrupt`.
     async fn survey(&self, _file: &dyn File) -> Result<Option<Survey>> {

@@ -1,219 +1,353 @@
 //! [`DecodedFile`]: what a compressed file holds, as a file that can be read at any offset.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
+use crc32fast::Hasher;
+use tokio::sync::watch;
 
-use super::codec::{Codec, Damage, Decoder, Next, SeekPoint};
-use super::gzip::FOLLOWING_BYTES;
-use crate::error::{Error, ErrorKind, Result};
+use super::budget::{Budget, Owner};
+use super::codec::{Codec, Damage, SeekPoint};
+pub(super) use super::decoding::{Decoding, Sink, Step};
+use super::index::Contents;
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::{File, SeekCost};
 use crate::jobs::{self, PIECE_BYTES};
 use crate::metadata::{FileType, Identity, Metadata};
 use crate::path::VPath;
 
-/// Output that is decoded and kept together.
-const BLOCK_BYTES: usize = 64 * 1024;
+/// Output that is decoded, checked and kept together.
+pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 
-/// Decoded blocks that one file keeps.
-const KEPT_BLOCKS: usize = 64;
+/// Blocks that are decoded at once for somebody who reads on where the last reader stopped.
+const BLOCKS_AHEAD: usize = 4;
 
-/// Decoders that rest until somebody reads on where they are. Each holds some 50 KiB and its input.
-const RESTING_DECODERS: usize = 8;
-
-/// What is read at once of the compressed file.
+/// What is read at once of the compressed file, where a read costs nothing to speak of.
 const INPUT_BYTES: usize = 256 * 1024;
 
-/// A compressed file's content. Reads start at the nearest decoder that rests before the offset, or the nearest point.
+/// What is read at once where each read costs a request, unless it is known that less will do; and the most.
+const REQUEST_BYTES: usize = 1 << 20;
+const MAX_REQUEST_BYTES: u64 = 8 << 20;
+
+/// A compressed file's content.
+///
+/// Reads start at the nearest decoder that rests before the offset, or the nearest point. A block that many want is
+/// decoded once, by a task of its own, so it does not matter which of them goes on reading; it stops where none does.
+/// Each block is checked against the sum that a pass found; one that differs is an error, and the index is dropped.
 pub(super) struct DecodedFile {
+    engine: Arc<Engine>,
+}
+
+struct Engine {
     outer: Arc<dyn File>,
     codec: Arc<dyn Codec>,
-    kept: Mutex<Kept>,
+    owner: Owner,
+    contents: Mutex<Contents>,
+    /// The blocks that are being decoded, by where they begin.
+    flights: Mutex<HashMap<u64, watch::Sender<Option<Flown>>>>,
 }
 
-#[derive(Default)]
-struct Kept {
-    /// In order.
-    points: Vec<SeekPoint>,
-    /// The one that was used last is at the end, here and below.
-    resting: VecDeque<Decoding>,
-    blocks: VecDeque<(u64, Bytes)>,
-    len: Option<u64>,
-}
-
-/// A decoder and the input that it has not taken yet.
-pub(super) struct Decoding {
-    decoder: Box<dyn Decoder>,
-    input: Bytes,
-    /// Where the input that follows begins.
-    next_input: u64,
-    is_last: bool,
-    output: u64,
-}
-
-/// What a step gave.
-pub(super) struct Step<T> {
-    pub(super) decoding: Decoding,
-    pub(super) made: T,
-    pub(super) end: Option<Result<(), Damage>>,
-}
+/// A block, and the damage behind it.
+type Flown = Result<(Bytes, Option<Damage>)>;
 
 impl DecodedFile {
-    /// The content of `outer`, of which no point is known yet.
-    pub(super) fn new(outer: Arc<dyn File>, codec: Arc<dyn Codec>) -> Self {
-        Self { outer, codec, kept: Mutex::default() }
+    /// The content of `outer`, of which nothing is known yet.
+    pub(super) fn new(outer: Arc<dyn File>, codec: Arc<dyn Codec>, budget: &Arc<Budget>) -> Self {
+        let (owner, contents, flights) = (budget.owner(), Mutex::default(), Mutex::default());
+        Self { engine: Arc::new(Engine { outer, codec, owner, contents, flights }) }
     }
 
     /// Length of the compressed file, where its source states one.
     pub(super) async fn outer_len(&self) -> Result<Option<u64>> {
-        Ok(self.outer.metadata().await?.len)
+        Ok(self.engine.outer.metadata().await?.len)
     }
 
-    /// A decoding from the first byte on, for a pass.
-    pub(super) fn start(&self) -> Decoding {
-        Decoding::new(self.codec.start(), 0, 0)
+    pub(super) fn outer(&self) -> &Arc<dyn File> {
+        &self.engine.outer
     }
 
-    /// Adds points that lie behind those known.
-    pub(super) fn add_points(&self, points: Vec<SeekPoint>) {
-        self.kept().points.extend(points);
+    /// A decoding from the last point at or before `output` on.
+    pub(super) async fn start_before(&self, output: u64) -> Result<Decoding> {
+        self.engine.resume(output).await
     }
 
-    /// Reads input for the next piece, where none is at hand.
-    pub(super) async fn fill(&self, decoding: &mut Decoding) -> Result<()> {
-        if decoding.input.is_empty() && !decoding.is_last {
-            decoding.input = self.outer.read_at(decoding.next_input, INPUT_BYTES).await?;
-            decoding.next_input += decoding.input.len() as u64;
-            decoding.is_last = decoding.input.is_empty();
-        }
-        Ok(())
+    /// Looks at what is known of the content.
+    pub(super) fn contents<T>(&self, look: impl FnOnce(&Contents) -> T) -> T {
+        look(&self.engine.contents())
     }
 
-    /// Makes `point` small, beside the pass that found it.
-    pub(super) async fn compact(&self, point: SeekPoint) -> Result<SeekPoint> {
-        let following = self.outer.read_at(point.input_bits / 8, FOLLOWING_BYTES).await?;
-        let codec = Arc::clone(&self.codec);
+    /// Takes what a pass has found, or an index holds.
+    pub(super) fn learn(&self, learn: impl FnOnce(&mut Contents)) {
+        let mut contents = self.engine.contents();
+        learn(&mut contents);
+        let bytes = contents.memory_bytes();
+        drop(contents);
+        self.engine.owner.charge(bytes);
+    }
+
+    /// Makes `point` small, in a job of its own. `following` is compressed input from the point's first bit on.
+    pub(super) async fn compact(&self, point: SeekPoint, following: Bytes) -> Result<SeekPoint> {
+        let codec = Arc::clone(&self.engine.codec);
         jobs::cpu("read_at", move || codec.compact(point, &following)).await
     }
+}
 
+impl Engine {
     /// The block that begins at `start`; shorter at the end of the content, or before damage.
-    async fn block(&self, start: u64) -> Result<(Bytes, Option<Damage>)> {
-        if let Some(block) = self.kept().block(start) {
+    async fn block(self: &Arc<Self>, start: u64) -> Flown {
+        if let Some(block) = self.owner.block(start) {
             return Ok((block, None));
         }
-        let mut decoding = self.decoding_for(start)?;
-        let mut block = Vec::with_capacity(BLOCK_BYTES);
-        let mut end = None;
-        while block.len() < BLOCK_BYTES && end.is_none() {
-            let (is_before, left) = match start.checked_sub(decoding.output) {
-                Some(before @ 1..) => (true, usize::try_from(before).unwrap_or(PIECE_BYTES)),
-                _ => (false, BLOCK_BYTES - block.len()),
-            };
-            self.fill(&mut decoding).await?;
-            let step = decoding.run(left.min(PIECE_BYTES), |output, _| output).await?;
-            if !is_before {
-                block.extend_from_slice(&step.made);
+        let mut flight = self.join(start);
+        let flown = flight.wait_for(Option::is_some).await.ok().and_then(|flown| flown.clone());
+        flown.unwrap_or_else(|| {
+            let detail = "the task that decoded it ended early";
+            Err(Error::new(ErrorKind::Internal, "read_at", &VPath::root()).with_detail(detail))
+        })
+    }
+
+    /// Waits with those who want the same block; the first one has it decoded.
+    fn join(self: &Arc<Self>, start: u64) -> watch::Receiver<Option<Flown>> {
+        let mut flights = self.flights();
+        if let Some(flight) = flights.get(&start) {
+            return flight.subscribe();
+        }
+        let (sender, receiver) = watch::channel(None);
+        flights.insert(start, sender);
+        let flight = Flight { engine: Arc::clone(self), start };
+        tokio::spawn(flight.fly());
+        receiver
+    }
+
+    /// Decodes the block at `start`, and a few more where somebody seems to read on. `is_wanted` says whether anybody
+    /// still waits; `None` where nobody does.
+    async fn decode(
+        &self,
+        start: u64,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Option<(Bytes, Option<Damage>)>> {
+        let mut decoding = self.decoding_for(start).await?;
+        let reads_on = decoding.output() == start && decoding.has_run();
+        let blocks = if reads_on { BLOCKS_AHEAD } else { 1 };
+        let last = start.saturating_add((blocks * BLOCK_BYTES) as u64);
+        let mut cutter = Cutter::new(start, decoding.output(), blocks);
+        while !cutter.is_full() && is_wanted() {
+            let max = self.input_bytes(&decoding, last);
+            if let Err(error) = decoding.fill(&*self.outer, max).await {
+                self.rest(decoding);
+                return Err(error);
             }
-            (decoding, end) = (step.decoding, step.end);
+            let room = usize::try_from(last - decoding.output()).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+            let step = decoding.run(room, cutter).await?;
+            (decoding, cutter) = (step.decoding, step.sink);
+            match step.end {
+                None => {}
+                Some(Ok(())) => {
+                    let len = decoding.output();
+                    drop(decoding);
+                    return self.land(cutter.finish(), start, Some(len)).map(|block| Some((block, None)));
+                }
+                Some(Err(damage)) => {
+                    // A pass came by here and found nothing wrong: so what is wrong is new.
+                    if self.contents().sum(start).is_some() && cutter.is_before_end() {
+                        return Err(self.refuse(&damage.what));
+                    }
+                    let block = self.land(cutter.finish(), start, None)?;
+                    return Ok(Some((block, Some(damage))));
+                }
+            }
         }
-        let block = Bytes::from(block);
-        let mut kept = self.kept();
-        match end {
-            None => kept.rest(decoding),
-            Some(Ok(())) => kept.len = Some(decoding.output),
-            Some(Err(damage)) => return Ok((block, Some(damage))),
+        let is_done = cutter.is_full();
+        self.rest(decoding);
+        if !is_done {
+            return Ok(None);
         }
-        kept.keep(start, block.clone());
-        Ok((block, None))
+        self.land(cutter.finish(), start, None).map(|block| Some((block, None)))
+    }
+
+    /// Checks blocks and keeps those that are whole; gives the one at `start`. `len` is the content's, where its end was
+    /// reached.
+    fn land(&self, cuts: Vec<Cut>, start: u64, len: Option<u64>) -> Result<Bytes> {
+        let mut wanted = Bytes::new();
+        for Cut { at, bytes, sum } in cuts {
+            let is_whole = bytes.len() == BLOCK_BYTES || len == Some(at + bytes.len() as u64);
+            if is_whole && self.contents().sum(at).is_some_and(|known| known != sum) {
+                return Err(self.refuse("its content is not what it was"));
+            }
+            if is_whole {
+                self.owner.keep_block(at, bytes.clone());
+            }
+            if at == start {
+                wanted = bytes;
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The file is not what was indexed: says so, and forgets the index, here and on the disk.
+    fn refuse(&self, what: &str) -> Error {
+        tracing::warn!(%what, "an archive is not what was indexed; its index is dropped");
+        self.contents().spoil();
+        self.owner.clear();
+        let detail = format!(
+            "the archive is not what was indexed: {what}; its index is dropped, and made anew when it is entered next"
+        );
+        Error::new(ErrorKind::Corrupt, "read_at", &VPath::root()).with_detail(detail).with_retry(Retry::No)
+    }
+
+    /// How much compressed input to ask for: where that costs requests, all that is needed in one.
+    fn input_bytes(&self, decoding: &Decoding, last: u64) -> usize {
+        match self.outer.seek_cost() {
+            SeekCost::Free => INPUT_BYTES,
+            SeekCost::Request | SeekCost::Restart | SeekCost::Never => {
+                let needed =
+                    self.contents().input_behind(last).map(|end| end.saturating_sub(decoding.next_input()));
+                let needed = needed.filter(|needed| *needed > 0).map(|needed| needed.min(MAX_REQUEST_BYTES));
+                needed.map_or(REQUEST_BYTES, |needed| needed as usize)
+            }
+        }
     }
 
     /// The nearest place at or before `start` from which can be decoded.
-    fn decoding_for(&self, start: u64) -> Result<Decoding> {
-        let mut kept = self.kept();
-        let known = kept.points.partition_point(|point| point.output <= start);
-        let point = known.checked_sub(1).map(|at| kept.points[at].clone());
-        let from = point.as_ref().map_or(0, |point| point.output);
-        let near = |decoding: &Decoding| (from..=start).contains(&decoding.output);
-        let nearest = (0..kept.resting.len())
-            .filter(|at| near(&kept.resting[*at]))
-            .max_by_key(|at| kept.resting[*at].output);
-        if let Some(decoding) = nearest.and_then(|at| kept.resting.remove(at)) {
-            return Ok(decoding);
+    async fn decoding_for(&self, start: u64) -> Result<Decoding> {
+        let from = self.contents().point_before(start).map_or(0, |(point, _)| point.output);
+        match self.owner.take_resting(from, start) {
+            Some(decoding) => Ok(decoding),
+            None => self.resume(start).await,
         }
-        drop(kept);
-        let Some(point) = point else { return Ok(self.start()) };
-        let decoder = self.codec.resume(&point).map_err(|damage| failure(&damage))?;
-        Ok(Decoding::new(decoder, point.input_bits / 8, point.output))
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    fn block(&mut self, start: u64) -> Option<Bytes> {
-        let at = self.blocks.iter().position(|(at, _)| *at == start)?;
-        let kept = self.blocks.remove(at)?;
-        let block = kept.1.clone();
-        self.blocks.push_back(kept);
-        Some(block)
-    }
-
-    fn keep(&mut self, start: u64, block: Bytes) {
-        if self.blocks.len() == KEPT_BLOCKS {
-            self.blocks.pop_front();
-        }
-        self.blocks.push_back((start, block));
-    }
-
-    fn rest(&mut self, decoding: Decoding) {
-        if self.resting.len() == RESTING_DECODERS {
-            self.resting.pop_front();
-        }
-        self.resting.push_back(decoding);
-    }
-}
-
-impl Decoding {
-    /// Decodes at most `room` bytes more of the input at hand; `look` sees them in the job that made them. A dropped
-    /// future leaves nothing behind: the decoding is gone.
-    pub(super) async fn run<T: Send + 'static>(
-        mut self,
-        room: usize,
-        look: impl FnOnce(Vec<u8>, &mut dyn Decoder) -> T + Send + 'static,
-    ) -> Result<Step<T>> {
-        let work = move || {
-            let mut output = Vec::new();
-            let end = match self.decoder.decode(&self.input, self.is_last, &mut output, room) {
-                Ok(progress) => {
-                    self.input.advance(progress.consumed);
-                    (progress.next == Next::End).then_some(Ok(()))
-                }
-                Err(damage) => Some(Err(damage)),
-            };
-            self.output += output.len() as u64;
-            let made = look(output, &mut *self.decoder);
-            Step { decoding: self, made, end }
+    async fn resume(&self, start: u64) -> Result<Decoding> {
+        let known = self.contents().point_before(start);
+        let Some((point, file)) = known else {
+            return Ok(Decoding::new(self.codec.start(), 0, 0));
         };
-        jobs::cpu("read_at", work).await
+        let point = match point.load(file).await {
+            Ok(point) => point,
+            Err(error) => {
+                self.contents().spoil();
+                return Err(error);
+            }
+        };
+        match self.codec.resume(&point) {
+            Ok(decoder) => Ok(Decoding::new(decoder, point.input_bits / 8, point.output)),
+            Err(damage) => Err(self.refuse(&damage.what)),
+        }
     }
 
-    fn new(decoder: Box<dyn Decoder>, next_input: u64, output: u64) -> Self {
-        Self { decoder, input: Bytes::new(), next_input, is_last: false, output }
+    fn rest(&self, mut decoding: Decoding) {
+        decoding.shrink();
+        let bytes = decoding.input_bytes() + self.codec.decoder_bytes();
+        self.owner.rest(decoding, bytes);
     }
 
-    /// How much was decoded up to here, from the start of the content.
-    pub(super) fn output(&self) -> u64 {
-        self.output
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How much compressed input was taken, from the start of the file.
-    pub(super) fn input(&self) -> u64 {
-        self.next_input - self.input.len() as u64
+    fn flights(&self) -> MutexGuard<'_, HashMap<u64, watch::Sender<Option<Flown>>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One block's way; its drop takes it off the board.
+struct Flight {
+    engine: Arc<Engine>,
+    start: u64,
+}
+
+impl Flight {
+    async fn fly(self) {
+        let flown = self.engine.decode(self.start, || self.is_wanted()).await.transpose();
+        // Under the lock: who joins either finds what has flown or begins anew.
+        let flight = self.engine.flights().remove(&self.start);
+        if let (Some(flight), Some(flown)) = (flight, flown) {
+            flight.send_replace(Some(flown));
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.engine.flights().get(&self.start).is_some_and(|flight| flight.receiver_count() > 0)
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.engine.flights().remove(&self.start);
+    }
+}
+
+/// Cuts output into blocks, and sums each.
+struct Cutter {
+    /// Where the next byte belongs.
+    position: u64,
+    /// Where the block under way begins.
+    at: u64,
+    block: Vec<u8>,
+    left: usize,
+    cuts: Vec<Cut>,
+}
+
+struct Cut {
+    at: u64,
+    bytes: Bytes,
+    sum: u32,
+}
+
+impl Cutter {
+    /// Wants `blocks` from `start` on, of output that begins at `position`.
+    fn new(start: u64, position: u64, blocks: usize) -> Self {
+        Self { position, at: start, block: Vec::new(), left: blocks, cuts: Vec::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.left == 0
+    }
+
+    /// True where nothing of the first block is there.
+    fn is_before_end(&self) -> bool {
+        self.cuts.is_empty()
+    }
+
+    fn cut(&mut self) {
+        let bytes = Bytes::from(std::mem::take(&mut self.block));
+        let mut sum = Hasher::new();
+        sum.update(&bytes);
+        let (at, len) = (self.at, bytes.len() as u64);
+        self.at += len;
+        self.left -= 1;
+        self.cuts.push(Cut { at, bytes, sum: sum.finalize() });
+    }
+
+    /// All blocks; the last one may be short.
+    fn finish(mut self) -> Vec<Cut> {
+        if !self.block.is_empty() {
+            self.cut();
+        }
+        self.cuts
+    }
+}
+
+impl Sink for Cutter {
+    fn take(&mut self, output: &[u8]) {
+        let before = usize::try_from(self.at - self.position.min(self.at)).unwrap_or(usize::MAX);
+        let before = if self.block.is_empty() { before.min(output.len()) } else { 0 };
+        self.position += output.len() as u64;
+        let mut rest = &output[before..];
+        while !rest.is_empty() && self.left > 0 {
+            if self.block.capacity() == 0 {
+                self.block.reserve_exact(BLOCK_BYTES);
+            }
+            let (taken, after) = rest.split_at(rest.len().min(BLOCK_BYTES - self.block.len()));
+            self.block.extend_from_slice(taken);
+            rest = after;
+            if self.block.len() == BLOCK_BYTES {
+                self.cut();
+            }
+        }
     }
 }
 
@@ -221,17 +355,20 @@ impl Decoding {
 impl File for DecodedFile {
     /// The length is known once the end has been decoded.
     async fn metadata(&self) -> Result<Metadata> {
-        Ok(Metadata { len: self.kept().len, ..Metadata::new(FileType::File) })
+        Ok(Metadata { len: self.contents(|known| known.len), ..Metadata::new(FileType::File) })
     }
 
     /// The compressed file's: what lies in it is named by its offset in the content.
     fn identity(&self) -> Option<Identity> {
-        self.outer.identity()
+        self.engine.outer.identity()
     }
 
     async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
+        if max == 0 || self.contents(|known| known.len).is_some_and(|len| offset >= len) {
+            return Ok(Bytes::new());
+        }
         let within = offset % BLOCK_BYTES as u64;
-        let (block, damage) = self.block(offset - within).await?;
+        let (block, damage) = self.engine.block(offset - within).await?;
         let from = usize::try_from(within).unwrap_or(usize::MAX).min(block.len());
         if let Some(damage) = damage.filter(|_| from == block.len()) {
             return Err(failure(&damage));
@@ -254,8 +391,9 @@ pub(super) fn failure(damage: &Damage) -> Error {
 impl fmt::Debug for DecodedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DecodedFile")
-            .field("outer", &self.outer)
-            .field("codec", &self.codec)
+            .field("outer", &self.engine.outer)
+            .field("codec", &self.engine.codec)
+            .field("owner", &self.engine.owner)
             .finish_non_exhaustive()
     }
 }

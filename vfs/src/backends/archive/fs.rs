@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use async_trait::async_trait;
 use futures_core::Stream;
 
+use super::budget::Owner;
 use super::catalog::{Member, NodeId, Shape};
 use super::growing::Growing;
 use super::member::{MemberFile, Origin};
@@ -27,6 +28,7 @@ pub(super) struct Archive {
     /// Where it was entered first, for messages.
     pub(super) path: VPath,
     pub(super) passing: Passing,
+    pub(super) share: Owner,
 }
 
 /// A tree over an archive, whose first pass may still be under way.

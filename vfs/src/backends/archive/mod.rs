@@ -3,15 +3,18 @@
 //! A codec turns a compressed file into a file that can be read at any offset, a container turns a file into a tree;
 //! what an address chains is chained here. An archive's member is a file as any other, so archives nest.
 
+mod budget;
 mod bzip2;
 mod catalog;
 mod codec;
 mod decoded;
+mod decoding;
 mod entry;
 mod foreign;
 mod fs;
 mod growing;
 mod gzip;
+mod index;
 mod member;
 mod opening;
 mod pass;
@@ -19,17 +22,21 @@ mod passed;
 mod progress;
 mod reading;
 mod runs;
+mod scan;
 mod service;
 mod sniff;
 mod steps;
 mod tar;
 #[cfg(test)]
 mod tests;
+mod trail;
 #[cfg(test)]
 mod trial;
+mod walk;
 mod xz;
 mod zip;
 mod zstd;
 
+pub use self::index::{IndexOptions, IndexPlace};
 pub use self::progress::Progress;
 pub use self::service::{ArchiveOptions, ArchiveService};

@@ -1,17 +1,26 @@
 //! The first pass: reads an archive from its first byte to its last and fills its catalog.
 //!
 //! A pass is a task of its own, so it does not matter who asked first. It goes on when that client leaves, and it stops
-//! between two pieces where nobody holds the archive's tree any more.
+//! between two pieces where nobody holds the archive's tree any more. Where an index is there, there is no pass; where a
+//! part of one is, the pass goes on behind it. A source that does not answer for a while is asked again: what was found
+//! by then is served meanwhile.
 
 use std::mem;
 use std::sync::{Arc, LazyLock, Weak};
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use super::codec::{Decoder, SeekPoint};
+use super::codec::SeekPoint;
 use super::decoded::{DecodedFile, Decoding, Step, failure as damaged};
 use super::fs::Archive;
-use super::tar::{BLOCK_BYTES, Flaw, Scanner};
+use super::growing::Names;
+use super::index::{Contents, Finding, Journal, Keeping, Passed, Store};
+use super::scan::Scan;
+use super::tar::{BLOCK_BYTES, Boundary, Flaw, Scanner};
+use super::trail::Trail;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
 use crate::jobs::PIECE_BYTES;
@@ -21,8 +30,11 @@ use crate::path::VPath;
 /// them both and a large file costs no more than its header.
 const JUMPING_BYTES: usize = 4 * 1024;
 
-/// What is read at once of a tar in which a jump costs a request: jumps pay from about this length on.
+/// What is read at once where a jump costs a request: jumps pay from about this length on.
 const STREAMING_BYTES: usize = 1 << 20;
+
+/// What is read at once of a compressed file on the host.
+const INPUT_BYTES: usize = 256 * 1024;
 
 /// Content that a compressed byte may stand for, once [`FREE_BYTES`] have come: more is taken for a bomb.
 const MAX_RATIO: u64 = 200;
@@ -30,122 +42,417 @@ const MAX_RATIO: u64 = 200;
 /// Content below which nobody looks at the ratio: a small archive of zeros does no harm.
 const FREE_BYTES: u64 = 10 << 20;
 
+/// How long a pass waits before it asks a source again that did not answer; twice as long each time, up to the most.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often the log hears of a long pass.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Pieces of first passes that are decoded at once, in the whole process: a core stays free for those who read.
 static PASSES: LazyLock<Semaphore> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Semaphore::new(cores.saturating_sub(1).max(1))
 });
 
-/// Reads a plain tar.
-pub(super) async fn scan_tar(file: Arc<dyn File>, archive: Weak<Archive>) {
-    let scanned = scan(&*file, &archive).await;
-    if let (Some(archive), Some(outcome)) = (archive.upgrade(), scanned.transpose()) {
-        conclude(&archive, outcome);
+/// What a pass may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Bytes of content.
+    pub(super) content: u64,
+    /// Time of the processor.
+    pub(super) cpu: Duration,
+}
+
+/// Reads a plain tar, unless an index of it is there.
+pub(super) async fn scan_tar(file: Arc<dyn File>, archive: Weak<Archive>, store: Arc<Store>, names: usize) {
+    let keeping = store.keeping("tar".to_owned(), &file, names).await;
+    let mut pass = Pass::new(None, archive, store, keeping);
+    let boundary = match pass.find().await {
+        Found::Whole => return,
+        Found::Part(boundary) => boundary,
+    };
+    let mut scanner = Scanner::resume(boundary);
+    let scanned = pass.scan(&*file, &mut scanner).await;
+    pass.conclude(scanned, scanner.boundary(), Some(scanner.boundary().at)).await;
+}
+
+/// Reads a compressed tar, and finds the points where reading can start, unless an index of it is there. `format` names
+/// its compression and how far apart its points are.
+pub(super) async fn scan_decoded(
+    decoded: Arc<DecodedFile>,
+    archive: Weak<Archive>,
+    store: Arc<Store>,
+    format: &str,
+    bounds: Bounds,
+    names: usize,
+) {
+    let keeping = store.keeping(format!("tar in {format}"), decoded.outer(), names).await;
+    let mut pass = Pass::new(Some(Arc::clone(&decoded)), archive, store, keeping);
+    let boundary = match pass.find().await {
+        Found::Whole => return,
+        Found::Part(boundary) => boundary,
+    };
+    let (scanned, boundary) = pass.decode(&decoded, boundary, bounds).await;
+    pass.conclude(scanned, boundary, None).await;
+}
+
+/// A pass under way.
+struct Pass {
+    decoded: Option<Arc<DecodedFile>>,
+    archive: Weak<Archive>,
+    store: Arc<Store>,
+    keeping: Option<Keeping>,
+    journal: Option<Journal>,
+    begun: Instant,
+    logged: Instant,
+}
+
+/// Where a pass begins.
+enum Found {
+    /// Nowhere: all is known.
+    Whole,
+    /// There.
+    Part(Boundary),
+}
+
+impl Pass {
+    fn new(
+        decoded: Option<Arc<DecodedFile>>,
+        archive: Weak<Archive>,
+        store: Arc<Store>,
+        keeping: Option<Keeping>,
+    ) -> Self {
+        let begun = Instant::now();
+        Self { decoded, archive, store, keeping, journal: None, begun, logged: begun }
+    }
+
+    /// Takes what there is of an index.
+    async fn find(&mut self) -> Found {
+        let finding = match &self.keeping {
+            Some(keeping) => keeping.find().await,
+            None => Finding::Nothing,
+        };
+        let Some(archive) = self.archive.upgrade() else { return Found::Whole };
+        match finding {
+            Finding::Nothing => {
+                self.journal = self.keeping.as_ref().map(|keeping| keeping.begin_journal(self.begun));
+                Found::Part(Boundary::default())
+            }
+            Finding::Whole { contents, names, outcome } => {
+                if let Some(decoded) = &self.decoded {
+                    decoded.learn(|known| *known = contents);
+                }
+                if let Some(names) = names {
+                    archive.growing.adopt(Names::Packed(names));
+                }
+                tracing::debug!(path = %archive.path, "an archive's index was found");
+                archive.growing.end(outcome);
+                Found::Whole
+            }
+            Finding::Part { contents, catalog, boundary, journal } => {
+                tracing::info!(path = %archive.path, from = boundary.at, "reading of an archive goes on where it ended");
+                if let Some(decoded) = &self.decoded {
+                    decoded.learn(|known| *known = contents);
+                }
+                archive.growing.adopt(Names::Gathered(Arc::from(catalog)));
+                self.journal = journal;
+                Found::Part(boundary)
+            }
+        }
+    }
+
+    /// Decodes and scans until the end, piece by piece; while one is decoded, the points of the last one are made small
+    /// and, where reads cost requests, the next input is read. `None`: nobody holds the archive any more.
+    async fn decode(
+        &mut self,
+        decoded: &DecodedFile,
+        boundary: Boundary,
+        bounds: Bounds,
+    ) -> (Result<Option<()>>, Boundary) {
+        let mut scan = Some(Scan::new(boundary, decoded.contents(|known| known.blocks())));
+        let decoded = self.decode_from(decoded, &mut scan, bounds).await;
+        // What was found last is lost with a job that panicked, and with nothing else.
+        let boundary = scan.map_or(boundary, |scan| scan.scanner.boundary());
+        (decoded, boundary)
+    }
+
+    async fn decode_from(
+        &mut self,
+        decoded: &DecodedFile,
+        scanning: &mut Option<Scan>,
+        bounds: Bounds,
+    ) -> Result<Option<()>> {
+        let Some(total) = self.retry(|| decoded.outer_len()).await? else { return Ok(None) };
+        let Some(mut scan) = scanning.take() else { return Ok(None) };
+        let mut decoding = decoded.start_before(scan.from()).await?;
+        scan.begin(decoding.output());
+        let (piece, reads_ahead) = match decoded.outer().seek_cost() {
+            SeekCost::Free => (INPUT_BYTES, false),
+            SeekCost::Request | SeekCost::Restart | SeekCost::Never => (STREAMING_BYTES, true),
+        };
+        let mut trail = Trail::new(decoding.next_input());
+        let mut ahead: Option<Bytes> = None;
+        self.begin(total);
+        loop {
+            if decoding.wants_input() {
+                let at = decoding.next_input();
+                let input = match ahead.take() {
+                    Some(input) => Some(input),
+                    None => self.retry(|| decoded.outer().read_at(at, piece)).await?,
+                };
+                let Some(input) = input else { return Ok(None) };
+                trail.add(input.clone());
+                decoding.feed(input);
+            }
+            let Some(archive) = self.archive.upgrade() else { return Ok(None) };
+            let next = decoding.next_input();
+            let look_ahead = async {
+                if reads_ahead && ahead.is_none() {
+                    return decoded.outer().read_at(next, piece).await.ok();
+                }
+                ahead.take()
+            };
+            let running = run(decoding, scan);
+            let (step, compacted, read) = tokio::join!(running, compact(decoded, trail.ripe()), look_ahead);
+            let step = step?;
+            ahead = read;
+            (decoding, scan) = (step.decoding, step.sink);
+            trail.wait(mem::take(&mut scan.points), decoding.input());
+            self.keep(decoded, compacted?, &mut scan);
+            archive.passing.set_done(decoding.input());
+            let published = self.publish(&archive, &mut scan.scanner);
+            if let Some(journal) = &mut self.journal {
+                journal.write_in_time().await;
+            }
+            self.tell(&archive);
+            let outcome = match (published, scan.scanner.flaw(), step.end) {
+                (Err(error), _, _) => Some(Err(error)),
+                (Ok(()), Some(flaw), _) => Some(Err(failure(flaw))),
+                (Ok(()), None, Some(Err(damage))) => Some(Err(damaged(&damage))),
+                (Ok(()), None, Some(Ok(()))) => Some(Ok(())),
+                (Ok(()), None, None) => check(&decoding, bounds).err().map(Err),
+            };
+            drop(archive);
+            if let Some(outcome) = outcome {
+                let points = compact(decoded, trail.rest()).await?;
+                let outcome = outcome.and_then(|()| {
+                    let len = decoding.output();
+                    scan.finish(len);
+                    decoded.learn(|known| known.len = Some(len));
+                    ended(&scan.scanner)
+                });
+                self.keep(decoded, points, &mut scan);
+                *scanning = Some(scan);
+                return outcome.map(Some);
+            }
+        }
+    }
+
+    /// Takes what was found of the content.
+    fn keep(&mut self, decoded: &DecodedFile, points: Vec<SeekPoint>, scan: &mut Scan) {
+        let sums = scan.take_sums();
+        if let Some(journal) = &mut self.journal {
+            points.iter().for_each(|point| journal.add_point(point));
+            journal.add_sums(&sums);
+        }
+        decoded.learn(|known| {
+            points.into_iter().for_each(|point| known.add_point(point));
+            known.add_sums(&sums);
+        });
+    }
+
+    /// Takes the entries that were found.
+    fn publish(&mut self, archive: &Archive, scanner: &mut Scanner) -> Result<()> {
+        let entries = scanner.take_entries();
+        if let Some(journal) = &mut self.journal {
+            journal.add_entries(&entries, scanner.boundary());
+        }
+        let added = archive.growing.append(&entries);
+        archive.charge();
+        added.map_err(|_| {
+            let detail = format!(
+                "the archive holds more names than fit into memory, from byte {} on",
+                scanner.position()
+            );
+            Error::new(ErrorKind::LimitExceeded, "read", &VPath::root()).with_detail(detail)
+        })
+    }
+
+    /// Scans until the end. `None`: nobody holds the archive any more.
+    async fn scan(&mut self, file: &dyn File, scanner: &mut Scanner) -> Result<Option<()>> {
+        let piece = match file.seek_cost() {
+            SeekCost::Free => JUMPING_BYTES,
+            SeekCost::Request | SeekCost::Restart | SeekCost::Never => STREAMING_BYTES,
+        };
+        let Some(metadata) = self.retry(|| file.metadata()).await? else { return Ok(None) };
+        self.begin(metadata.len);
+        while !scanner.is_done() {
+            jump(scanner, metadata.len);
+            let read = self.retry(|| file.read_at(scanner.position(), piece)).await?;
+            let (Some(bytes), Some(archive)) = (read, self.archive.upgrade()) else { return Ok(None) };
+            if bytes.is_empty() {
+                scanner.finish();
+                self.publish(&archive, scanner)?;
+                break;
+            }
+            scanner.feed(&bytes);
+            archive.passing.set_done(scanner.position());
+            self.publish(&archive, scanner)?;
+            if let Some(journal) = &mut self.journal {
+                journal.write_in_time().await;
+            }
+            self.tell(&archive);
+            drop(archive);
+            // A warm file never makes this task wait, and others want the thread too.
+            tokio::task::coop::consume_budget().await;
+        }
+        ended(scanner).map(Some)
+    }
+
+    /// Asks until there is an answer, or nobody holds the archive any more: then `None`. Meanwhile, who waits for a name
+    /// hears what is wrong.
+    ///
+    /// # Errors
+    /// What asking again does not mend.
+    async fn retry<T, F: Future<Output = Result<T>>>(&self, mut ask: impl FnMut() -> F) -> Result<Option<T>> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match ask().await {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) if may_pass(&error) => error,
+                Err(error) => return Err(error),
+            };
+            match self.archive.upgrade() {
+                Some(archive) => {
+                    tracing::info!(path = %archive.path, %error, "an archive's source does not answer; it is asked again");
+                    archive.growing.stall(error);
+                }
+                None => return Ok(None),
+            }
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    fn begin(&mut self, total: Option<u64>) {
+        if let Some(archive) = self.archive.upgrade() {
+            archive.passing.set_total(total);
+            tracing::info!(path = %archive.path, bytes = total, "an archive is read through");
+        }
+    }
+
+    /// Tells the log of a long pass, now and then.
+    fn tell(&mut self, archive: &Archive) {
+        if self.logged.elapsed() >= LOG_INTERVAL {
+            self.logged = Instant::now();
+            let progress = archive.progress();
+            let (done, total, names) = (progress.done, progress.total, progress.names);
+            tracing::info!(path = %archive.path, done, total, names, "an archive is being read");
+        }
     }
 }
 
-/// Reads a compressed tar, and finds the points where reading can start.
-pub(super) async fn scan_decoded(decoded: Arc<DecodedFile>, archive: Weak<Archive>) {
-    let scanned = decode(&decoded, &archive).await;
-    if let (Some(archive), Some(outcome)) = (archive.upgrade(), scanned.transpose()) {
-        conclude(&archive, outcome);
+impl Pass {
+    /// Ends the pass, keeps what it found, and tells the log what a listing cannot show.
+    async fn conclude(mut self, scanned: Result<Option<()>>, boundary: Boundary, prefix: Option<u64>) {
+        let (Some(archive), Some(outcome)) = (self.archive.upgrade(), scanned.transpose()) else { return };
+        let (path, took) = (&archive.path, self.begun.elapsed());
+        let (names, hidden) = archive.growing.read(|names| (names.len(), names.hidden()));
+        match &outcome {
+            Ok(()) => tracing::info!(%path, names, hidden, ?took, "an archive was read through"),
+            Err(error) => {
+                tracing::warn!(%path, names, hidden, ?took, %error, "an archive could not be read through")
+            }
+        }
+        archive.growing.end(outcome.clone());
+        let is_worth = took >= self.store.options().worth;
+        // A bound may be another one next time.
+        let is_kept = is_worth && outcome.as_ref().map_or_else(is_damage, |()| true);
+        if let Some(keeping) = self.keeping.take().filter(|_| is_kept) {
+            let catalog = archive.growing.gathered();
+            let passed = Passed { boundary, prefix, outcome, catalog, ..self.found() };
+            match keeping.save(passed).await {
+                Ok(contents) => self.trade(contents),
+                Err(error) => tracing::warn!(%path, %error, "an archive's index could not be kept"),
+            }
+            keeping.end_journal().await;
+        }
+    }
+
+    /// What was found of the content.
+    fn found(&self) -> Passed {
+        let found = self.decoded.as_ref().map(|decoded| decoded.contents(Passed::of));
+        found.unwrap_or_default()
+    }
+
+    /// Lets go of what the index holds by now.
+    fn trade(&self, contents: Contents) {
+        if let Some(decoded) = &self.decoded {
+            decoded.learn(|known| {
+                // In between it may have turned out that the file is another one.
+                if !known.is_spoiled() {
+                    *known = contents;
+                }
+            });
+        }
     }
 }
 
-/// Decodes and scans until the end, piece by piece; while one is decoded, the points of the last one are made small.
-/// `None`: nobody holds the archive any more.
-async fn decode(decoded: &DecodedFile, archive: &Weak<Archive>) -> Result<Option<()>> {
-    let (mut decoding, mut scanner) = (decoded.start(), Scanner::default());
-    let mut found = Vec::new();
-    let total = decoded.outer_len().await?;
-    if let Some(archive) = archive.upgrade() {
-        archive.passing.set_total(total);
-    }
-    loop {
-        let Some(archive) = archive.upgrade() else { return Ok(None) };
-        decoded.fill(&mut decoding).await?;
-        let scanning = piece(decoding, mem::take(&mut scanner));
-        let (step, compacted) = tokio::join!(scanning, compact(decoded, mem::take(&mut found)));
-        decoded.add_points(compacted?);
-        let step = step?;
-        (scanner, found) = step.made;
-        decoding = step.decoding;
-        archive.passing.set_done(decoding.input());
-        publish(&archive, &mut scanner)?;
-        if let Some(flaw) = scanner.flaw() {
-            return Err(failure(flaw));
-        }
-        match step.end {
-            Some(Err(damage)) => return Err(damaged(&damage)),
-            Some(Ok(())) => break,
-            None => expect_no_bomb(&decoding)?,
+impl Drop for Pass {
+    /// However it ended, nobody needs to wait for it any more.
+    fn drop(&mut self) {
+        if let Some(archive) = self.archive.upgrade() {
+            archive.passing.settle();
         }
     }
-    decoded.add_points(compact(decoded, found).await?);
-    scanner.finish();
-    ended(&scanner).map(Some)
 }
 
 /// Decodes and scans one piece in a job. The permit is taken when the input is there, so it waits for no source.
-async fn piece(decoding: Decoding, mut scanner: Scanner) -> Result<Step<(Scanner, Vec<SeekPoint>)>> {
+async fn run(decoding: Decoding, scan: Scan) -> Result<Step<Scan>> {
     let _permit = PASSES.acquire().await;
-    let scan = move |output: Vec<u8>, decoder: &mut dyn Decoder| {
-        scanner.feed(&output);
-        if let Some(remark) = decoder.remark() {
-            tracing::info!("a compressed archive: {remark}");
-        }
-        (scanner, decoder.take_points())
-    };
     decoding.run(PIECE_BYTES, scan).await
 }
 
-async fn compact(decoded: &DecodedFile, points: Vec<SeekPoint>) -> Result<Vec<SeekPoint>> {
+async fn compact(decoded: &DecodedFile, points: Vec<(SeekPoint, Bytes)>) -> Result<Vec<SeekPoint>> {
     let mut compacted = Vec::with_capacity(points.len());
-    for point in points {
-        compacted.push(decoded.compact(point).await?);
+    for (point, following) in points {
+        compacted.push(decoded.compact(point, following).await?);
     }
     Ok(compacted)
 }
 
-fn expect_no_bomb(decoding: &Decoding) -> Result<()> {
+/// Refuses bombs, and what takes too long.
+fn check(decoding: &Decoding, bounds: Bounds) -> Result<()> {
     let (output, input) = (decoding.output(), decoding.input());
-    if output <= FREE_BYTES || output / MAX_RATIO <= input {
+    let detail = if output > FREE_BYTES && output / MAX_RATIO > input {
+        format!("{input} compressed bytes grew to {output}, more than {MAX_RATIO} for one")
+    } else if output > bounds.content {
+        format!("it holds more than {} bytes", bounds.content)
+    } else if decoding.spent() > bounds.cpu {
+        format!("it takes longer to decode than {:?}", bounds.cpu)
+    } else {
         return Ok(());
-    }
-    let detail = format!(
-        "{input} compressed bytes grew to {output}, more than {MAX_RATIO} for one: it is not read on; what came \
-         before is served"
-    );
+    };
+    let detail = format!("{detail}: it is not read on; what came before is served");
     Err(Error::new(ErrorKind::LimitExceeded, "read", &VPath::root()).with_detail(detail))
 }
 
-/// Scans until the end. `None`: nobody holds the archive any more.
-async fn scan(file: &dyn File, archive: &Weak<Archive>) -> Result<Option<()>> {
-    let piece = match file.seek_cost() {
-        SeekCost::Free => JUMPING_BYTES,
-        SeekCost::Request | SeekCost::Restart | SeekCost::Never => STREAMING_BYTES,
-    };
-    let len = file.metadata().await?.len;
-    if let Some(archive) = archive.upgrade() {
-        archive.passing.set_total(len);
-    }
-    let mut scanner = Scanner::default();
-    while !scanner.is_done() {
-        let Some(archive) = archive.upgrade() else { return Ok(None) };
-        jump(&mut scanner, len);
-        let bytes = file.read_at(scanner.position(), piece).await?;
-        if bytes.is_empty() {
-            scanner.finish();
-            publish(&archive, &mut scanner)?;
-            break;
-        }
-        scanner.feed(&bytes);
-        archive.passing.set_done(scanner.position());
-        publish(&archive, &mut scanner)?;
-        // A warm file never makes this task wait, and others want the thread too.
-        tokio::task::coop::consume_budget().await;
-    }
-    ended(&scanner).map(Some)
+/// Whether asking again may mend it.
+fn may_pass(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::TimedOut
+            | ErrorKind::Unavailable
+            | ErrorKind::Busy
+            | ErrorKind::NotYet
+            | ErrorKind::Internal
+    )
+}
+
+/// Whether it will be the same next time.
+fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Truncated)
 }
 
 /// Passes over what need not be read, as far as the file is known to go: a body that ends behind the file is cut.
@@ -155,24 +462,6 @@ fn jump(scanner: &mut Scanner, len: Option<u64>) {
     if skippable >= BLOCK_BYTES as u64 {
         scanner.skip(skippable.min(left));
     }
-}
-
-/// Ends the pass, and tells the log what a listing cannot show.
-fn conclude(archive: &Archive, outcome: Result<()>) {
-    let (names, hidden) = archive.growing.read(|catalog| (catalog.len(), catalog.hidden()));
-    match &outcome {
-        Ok(()) => tracing::debug!(names, hidden, "an archive was read through"),
-        Err(error) => tracing::warn!(names, hidden, %error, "an archive could not be read through"),
-    }
-    archive.growing.end(outcome);
-}
-
-fn publish(archive: &Archive, scanner: &mut Scanner) -> Result<()> {
-    archive.growing.append(&scanner.take_entries()).map_err(|_| {
-        let detail =
-            format!("the archive holds more names than fit into memory, from byte {} on", scanner.position());
-        Error::new(ErrorKind::LimitExceeded, "read", &VPath::root()).with_detail(detail)
-    })
 }
 
 /// What the scanner says of an archive that it is through with.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::fs::Archive;
 use super::growing::Stage;
 use super::service::ArchiveService;
@@ -51,13 +53,14 @@ impl ArchiveService {
         let mut stage = archive.growing.stage();
         let outcome = loop {
             match stage.borrow_and_update().clone() {
-                Stage::Running => {}
+                Stage::Running | Stage::Stalled(_) => {}
                 Stage::Whole => break Ok(()),
                 Stage::Broken(error) => break Err(error.readdressed(|_| path.clone())),
             }
             report(&archive.progress());
             tokio::time::sleep(REPORT_INTERVAL).await;
         };
+        archive.passing.settled().await;
         let progress = archive.progress();
         report(&progress);
         outcome.map(|()| progress)
@@ -70,12 +73,25 @@ pub(super) struct Passing {
     done: AtomicU64,
     /// 0: not known.
     total: AtomicU64,
+    /// True once the pass is over, and what it leaves behind is written.
+    settled: watch::Sender<bool>,
 }
 
 impl Passing {
     /// `done` bytes of the archive's file are gone through.
     pub(super) fn set_done(&self, done: u64) {
         self.done.store(done, Ordering::Relaxed);
+    }
+
+    /// All is done.
+    pub(super) fn settle(&self) {
+        self.settled.send_replace(true);
+    }
+
+    /// Returns when all is done.
+    pub(super) async fn settled(&self) {
+        // The sender is here, so there is no error.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
     }
 
     /// The archive's file has `total` bytes.
@@ -85,7 +101,13 @@ impl Passing {
 }
 
 impl Archive {
-    fn progress(&self) -> Progress {
+    /// Accounts for the names.
+    pub(super) fn charge(&self) {
+        self.share.charge(self.growing.memory_bytes());
+    }
+
+    /// How far its pass is.
+    pub(super) fn progress(&self) -> Progress {
         let total = Some(self.passing.total.load(Ordering::Relaxed)).filter(|total| *total > 0);
         Progress {
             path: self.path.clone(),

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::budget::Budget;
 use super::decoded::DecodedFile;
 use super::fs::{Archive, ArchiveFs};
 use super::growing::Growing;
 use super::gzip::{Gzip, SPACING_BYTES};
+use super::index::{IndexOptions, Store};
 use super::member::Origin;
-use super::pass;
+use super::pass::{self, Bounds};
 use super::progress::Passing;
 use super::sniff::{Format, head};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,12 +30,23 @@ pub struct ArchiveOptions {
     /// Names in one archive, made-up folders included. Default: 4 million, which take about 400 MiB; an archive with
     /// more serves as many and ends in `LimitExceeded`.
     pub names: usize,
+    /// Memory of all archives: decoded blocks, decoders that rest, seek points, names. What can be made again goes first
+    /// where more is needed. Default: 256 MiB.
+    pub memory: usize,
+    /// Content that a first pass reads of a compressed archive; what lies behind it is `LimitExceeded`. Default: 64 TiB.
+    pub content_bytes: u64,
+    /// Time of the processor that decoding in a first pass takes; then it is `LimitExceeded`. Default: 8 hours.
+    pub cpu: Duration,
+    /// Where indexes are kept.
+    pub index: IndexOptions,
 }
 
 /// Enters archives: one service a program, so that whoever asks for the same archive shares its first pass.
 #[derive(Debug)]
 pub struct ArchiveService {
     options: ArchiveOptions,
+    budget: Arc<Budget>,
+    store: Arc<Store>,
     /// The archives that somebody holds, by what they are made of.
     held: Mutex<HashMap<(Identity, Format), Weak<Archive>>>,
 }
@@ -44,7 +57,9 @@ impl ArchiveService {
 
     /// A service with no archive entered.
     pub fn new(options: ArchiveOptions) -> Self {
-        Self { options, held: Mutex::default() }
+        let budget = Budget::new(options.memory);
+        let store = Store::new(options.index.clone(), &budget);
+        Self { options, budget, store, held: Mutex::default() }
     }
 
     /// The archive that `scheme` names in `file`.
@@ -70,18 +85,22 @@ impl ArchiveService {
 
     /// The tar in `file`.
     fn tar(&self, file: &Arc<dyn File>, path: &VPath) -> Arc<Archive> {
-        let pass = |archive| pass::scan_tar(Arc::clone(file), archive);
+        let (store, names) = (Arc::clone(&self.store), self.options.names);
+        let pass = |archive| pass::scan_tar(Arc::clone(file), archive, store, names);
         self.shared(Format::Tar, file, path, Arc::clone(file), pass)
     }
 
     /// The tar under gzip in `file`.
     async fn tgz(&self, scheme: Scheme, file: &Arc<dyn File>, path: &VPath) -> Result<Arc<Archive>> {
-        let decoded = Arc::new(DecodedFile::new(Arc::clone(file), Arc::new(Gzip::new(SPACING_BYTES))));
+        let decoded =
+            Arc::new(DecodedFile::new(Arc::clone(file), Arc::new(Gzip::new(SPACING_BYTES)), &self.budget));
         let inside = head(&*decoded).await.map_err(|error| error.readdressed(|_| path.clone()))?;
         match Format::of(&inside) {
             Some(Format::Tar) => {
                 let source = Arc::clone(&decoded);
-                let pass = |archive| pass::scan_decoded(decoded, archive);
+                let (store, names) = (Arc::clone(&self.store), self.options.names);
+                let bounds = Bounds { content: self.options.content_bytes, cpu: self.options.cpu };
+                let pass = |archive| pass::scan_decoded(decoded, archive, store, "gzip", bounds, names);
                 Ok(self.shared(Format::Gzip, file, path, source, pass))
             }
             inside => {
@@ -113,6 +132,7 @@ impl ArchiveService {
             origin: Origin::new(identity),
             path: path.clone(),
             passing: Passing::default(),
+            share: self.budget.owner(),
         });
         if let Some(key) = key {
             held.retain(|_, archive| archive.strong_count() > 0);
@@ -129,7 +149,14 @@ impl ArchiveService {
 
 impl Default for ArchiveOptions {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(10), names: 4_000_000 }
+        Self {
+            patience: Duration::from_secs(10),
+            names: 4_000_000,
+            memory: 256 << 20,
+            content_bytes: 64 << 40,
+            cpu: Duration::from_secs(8 * 3600),
+            index: IndexOptions::default(),
+        }
     }
 }
 

@@ -41,6 +41,11 @@ impl Codec for Bzip2 {
         Box::new(Stepped::new(Bzip2Decoder::new(self.spacing)))
     }
 
+    /// A block's worth of numbers.
+    fn decoder_bytes(&self) -> usize {
+        4 << 20
+    }
+
     fn resume(&self, point: &SeekPoint) -> Result<Box<dyn Decoder>, Damage> {
         let entry = Entry::parse(&point.state).ok_or_else(|| senseless(point))?;
         Ok(Box::new(Stepped::new(Bzip2Decoder::resume(self.spacing, point, entry))))

@@ -12,7 +12,7 @@ mod sparse;
 mod tests;
 
 pub(super) use header::{BLOCK_BYTES, is_header};
-pub(super) use scanner::Scanner;
+pub(super) use scanner::{Boundary, Scanner};
 
 use super::codec::Damage;
 

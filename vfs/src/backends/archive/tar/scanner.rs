@@ -22,6 +22,8 @@ const MAX_EXTENSION_BYTES: u64 = 1 << 20;
 pub(in super::super) struct Scanner {
     /// Offset of the next byte.
     position: u64,
+    /// Offset of the first header of the entry under way.
+    fresh: u64,
     phase: Phase,
     /// A block that has begun.
     partial: Vec<u8>,
@@ -50,6 +52,17 @@ enum Phase {
     Tail,
 }
 
+/// A place between two entries, where another scanner can go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Boundary {
+    /// Offset of the next header. It may lie ahead, behind a body.
+    pub(in super::super) at: u64,
+    /// What global headers said.
+    pub(in super::super) user: Option<u32>,
+    pub(in super::super) group: Option<u32>,
+    pub(in super::super) modified: Option<(i64, u32)>,
+}
+
 /// What the headers before an entry say of it.
 #[derive(Debug, Default)]
 struct Extensions {
@@ -61,6 +74,24 @@ struct Extensions {
 }
 
 impl Scanner {
+    /// A scanner that goes on where another one was.
+    pub(in super::super) fn resume(boundary: Boundary) -> Self {
+        let Boundary { at, user, group, modified } = boundary;
+        let global = Records { user, group, modified, ..Records::default() };
+        Self { position: at, fresh: at, global, ..Self::default() }
+    }
+
+    /// Behind the last entry that was found.
+    pub(in super::super) fn boundary(&self) -> Boundary {
+        let Records { user, group, modified, .. } = self.global;
+        let at = match self.phase {
+            Phase::Body { left, .. } if self.next.is_empty() => self.position + left,
+            Phase::Header if self.next.is_empty() && self.flaw.is_none() => self.position,
+            _ => self.fresh,
+        };
+        Boundary { at, user, group, modified }
+    }
+
     /// Takes the next bytes of the stream, all of them.
     pub(in super::super) fn feed(&mut self, input: &[u8]) {
         let mut rest = input;
@@ -166,6 +197,9 @@ impl Scanner {
 
     fn take_whole(&mut self, block: &Block) {
         let at = self.position;
+        if matches!(self.phase, Phase::Header) && self.next.is_empty() {
+            self.fresh = at;
+        }
         self.position += BLOCK_BYTES as u64;
         let taken = match mem::take(&mut self.phase) {
             Phase::Header if is_zeros(block) => {

@@ -49,6 +49,11 @@ impl Codec for Xz {
         Box::new(Stepped::new(XzDecoder::new(self.spacing)))
     }
 
+    /// A dictionary as `xz -6` has it, or somewhat more.
+    fn decoder_bytes(&self) -> usize {
+        16 << 20
+    }
+
     fn resume(&self, point: &SeekPoint) -> Result<Box<dyn Decoder>, Damage> {
         let entry = Entry::of(point).ok_or_else(|| senseless(point))?;
         Ok(Box::new(Stepped::new(XzDecoder::resume(self.spacing, point, entry)?)))

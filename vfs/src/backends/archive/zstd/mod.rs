@@ -49,6 +49,11 @@ impl Codec for Zstd {
         Box::new(Stepped::new(ZstdDecoder::new(self.spacing)))
     }
 
+    /// A window as the default levels have it, or somewhat more.
+    fn decoder_bytes(&self) -> usize {
+        9 << 20
+    }
+
     fn resume(&self, point: &SeekPoint) -> Result<Box<dyn Decoder>, Damage> {
         let entry = Entry::of(point).ok_or_else(|| senseless(point))?;
         Ok(Box::new(Stepped::new(ZstdDecoder::resume(self.spacing, point, entry))))
