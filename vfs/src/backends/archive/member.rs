@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::catalog::{Member, Shape};
 use super::entry::Piece;
+use super::fs::Archive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
 use crate::metadata::{FileType, Identity, Metadata, Owner, Provenance, Validator};
@@ -129,12 +130,20 @@ pub(super) struct MemberFile {
     size: u64,
     pieces: Option<Arc<[Piece]>>,
     metadata: Metadata,
+    /// Keeps the archive's first pass going, which may have to come to this member yet.
+    _archive: Option<Arc<Archive>>,
 }
 
 impl MemberFile {
     /// A member of what `source` reads.
     pub(super) fn new(source: Arc<dyn File>, member: &Member, metadata: Metadata) -> Self {
-        Self { source, data: member.data, size: member.size, pieces: member.pieces.clone(), metadata }
+        let (data, size, pieces) = (member.data, member.size, member.pieces.clone());
+        Self { source, data, size, pieces, metadata, _archive: None }
+    }
+
+    /// The same; as long as it is open, `archive` is held.
+    pub(super) fn keeping(self, archive: Arc<Archive>) -> Self {
+        Self { _archive: Some(archive), ..self }
     }
 
     /// At most `max` stored bytes; fewer than one is a member that is cut.

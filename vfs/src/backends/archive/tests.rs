@@ -149,13 +149,27 @@ async fn every_scheme_insists_on_what_it_names() {
         (Scheme::Tar, gzip(&plain), "#tar: was asked for, and it holds gzip data"),
         (Scheme::Tgz, plain.clone(), "#tgz: was asked for, and it holds a tar"),
         (Scheme::Tar, b"PK\x03\x04".to_vec(), "#tar: was asked for, and it holds a zip archive"),
-        (Scheme::Tar, Vec::new(), "#tar: was asked for, and it holds nothing that is known here"),
-        (Scheme::Auto, b"#!/bin/sh".to_vec(), "it holds nothing that is known here, which cannot be entered"),
+        (Scheme::Tar, Vec::new(), "#tar: was asked for, and it holds nothing at all"),
+        (Scheme::Tar, b"Rar!\x1a\x07".to_vec(), "#tar: was asked for, and it holds a rar archive"),
+        (
+            Scheme::Auto,
+            b"#!/bin/sh".to_vec(),
+            "it holds something that is not known here, which cannot be entered",
+        ),
         (
             Scheme::Tgz,
             gzip(b"text"),
-            "#tgz: needs a tar, and it holds gzip data with something that is not known here in it",
+            "#tgz: was asked for, and it holds gzip data with something that is not known here in it",
         ),
+        (Scheme::Zip, plain.clone(), "#zip: was asked for, and it holds a tar"),
+        (Scheme::Zip, gzip(&plain), "#zip: was asked for, and it holds gzip data"),
+        (Scheme::Tbz2, gzip(&plain), "#tbz2: was asked for, and it holds gzip data"),
+        (Scheme::Txz, gzip(&plain), "#txz: was asked for, and it holds gzip data"),
+        (Scheme::Tzst, plain.clone(), "#tzst: was asked for, and it holds a tar"),
+        (Scheme::Gz, plain.clone(), "#gz: was asked for, and it holds a tar"),
+        (Scheme::Bz2, gzip(&plain), "#bz2: was asked for, and it holds gzip data"),
+        (Scheme::Xz, gzip(&plain), "#xz: was asked for, and it holds gzip data"),
+        (Scheme::Zst, Vec::new(), "#zst: was asked for, and it holds nothing at all"),
     ] {
         let error = enter(scheme, bytes).await.unwrap_err();
         assert_eq!((error.kind(), error.detail()), (ErrorKind::InvalidInput, Some(wanted)));
