@@ -218,16 +218,7 @@ fn clamp(left: u64, max: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backends::memory::MemoryFs;
-    use crate::file_system::FileSystem;
-    use crate::options::OpenOptions;
-
-    async fn stored(content: &'static [u8]) -> Arc<dyn File> {
-        let (tree, path) = (MemoryFs::new(), VPath::parse("/a").unwrap());
-        let file = tree.open(&path, &OpenOptions::writing()).await.unwrap();
-        file.write_at(0, Bytes::from_static(content)).await.unwrap();
-        tree.open(&path, &OpenOptions::reading()).await.unwrap()
-    }
+    use crate::backends::archive::trial::stored;
 
     fn member(data: u64, size: u64, pieces: Option<Vec<Piece>>) -> Member {
         let pieces = pieces.map(Into::into);
@@ -260,7 +251,7 @@ mod tests {
     async fn holes_read_as_zeros_from_any_offset() {
         let pieces = vec![Piece { at: 4, stored: 0, len: 3 }, Piece { at: 20, stored: 3, len: 2 }];
         let member = member(2, 30, Some(pieces));
-        let file = MemberFile::new(stored(b"..abcde").await, &member, Metadata::new(FileType::File));
+        let file = MemberFile::new(stored(&b"..abcde"[..]), &member, Metadata::new(FileType::File));
         let mut whole = [0; 30];
         whole[4..7].copy_from_slice(b"abc");
         whole[20..22].copy_from_slice(b"de");
@@ -272,8 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_member_that_is_cut_ends_in_an_error_and_not_short() {
-        let file =
-            MemberFile::new(stored(b"abcde").await, &member(2, 9, None), Metadata::new(FileType::File));
+        let file = MemberFile::new(stored(&b"abcde"[..]), &member(2, 9, None), Metadata::new(FileType::File));
         assert_eq!(read_from(&file, 0).await.unwrap_err().kind(), ErrorKind::Truncated);
     }
 

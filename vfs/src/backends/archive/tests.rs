@@ -7,8 +7,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::trial::stored;
 use super::{ArchiveOptions, ArchiveService};
-use crate::backends::memory::MemoryFs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, FileSystem};
 use crate::options::{ListOptions, OpenOptions};
@@ -55,16 +55,9 @@ fn content(seed: u64, len: usize) -> Vec<u8> {
     (0..len).map(|_| step()).collect()
 }
 
-async fn stored(bytes: Vec<u8>) -> Arc<dyn File> {
-    let (tree, path) = (MemoryFs::new(), VPath::parse("/archive").unwrap());
-    let file = tree.open(&path, &OpenOptions::writing()).await.unwrap();
-    file.write_at(0, bytes.into()).await.unwrap();
-    tree.open(&path, &OpenOptions::reading()).await.unwrap()
-}
-
 async fn enter(scheme: Scheme, bytes: Vec<u8>) -> Result<Arc<dyn FileSystem>> {
     let service = ArchiveService::new(ArchiveOptions::default());
-    service.enter(scheme, stored(bytes).await, &VPath::parse("/archive").unwrap()).await
+    service.enter(scheme, stored(bytes), &VPath::parse("/archive").unwrap()).await
 }
 
 async fn open(tree: &dyn FileSystem, name: usize) -> Result<Arc<dyn File>> {
