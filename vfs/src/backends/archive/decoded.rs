@@ -10,8 +10,9 @@ use crc32fast::Hasher;
 use tokio::sync::watch;
 
 use super::budget::{Budget, Owner};
-use super::codec::{Codec, Damage, SeekPoint};
+use super::codec::{Codec, Damage, Decoder, SeekPoint};
 pub(super) use super::decoding::{Decoding, Sink, Step};
+use super::gzip::FOLLOWING_BYTES;
 use super::index::Contents;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::{File, SeekCost};
@@ -45,6 +46,8 @@ struct Engine {
     outer: Arc<dyn File>,
     codec: Arc<dyn Codec>,
     owner: Owner,
+    /// No pass finds its points.
+    learns: bool,
     contents: Mutex<Contents>,
     /// The blocks that are being decoded, by where they begin.
     flights: Mutex<HashMap<u64, watch::Sender<Option<Flown>>>>,
@@ -56,8 +59,18 @@ type Flown = Result<(Bytes, Option<Damage>)>;
 impl DecodedFile {
     /// The content of `outer`, of which nothing is known yet.
     pub(super) fn new(outer: Arc<dyn File>, codec: Arc<dyn Codec>, budget: &Arc<Budget>) -> Self {
+        Self::of(outer, codec, budget, false)
+    }
+
+    /// The same, for content that is read without a pass: points are kept as reads come by them, so that who goes back,
+    /// or reads a later range, does not start over.
+    pub(super) fn learning(outer: Arc<dyn File>, codec: Arc<dyn Codec>, budget: &Arc<Budget>) -> Self {
+        Self::of(outer, codec, budget, true)
+    }
+
+    fn of(outer: Arc<dyn File>, codec: Arc<dyn Codec>, budget: &Arc<Budget>, learns: bool) -> Self {
         let (owner, contents, flights) = (budget.owner(), Mutex::default(), Mutex::default());
-        Self { engine: Arc::new(Engine { outer, codec, owner, contents, flights }) }
+        Self { engine: Arc::new(Engine { outer, codec, owner, learns, contents, flights }) }
     }
 
     /// Length of the compressed file, where its source states one.
@@ -69,9 +82,12 @@ impl DecodedFile {
         &self.engine.outer
     }
 
-    /// A decoding from the last point at or before `output` on.
+    /// A decoding from the last point at or before `output` on; from the first byte, where that is the content's.
     pub(super) async fn start_before(&self, output: u64) -> Result<Decoding> {
-        self.engine.resume(output).await
+        match output {
+            0 => Ok(Decoding::new(self.engine.codec.start(), 0, 0)),
+            output => self.engine.resume(output).await,
+        }
     }
 
     /// Looks at what is known of the content.
@@ -81,17 +97,12 @@ impl DecodedFile {
 
     /// Takes what a pass has found, or an index holds.
     pub(super) fn learn(&self, learn: impl FnOnce(&mut Contents)) {
-        let mut contents = self.engine.contents();
-        learn(&mut contents);
-        let bytes = contents.memory_bytes();
-        drop(contents);
-        self.engine.owner.charge(bytes);
+        self.engine.learn(learn);
     }
 
     /// Makes `point` small, in a job of its own. `following` is compressed input from the point's first bit on.
     pub(super) async fn compact(&self, point: SeekPoint, following: Bytes) -> Result<SeekPoint> {
-        let codec = Arc::clone(&self.engine.codec);
-        jobs::cpu("read_at", move || codec.compact(point, &following)).await
+        self.engine.compact(point, following).await
     }
 }
 
@@ -133,7 +144,7 @@ impl Engine {
         let reads_on = decoding.output() == start && decoding.has_run();
         let blocks = if reads_on { BLOCKS_AHEAD } else { 1 };
         let last = start.saturating_add((blocks * BLOCK_BYTES) as u64);
-        let mut cutter = Cutter::new(start, decoding.output(), blocks);
+        let mut cutter = Cutter::new(start, decoding.output(), blocks, self.learns);
         while !cutter.is_full() && is_wanted() {
             let max = self.input_bytes(&decoding, last);
             if let Err(error) = decoding.fill(&*self.outer, max).await {
@@ -143,6 +154,7 @@ impl Engine {
             let room = usize::try_from(last - decoding.output()).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
             let step = decoding.run(room, cutter).await?;
             (decoding, cutter) = (step.decoding, step.sink);
+            self.come_by(std::mem::take(&mut cutter.points)).await?;
             match step.end {
                 None => {}
                 Some(Ok(())) => {
@@ -166,6 +178,31 @@ impl Engine {
             return Ok(None);
         }
         self.land(cutter.finish(), start, None).map(|block| Some((block, None)))
+    }
+
+    fn learn(&self, learn: impl FnOnce(&mut Contents)) {
+        let mut contents = self.contents();
+        learn(&mut contents);
+        let bytes = contents.memory_bytes();
+        drop(contents);
+        self.owner.charge(bytes);
+    }
+
+    /// Keeps the points that a read has come by, where no pass finds them.
+    async fn come_by(&self, points: Vec<SeekPoint>) -> Result<()> {
+        for point in points {
+            if self.contents().is_ahead(point.output) {
+                let following = self.outer.read_at(point.input_bits / 8, FOLLOWING_BYTES).await?;
+                let point = self.compact(point, following).await?;
+                self.learn(|known| known.add_point(point));
+            }
+        }
+        Ok(())
+    }
+
+    async fn compact(&self, point: SeekPoint, following: Bytes) -> Result<SeekPoint> {
+        let codec = Arc::clone(&self.codec);
+        jobs::cpu("read_at", move || codec.compact(point, &following)).await
     }
 
     /// Checks blocks and keeps those that are whole; gives the one at `start`. `len` is the content's, where its end was
@@ -289,6 +326,9 @@ struct Cutter {
     block: Vec<u8>,
     left: usize,
     cuts: Vec<Cut>,
+    learns: bool,
+    /// The points passed, where they are to be kept.
+    points: Vec<SeekPoint>,
 }
 
 struct Cut {
@@ -299,8 +339,9 @@ struct Cut {
 
 impl Cutter {
     /// Wants `blocks` from `start` on, of output that begins at `position`.
-    fn new(start: u64, position: u64, blocks: usize) -> Self {
-        Self { position, at: start, block: Vec::new(), left: blocks, cuts: Vec::new() }
+    fn new(start: u64, position: u64, blocks: usize, learns: bool) -> Self {
+        let (block, cuts, points) = (Vec::new(), Vec::new(), Vec::new());
+        Self { position, at: start, block, left: blocks, cuts, learns, points }
     }
 
     fn is_full(&self) -> bool {
@@ -347,6 +388,13 @@ impl Sink for Cutter {
             if self.block.len() == BLOCK_BYTES {
                 self.cut();
             }
+        }
+    }
+
+    fn look(&mut self, decoder: &mut dyn Decoder) {
+        let points = decoder.take_points();
+        if self.learns {
+            self.points.extend(points);
         }
     }
 }

@@ -107,9 +107,9 @@ impl Growing {
         matches!(*self.stage.borrow(), Stage::Running | Stage::Stalled(_))
     }
 
-    /// How far the pass is, and word when that changes.
-    pub(super) fn stage(&self) -> watch::Receiver<Stage> {
-        self.stage.subscribe()
+    /// How far the pass is.
+    pub(super) fn stage(&self) -> Stage {
+        self.stage.borrow().clone()
     }
 
     /// Looks at the catalog as it is now.

@@ -3,6 +3,7 @@
 //! A codec turns a compressed file into a file that can be read at any offset, a container turns a file into a tree;
 //! what an address chains is chained here. An archive's member is a file as any other, so archives nest.
 
+mod bare;
 mod budget;
 mod bzip2;
 mod catalog;
@@ -15,8 +16,10 @@ mod fs;
 mod growing;
 mod gzip;
 mod index;
+mod layout;
 mod member;
 mod opening;
+mod packing;
 mod pass;
 mod passed;
 mod progress;
@@ -25,6 +28,7 @@ mod runs;
 mod scan;
 mod service;
 mod sniff;
+mod spool;
 mod steps;
 mod tar;
 #[cfg(test)]
@@ -35,6 +39,7 @@ mod trial;
 mod walk;
 mod xz;
 mod zip;
+mod zipped;
 mod zstd;
 
 pub use self::index::{IndexOptions, IndexPlace};

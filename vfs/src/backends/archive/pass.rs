@@ -15,9 +15,11 @@ use tokio::time::Instant;
 
 use super::codec::SeekPoint;
 use super::decoded::{DecodedFile, Decoding, Step, failure as damaged};
-use super::fs::Archive;
+use super::fs::{Archive, Contents as Held};
 use super::growing::Names;
+use super::gzip::SPACING_BYTES;
 use super::index::{Contents, Finding, Journal, Keeping, Passed, Store};
+use super::packing::{Packing, Unpacked};
 use super::scan::Scan;
 use super::tar::{BLOCK_BYTES, Boundary, Flaw, Scanner};
 use super::trail::Trail;
@@ -36,9 +38,6 @@ const STREAMING_BYTES: usize = 1 << 20;
 /// What is read at once of a compressed file on the host.
 const INPUT_BYTES: usize = 256 * 1024;
 
-/// Content that a compressed byte may stand for, once [`FREE_BYTES`] have come: more is taken for a bomb.
-const MAX_RATIO: u64 = 200;
-
 /// Content below which nobody looks at the ratio: a small archive of zeros does no harm.
 const FREE_BYTES: u64 = 10 << 20;
 
@@ -55,13 +54,15 @@ static PASSES: LazyLock<Semaphore> = LazyLock::new(|| {
     Semaphore::new(cores.saturating_sub(1).max(1))
 });
 
-/// What a pass may take.
+/// What a pass through compressed data may cost; more is taken for a bomb.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
+    /// Content that a compressed byte may stand for, once [`FREE_BYTES`] have come.
+    pub(super) ratio: u64,
+    /// Time of one core.
+    pub(super) work: Duration,
     /// Bytes of content.
     pub(super) content: u64,
-    /// Time of the processor.
-    pub(super) cpu: Duration,
 }
 
 /// Reads a plain tar, unless an index of it is there.
@@ -77,23 +78,60 @@ pub(super) async fn scan_tar(file: Arc<dyn File>, archive: Weak<Archive>, store:
     pass.conclude(scanned, scanner.boundary(), Some(scanner.boundary().at)).await;
 }
 
-/// Reads a compressed tar, and finds the points where reading can start, unless an index of it is there. `format` names
-/// its compression and how far apart its points are.
-pub(super) async fn scan_decoded(
-    decoded: Arc<DecodedFile>,
+/// Reads a compressed tar, and finds the points where reading can start, unless an index of it is there.
+pub(super) async fn scan_unpacked(
+    unpacked: Unpacked,
+    packing: Packing,
+    bounds: Bounds,
     archive: Weak<Archive>,
     store: Arc<Store>,
-    format: &str,
-    bounds: Bounds,
     names: usize,
 ) {
-    let keeping = store.keeping(format!("tar in {format}"), decoded.outer(), names).await;
+    through(unpacked, &format!("tar in {}", packing.as_str()), true, bounds, archive, store, names).await;
+}
+
+/// Reads a compressed file for its length, and for the points where reading can start, unless an index of it is there.
+pub(super) async fn measure(
+    unpacked: Unpacked,
+    packing: Packing,
+    bounds: Bounds,
+    archive: Weak<Archive>,
+    store: Arc<Store>,
+) {
+    through(unpacked, packing.as_str(), false, bounds, archive, store, 1).await;
+}
+
+async fn through(
+    unpacked: Unpacked,
+    format: &str,
+    is_tar: bool,
+    bounds: Bounds,
+    archive: Weak<Archive>,
+    store: Arc<Store>,
+    names: usize,
+) {
+    let Unpacked { decoded, spool, len: _ } = unpacked;
+    // What can be read from a spool only has to be decoded again each time.
+    let keeping = match &spool {
+        Some(_) => None,
+        None => store.keeping(format!("{format}, {SPACING_BYTES}"), decoded.outer(), names).await,
+    };
     let mut pass = Pass::new(Some(Arc::clone(&decoded)), archive, store, keeping);
     let boundary = match pass.find().await {
         Found::Whole => return,
         Found::Part(boundary) => boundary,
     };
-    let (scanned, boundary) = pass.decode(&decoded, boundary, bounds).await;
+    let scanner = is_tar.then(|| Scanner::resume(boundary));
+    let mut scan = Some(Scan::new(scanner, decoded.contents(Contents::blocks), spool.clone()));
+    let scanned = pass.decode(&decoded, &mut scan, bounds).await;
+    match (&spool, &scanned) {
+        (Some(spool), Ok(None)) => spool.give_up(),
+        (Some(spool), Ok(Some(()))) => spool.end(Ok(())),
+        (Some(spool), Err(error)) => spool.end(Err(error.clone())),
+        (None, _) => {}
+    }
+    // What was found last is lost with a job that panicked, and with nothing else.
+    let boundary = scan.map_or(boundary, |scan| scan.boundary());
     pass.conclude(scanned, boundary, None).await;
 }
 
@@ -147,7 +185,7 @@ impl Pass {
                     archive.growing.adopt(Names::Packed(names));
                 }
                 tracing::debug!(path = %archive.path, "an archive's index was found");
-                archive.growing.end(outcome);
+                self.end(&archive, outcome);
                 Found::Whole
             }
             Finding::Part { contents, catalog, boundary, journal } => {
@@ -155,7 +193,9 @@ impl Pass {
                 if let Some(decoded) = &self.decoded {
                     decoded.learn(|known| *known = contents);
                 }
-                archive.growing.adopt(Names::Gathered(Arc::from(catalog)));
+                if !archive.is_bare() {
+                    archive.growing.adopt(Names::Gathered(Arc::from(catalog)));
+                }
                 self.journal = journal;
                 Found::Part(boundary)
             }
@@ -165,19 +205,6 @@ impl Pass {
     /// Decodes and scans until the end, piece by piece; while one is decoded, the points of the last one are made small
     /// and, where reads cost requests, the next input is read. `None`: nobody holds the archive any more.
     async fn decode(
-        &mut self,
-        decoded: &DecodedFile,
-        boundary: Boundary,
-        bounds: Bounds,
-    ) -> (Result<Option<()>>, Boundary) {
-        let mut scan = Some(Scan::new(boundary, decoded.contents(|known| known.blocks())));
-        let decoded = self.decode_from(decoded, &mut scan, bounds).await;
-        // What was found last is lost with a job that panicked, and with nothing else.
-        let boundary = scan.map_or(boundary, |scan| scan.scanner.boundary());
-        (decoded, boundary)
-    }
-
-    async fn decode_from(
         &mut self,
         decoded: &DecodedFile,
         scanning: &mut Option<Scan>,
@@ -221,12 +248,13 @@ impl Pass {
             trail.wait(mem::take(&mut scan.points), decoding.input());
             self.keep(decoded, compacted?, &mut scan);
             archive.passing.set_done(decoding.input());
-            let published = self.publish(&archive, &mut scan.scanner);
+            let published = scan.scanner.as_mut().map_or(Ok(()), |scanner| self.publish(&archive, scanner));
             if let Some(journal) = &mut self.journal {
                 journal.write_in_time().await;
             }
             self.tell(&archive);
-            let outcome = match (published, scan.scanner.flaw(), step.end) {
+            let flaw = scan.scanner.as_ref().and_then(Scanner::flaw);
+            let outcome = match (published, flaw, step.end) {
                 (Err(error), _, _) => Some(Err(error)),
                 (Ok(()), Some(flaw), _) => Some(Err(failure(flaw))),
                 (Ok(()), None, Some(Err(damage))) => Some(Err(damaged(&damage))),
@@ -240,7 +268,7 @@ impl Pass {
                     let len = decoding.output();
                     scan.finish(len);
                     decoded.learn(|known| known.len = Some(len));
-                    ended(&scan.scanner)
+                    scan.scanner.as_ref().map_or(Ok(()), ended)
                 });
                 self.keep(decoded, points, &mut scan);
                 *scanning = Some(scan);
@@ -365,18 +393,30 @@ impl Pass {
                 tracing::warn!(%path, names, hidden, ?took, %error, "an archive could not be read through")
             }
         }
-        archive.growing.end(outcome.clone());
+        self.end(&archive, outcome.clone());
         let is_worth = took >= self.store.options().worth;
         // A bound may be another one next time.
         let is_kept = is_worth && outcome.as_ref().map_or_else(is_damage, |()| true);
         if let Some(keeping) = self.keeping.take().filter(|_| is_kept) {
-            let catalog = archive.growing.gathered();
+            let catalog = archive.growing.gathered().filter(|_| !archive.is_bare());
             let passed = Passed { boundary, prefix, outcome, catalog, ..self.found() };
             match keeping.save(passed).await {
                 Ok(contents) => self.trade(contents),
                 Err(error) => tracing::warn!(%path, %error, "an archive's index could not be kept"),
             }
             keeping.end_journal().await;
+        }
+    }
+
+    /// Tells who waits for names, or for a length.
+    fn end(&self, archive: &Archive, outcome: Result<()>) {
+        match &archive.content {
+            // Its readers come to the damage, or the bound, themselves.
+            Held::Bare(bare) => {
+                let len = self.decoded.as_ref().and_then(|decoded| decoded.contents(|known| known.len));
+                bare.measured(outcome.ok().and(len));
+            }
+            Held::Pieces(_) | Held::Zipped(_) => archive.growing.end(outcome),
         }
     }
 
@@ -425,12 +465,13 @@ async fn compact(decoded: &DecodedFile, points: Vec<(SeekPoint, Bytes)>) -> Resu
 /// Refuses bombs, and what takes too long.
 fn check(decoding: &Decoding, bounds: Bounds) -> Result<()> {
     let (output, input) = (decoding.output(), decoding.input());
-    let detail = if output > FREE_BYTES && output / MAX_RATIO > input {
-        format!("{input} compressed bytes grew to {output}, more than {MAX_RATIO} for one")
+    let detail = if output > FREE_BYTES && output / bounds.ratio.max(1) > input {
+        let ratio = bounds.ratio;
+        format!("{input} compressed bytes grew to {output}, more than {ratio} for one")
     } else if output > bounds.content {
         format!("it holds more than {} bytes", bounds.content)
-    } else if decoding.spent() > bounds.cpu {
-        format!("it takes longer to decode than {:?}", bounds.cpu)
+    } else if decoding.spent() > bounds.work {
+        format!("reading {input} compressed bytes of it took more than {} s", bounds.work.as_secs())
     } else {
         return Ok(());
     };

@@ -32,8 +32,8 @@ pub struct Progress {
 impl ArchiveService {
     /// The passes that are under way, in no order.
     pub fn progress(&self) -> Vec<Progress> {
-        let running = |archive: &Arc<Archive>| archive.growing.is_running();
-        self.archives().iter().filter(|archive| running(archive)).map(|archive| archive.progress()).collect()
+        let under_way = |archive: &&Arc<Archive>| !archive.passing.is_settled();
+        self.archives().iter().filter(under_way).map(|archive| archive.progress()).collect()
     }
 
     /// Reads the archive in `file` through, unless an index of it is there, and returns when its index is written.
@@ -49,21 +49,17 @@ impl ArchiveService {
         path: &VPath,
         mut report: impl FnMut(&Progress) + Send,
     ) -> Result<Progress> {
-        let archive = self.archive(scheme, file, path).await?;
-        let mut stage = archive.growing.stage();
-        let outcome = loop {
-            match stage.borrow_and_update().clone() {
-                Stage::Running | Stage::Stalled(_) => {}
-                Stage::Whole => break Ok(()),
-                Stage::Broken(error) => break Err(error.readdressed(|_| path.clone())),
-            }
+        let archive = self.archive(scheme, &file, path).await;
+        let archive = archive.map_err(|error| error.readdressed(|_| path.clone()))?;
+        while tokio::time::timeout(REPORT_INTERVAL, archive.passing.settled()).await.is_err() {
             report(&archive.progress());
-            tokio::time::sleep(REPORT_INTERVAL).await;
-        };
-        archive.passing.settled().await;
+        }
         let progress = archive.progress();
         report(&progress);
-        outcome.map(|()| progress)
+        match archive.growing.stage() {
+            Stage::Broken(error) => Err(error.readdressed(|_| path.clone())),
+            Stage::Running | Stage::Stalled(_) | Stage::Whole => Ok(progress),
+        }
     }
 }
 
@@ -86,6 +82,11 @@ impl Passing {
     /// All is done.
     pub(super) fn settle(&self) {
         self.settled.send_replace(true);
+    }
+
+    /// True when all is done.
+    pub(super) fn is_settled(&self) -> bool {
+        *self.settled.borrow()
     }
 
     /// Returns when all is done.

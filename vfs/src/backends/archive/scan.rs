@@ -1,16 +1,20 @@
 //! [`Scan`]: what a pass does with the output of a compressed tar, in the job that makes it: names, sums and points.
 
 use std::mem;
+use std::sync::Arc;
 
 use crc32fast::Hasher;
 
 use super::codec::{Decoder, SeekPoint};
 use super::decoded::{BLOCK_BYTES, Sink};
+use super::spool::Spool;
 use super::tar::{Boundary, Scanner};
 
 /// A scan under way.
 pub(super) struct Scan {
-    pub(super) scanner: Scanner,
+    /// None where the content is no tar.
+    pub(super) scanner: Option<Scanner>,
+    spool: Option<Arc<Spool>>,
     /// The points passed since they were taken last.
     pub(super) points: Vec<SeekPoint>,
     sums: Sums,
@@ -28,12 +32,13 @@ struct Sums {
 }
 
 impl Scan {
-    /// A scan that goes on at `boundary`, with so many blocks summed. The output that it is given begins at or before
-    /// [`Scan::from`].
-    pub(super) fn new(boundary: Boundary, blocks: u64) -> Self {
+    /// A scan of a tar that goes on with `scanner`, or of something else, with so many blocks summed; all output goes into
+    /// the spool, if there is one. The output that it is given begins at or before [`Scan::from`].
+    pub(super) fn new(scanner: Option<Scanner>, blocks: u64, spool: Option<Arc<Spool>>) -> Self {
         let position = blocks * BLOCK_BYTES as u64;
         Self {
-            scanner: Scanner::resume(boundary),
+            scanner,
+            spool,
             points: Vec::new(),
             sums: Sums { position, block: Hasher::new(), found: Vec::new() },
             position: 0,
@@ -43,7 +48,8 @@ impl Scan {
 
     /// The first byte of output that is needed.
     pub(super) fn from(&self) -> u64 {
-        self.scanner.position().min(self.sums.position)
+        let scanned = self.scanner.as_ref().map_or(u64::MAX, Scanner::position);
+        scanned.min(self.sums.position)
     }
 
     /// Says where the output begins.
@@ -56,7 +62,14 @@ impl Scan {
         if len > self.sums.position - self.sums.position % BLOCK_BYTES as u64 {
             self.sums.cut();
         }
-        self.scanner.finish();
+        if let Some(scanner) = &mut self.scanner {
+            scanner.finish();
+        }
+    }
+
+    /// Behind the last entry that was found.
+    pub(super) fn boundary(&self) -> Boundary {
+        self.scanner.as_ref().map_or_else(Boundary::default, Scanner::boundary)
     }
 
     /// The sums of the blocks that became whole since the last call.
@@ -69,7 +82,12 @@ impl Sink for Scan {
     fn take(&mut self, output: &[u8]) {
         let at = self.position;
         self.position += output.len() as u64;
-        self.scanner.feed(behind(output, at, self.scanner.position()));
+        if let Some(scanner) = &mut self.scanner {
+            scanner.feed(behind(output, at, scanner.position()));
+        }
+        if let Some(spool) = &self.spool {
+            spool.append(output);
+        }
         self.sums.feed(behind(output, at, self.sums.position));
     }
 
@@ -118,7 +136,7 @@ mod tests {
         let content: Vec<u8> = (0..3 * BLOCK_BYTES + 100).map(|at| (at / 7) as u8).collect();
         let wanted: Vec<_> = content.chunks(BLOCK_BYTES).map(crc32fast::hash).collect();
         for (blocks, from) in [(0, 0), (1, 0), (2, BLOCK_BYTES + 5)] {
-            let mut scan = Scan::new(Boundary { at: u64::MAX, ..Boundary::default() }, blocks);
+            let mut scan = Scan::new(None, blocks, None);
             scan.begin(from as u64);
             content[from..].chunks(999).for_each(|piece| scan.take(piece));
             scan.finish(content.len() as u64);
@@ -128,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_content_that_ends_with_a_block_has_no_rest() {
-        let mut scan = Scan::new(Boundary { at: u64::MAX, ..Boundary::default() }, 0);
+        let mut scan = Scan::new(None, 0, None);
         scan.take(&vec![0; BLOCK_BYTES]);
         scan.finish(BLOCK_BYTES as u64);
         assert_eq!(scan.take_sums().len(), 1);

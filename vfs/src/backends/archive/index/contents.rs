@@ -55,12 +55,17 @@ impl Contents {
 
     /// Adds a point; one that does not lie behind those known adds nothing.
     pub(in super::super) fn add_point(&mut self, point: SeekPoint) {
-        if self.points.last().is_some_and(|last| last.output >= point.output) {
+        if !self.is_ahead(point.output) {
             return;
         }
         self.held += point.state.len();
         let state = State::Held(point.state);
         self.points.push(Point { input_bits: point.input_bits, output: point.output, state });
+    }
+
+    /// True where `output` lies behind the points known.
+    pub(in super::super) fn is_ahead(&self, output: u64) -> bool {
+        self.points.last().is_none_or(|last| last.output < output)
     }
 
     /// Adds the sums of the blocks that follow.
