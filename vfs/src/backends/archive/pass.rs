@@ -179,7 +179,7 @@ impl Pass {
             }
             Finding::Whole { contents, names, outcome } => {
                 if let Some(decoded) = &self.decoded {
-                    decoded.learn(|known| *known = contents);
+                    decoded.learn(|known| *known = *contents);
                 }
                 if let Some(names) = names {
                     archive.growing.adopt(Names::Packed(names));
@@ -191,12 +191,12 @@ impl Pass {
             Finding::Part { contents, catalog, boundary, journal } => {
                 tracing::info!(path = %archive.path, from = boundary.at, "reading of an archive goes on where it ended");
                 if let Some(decoded) = &self.decoded {
-                    decoded.learn(|known| *known = contents);
+                    decoded.learn(|known| *known = *contents);
                 }
                 if !archive.is_bare() {
                     archive.growing.adopt(Names::Gathered(Arc::from(catalog)));
                 }
-                self.journal = journal;
+                self.journal = journal.map(|journal| *journal);
                 Found::Part(boundary)
             }
         }

@@ -149,7 +149,7 @@ impl ArchiveService {
         }
         let growing = self.growing();
         let zipped = Zipped::read(Arc::clone(file), &growing, &self.budget).await?;
-        Ok(self.shared(key, file, path, growing, Contents::Zipped(zipped), settle))
+        Ok(self.shared(key, file, path, growing, Contents::Zipped(zipped), |archive| settle(&archive)))
     }
 
     /// What is in compressed data: `layout`, or what is found where nothing is named.
@@ -203,7 +203,7 @@ impl ArchiveService {
         let store = Arc::clone(&self.store);
         Ok(self.shared(key, file, path, growing, contents, |archive| {
             if is_known {
-                settle(archive);
+                settle(&archive);
             } else {
                 tokio::spawn(pass::measure(unpacked, packing, bounds, archive, store));
             }
@@ -291,7 +291,7 @@ impl EnterArchive for ArchiveService {
 }
 
 /// Says that an archive needs no pass.
-fn settle(archive: Weak<Archive>) {
+fn settle(archive: &Weak<Archive>) {
     if let Some(archive) = archive.upgrade() {
         archive.passing.settle();
     }

@@ -54,17 +54,17 @@ pub(in super::super) enum Finding {
     Nothing,
     /// All of it.
     Whole {
-        contents: Contents,
+        contents: Box<Contents>,
         names: Option<PackedNames>,
         /// How the pass ended that made it.
         outcome: Result<()>,
     },
     /// What was found before the pass was killed, or before the archive grew.
     Part {
-        contents: Contents,
+        contents: Box<Contents>,
         catalog: Box<Catalog>,
         boundary: Boundary,
-        journal: Option<Journal>,
+        journal: Option<Box<Journal>>,
     },
 }
 
@@ -182,6 +182,7 @@ impl Keeping {
         let file = Arc::new(IndexFile::new(file, self.path("index"), self.store.disk.clone()));
         let contents = Contents::stored(points, sums, about.len, file);
         if fit == Fit::Same {
+            let contents = Box::new(contents);
             return Ok(Finding::Whole { contents, names, outcome: about.outcome() });
         }
         self.extend(contents, names, about).await
@@ -202,7 +203,7 @@ impl Keeping {
         };
         let catalog = jobs::cpu("open", unpack).await?.ok_or_else(|| unusable("its names make no sense"))?;
         tracing::info!(len = about.source.len, "an archive has grown; its index is extended");
-        let catalog = Box::new(catalog);
+        let (contents, catalog) = (Box::new(contents), Box::new(catalog));
         Ok(Finding::Part { contents, catalog, boundary: about.boundary, journal: None })
     }
 
@@ -218,8 +219,9 @@ impl Keeping {
         let (replayed, file) = replayed.map_err(|error| unusable(&error.to_string()))?;
         let Replayed { contents, catalog, boundary, end: _ } = replayed;
         let journal = Journal::new(Some(file), None, Instant::now(), &self.store.disk, &self.store.options);
-        let journal = Some(journal);
-        Ok(Finding::Part { contents, catalog: Box::new(catalog), boundary, journal })
+        let journal = Some(Box::new(journal));
+        let (contents, catalog) = (Box::new(contents), Box::new(catalog));
+        Ok(Finding::Part { contents, catalog, boundary, journal })
     }
 
     /// A journal of a pass that has `begun` then; its file is made when there is something worth writing.
