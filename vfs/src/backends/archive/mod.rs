@@ -3,6 +3,8 @@
 //! A codec turns a compressed file into a file that can be read at any offset, a container turns a file into a tree;
 //! what an address chains is chained here. An archive's member is a file as any other, so archives nest.
 
+#[cfg(test)]
+mod attacks;
 mod bare;
 mod budget;
 mod bzip2;

@@ -17,6 +17,12 @@ use crate::file_system::File;
 /// back costs some 100 ms of xz and 10 ms of zstd. `xz -T0` makes blocks of 24 MiB.
 const SOLID_BYTES: u64 = 32 << 20;
 
+/// The same for content of at most [`SMALL_BYTES`], which costs the disk next to nothing.
+const SMALL_SOLID_BYTES: u64 = 2 << 20;
+
+/// Content up to here is kept on disk as soon as that gains anything.
+const SMALL_BYTES: u64 = 64 << 20;
+
 /// A compressed format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Packing {
@@ -85,7 +91,7 @@ impl Packing {
             }
             Err(error) => return Err(error),
         };
-        let is_solid = self.may_be_solid() && survey.as_ref().is_none_or(|survey| gap(survey) > SOLID_BYTES);
+        let is_solid = self.may_be_solid() && survey.as_ref().is_none_or(is_solid);
         let spool = is_solid.then(|| Arc::new(Spool::new(Arc::clone(spools))));
         let len = survey.as_ref().map(|survey| survey.len);
         let decoded = Arc::new(DecodedFile::new(Arc::clone(file), codec, budget));
@@ -103,6 +109,12 @@ impl Unpacked {
             None => Arc::clone(&self.decoded) as Arc<dyn File>,
         }
     }
+}
+
+/// Whether going back in it costs so much that it is better kept on disk.
+fn is_solid(survey: &Survey) -> bool {
+    let gap = gap(survey);
+    gap > SOLID_BYTES || gap > SMALL_SOLID_BYTES && survey.len <= SMALL_BYTES
 }
 
 /// The most content that has to be decoded to reach a byte of it.

@@ -16,7 +16,7 @@ use crate::path::{Scheme, VPath};
 use crate::registry::EnterArchive;
 
 /// A tar with files of this content, named `0`, `1`, ….
-fn tar(files: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn tar(files: &[Vec<u8>]) -> Vec<u8> {
     let mut archive = Vec::new();
     for (number, content) in files.iter().enumerate() {
         let mut block = [0; 512];
@@ -35,18 +35,18 @@ fn tar(files: &[Vec<u8>]) -> Vec<u8> {
     archive
 }
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
     gzip_at(Compression::fast(), plain)
 }
 
-fn gzip_at(level: Compression, plain: &[u8]) -> Vec<u8> {
+pub(super) fn gzip_at(level: Compression, plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(plain).unwrap();
     encoder.finish().unwrap()
 }
 
 /// Bytes that gzip makes smaller and that are nowhere alike.
-fn content(seed: u64, len: usize) -> Vec<u8> {
+pub(super) fn content(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2) + 1;
     let mut step = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -60,11 +60,11 @@ async fn enter(scheme: Scheme, bytes: Vec<u8>) -> Result<Arc<dyn FileSystem>> {
     service.enter(scheme, stored(bytes), &VPath::parse("/archive").unwrap()).await
 }
 
-async fn open(tree: &dyn FileSystem, name: usize) -> Result<Arc<dyn File>> {
+pub(super) async fn open(tree: &dyn FileSystem, name: usize) -> Result<Arc<dyn File>> {
     tree.open(&VPath::parse(format!("/{name}")).unwrap(), &OpenOptions::reading()).await
 }
 
-async fn read(file: &dyn File, mut offset: u64, len: usize) -> Result<Vec<u8>> {
+pub(super) async fn read(file: &dyn File, mut offset: u64, len: usize) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     while content.len() < len {
         let bytes: Bytes = file.read_at(offset, len - content.len()).await?;
@@ -77,7 +77,7 @@ async fn read(file: &dyn File, mut offset: u64, len: usize) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-async fn names(tree: &dyn FileSystem) -> (usize, Option<Error>) {
+pub(super) async fn names(tree: &dyn FileSystem) -> (usize, Option<Error>) {
     let mut listing = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
     let mut count = 0;
     while let Some(batch) = listing.next().await {

@@ -18,7 +18,7 @@ mod member;
 mod name;
 mod record;
 #[cfg(test)]
-mod tests;
+pub(in crate::backends::archive) mod tests;
 mod time;
 mod verified;
 

@@ -4,35 +4,35 @@ use std::io::Write;
 
 /// A member, as its two headers state it.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) name: Vec<u8>,
+pub(in crate::backends::archive) struct Entry {
+    pub(in crate::backends::archive) name: Vec<u8>,
     /// The name in the local header, where it is another one.
-    pub(super) local_name: Option<Vec<u8>>,
-    pub(super) method: u16,
-    pub(super) local_method: Option<u16>,
-    pub(super) flags: u16,
-    pub(super) local_flags: Option<u16>,
-    pub(super) host: u8,
-    pub(super) attributes: u32,
-    pub(super) disk: u16,
-    pub(super) crc: u32,
-    pub(super) len: u32,
-    pub(super) packed_len: u32,
-    pub(super) packed: Vec<u8>,
-    pub(super) extra: Vec<u8>,
-    pub(super) local_extra: Vec<u8>,
+    pub(in crate::backends::archive) local_name: Option<Vec<u8>>,
+    pub(in crate::backends::archive) method: u16,
+    pub(in crate::backends::archive) local_method: Option<u16>,
+    pub(in crate::backends::archive) flags: u16,
+    pub(in crate::backends::archive) local_flags: Option<u16>,
+    pub(in crate::backends::archive) host: u8,
+    pub(in crate::backends::archive) attributes: u32,
+    pub(in crate::backends::archive) disk: u16,
+    pub(in crate::backends::archive) crc: u32,
+    pub(in crate::backends::archive) len: u32,
+    pub(in crate::backends::archive) packed_len: u32,
+    pub(in crate::backends::archive) packed: Vec<u8>,
+    pub(in crate::backends::archive) extra: Vec<u8>,
+    pub(in crate::backends::archive) local_extra: Vec<u8>,
     /// What the directory says about its place, where that is not the truth.
-    pub(super) offset: Option<u32>,
+    pub(in crate::backends::archive) offset: Option<u32>,
 }
 
 impl Entry {
     /// A stored file from Unix, mode 0644.
-    pub(super) fn stored(name: impl Into<Vec<u8>>, content: &[u8]) -> Self {
+    pub(in crate::backends::archive) fn stored(name: impl Into<Vec<u8>>, content: &[u8]) -> Self {
         Self::packed(name, 0, content, content.to_vec())
     }
 
     /// The same, deflated.
-    pub(super) fn deflated(name: impl Into<Vec<u8>>, content: &[u8]) -> Self {
+    pub(in crate::backends::archive) fn deflated(name: impl Into<Vec<u8>>, content: &[u8]) -> Self {
         let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(content).unwrap();
         Self::packed(name, 8, content, encoder.finish().unwrap())
@@ -85,35 +85,35 @@ impl Entry {
 
 /// An archive, and what its end states where that is not the truth.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Archive {
-    pub(super) prefix: Vec<u8>,
-    pub(super) entries: Vec<Entry>,
-    pub(super) comment: Vec<u8>,
+pub(in crate::backends::archive) struct Archive {
+    pub(in crate::backends::archive) prefix: Vec<u8>,
+    pub(in crate::backends::archive) entries: Vec<Entry>,
+    pub(in crate::backends::archive) comment: Vec<u8>,
     /// With the records of zip64; the end record then refers to them.
-    pub(super) zip64: bool,
+    pub(in crate::backends::archive) zip64: bool,
     /// Changes the end record.
-    pub(super) end: EndLies,
+    pub(in crate::backends::archive) end: EndLies,
     /// Changes the zip64 end record.
-    pub(super) end64: EndLies,
+    pub(in crate::backends::archive) end64: EndLies,
 }
 
 /// Numbers that an end record states instead of the true ones.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct EndLies {
-    pub(super) disk: Option<u16>,
-    pub(super) records: Option<u64>,
-    pub(super) records_here: Option<u64>,
-    pub(super) len: Option<u64>,
-    pub(super) offset: Option<u64>,
+pub(in crate::backends::archive) struct EndLies {
+    pub(in crate::backends::archive) disk: Option<u16>,
+    pub(in crate::backends::archive) records: Option<u64>,
+    pub(in crate::backends::archive) records_here: Option<u64>,
+    pub(in crate::backends::archive) len: Option<u64>,
+    pub(in crate::backends::archive) offset: Option<u64>,
 }
 
 impl Archive {
-    pub(super) fn of(entries: impl Into<Vec<Entry>>) -> Self {
+    pub(in crate::backends::archive) fn of(entries: impl Into<Vec<Entry>>) -> Self {
         Self { entries: entries.into(), ..Self::default() }
     }
 
     /// The bytes of the archive. Offsets do not count the prefix.
-    pub(super) fn build(&self) -> Vec<u8> {
+    pub(in crate::backends::archive) fn build(&self) -> Vec<u8> {
         let mut archive = Vec::new();
         let mut directory = Vec::new();
         for entry in &self.entries {
@@ -138,7 +138,13 @@ impl Archive {
 }
 
 /// An end record with its comment.
-pub(super) fn end(lies: EndLies, count: u64, len: u64, start: u64, comment: &[u8]) -> Vec<u8> {
+pub(in crate::backends::archive) fn end(
+    lies: EndLies,
+    count: u64,
+    len: u64,
+    start: u64,
+    comment: &[u8],
+) -> Vec<u8> {
     let mut bytes = b"PK\x05\x06".to_vec();
     let records = lies.records.unwrap_or(count) as u16;
     let disk = lies.disk.unwrap_or(0);
@@ -163,7 +169,7 @@ fn end64(lies: EndLies, count: u64, len: u64, start: u64) -> Vec<u8> {
 }
 
 /// An extra field.
-pub(super) fn extra(tag: u16, content: &[u8]) -> Vec<u8> {
+pub(in crate::backends::archive) fn extra(tag: u16, content: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     halves(&mut bytes, &[tag, content.len() as u16]);
     [&bytes, content].concat()

@@ -2,7 +2,7 @@
 
 mod any;
 mod attacks;
-mod builder;
+pub(in crate::backends::archive) mod builder;
 mod listing;
 mod members;
 mod real;
