@@ -10,6 +10,8 @@ mod decoded;
 mod entry;
 mod foreign;
 mod fs;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod growing;
 mod gzip;
 mod member;
@@ -24,7 +26,7 @@ mod steps;
 mod tar;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod trial;
 mod xz;
 mod zip;

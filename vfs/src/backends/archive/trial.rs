@@ -129,7 +129,7 @@ pub(super) fn survey(codec: &dyn Codec, data: &[u8]) -> Result<Option<Survey>> {
 
 /// A file that is read in short pieces.
 #[derive(Debug)]
-struct Held(Vec<u8>);
+pub(super) struct Held(pub(super) Vec<u8>);
 
 #[async_trait]
 impl File for Held {

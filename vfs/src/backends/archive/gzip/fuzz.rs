@@ -7,7 +7,7 @@ use super::Gzip;
 const OUTPUT_BYTES: usize = 256 * 1024;
 
 /// Takes `data` for a file, then for a seek point's state, and panics where something is wrong.
-pub(super) fn fuzz(data: &[u8]) {
+pub(in super::super) fn fuzz(data: &[u8]) {
     check_file(data);
     check_state(data);
 }
