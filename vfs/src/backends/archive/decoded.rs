@@ -31,6 +31,8 @@ const INPUT_BYTES: usize = 256 * 1024;
 pub(super) struct DecodedFile {
     outer: Arc<dyn File>,
     codec: Arc<dyn Codec>,
+    /// No pass finds its points.
+    learns: bool,
     kept: Mutex<Kept>,
 }
 
@@ -64,7 +66,7 @@ pub(super) struct Step<T> {
 impl DecodedFile {
     /// The content of `outer`, of which no point is known yet.
     pub(super) fn new(outer: Arc<dyn File>, codec: Arc<dyn Codec>) -> Self {
-        Self { outer, codec, kept: Mutex::default() }
+        Self { outer, codec, learns: false, kept: Mutex::default() }
     }
 
     /// A decoding from the first byte on, for a pass.
@@ -72,9 +74,20 @@ impl DecodedFile {
         Decoding::new(self.codec.start(), 0, 0)
     }
 
-    /// Adds points that lie behind those known.
+    /// The same, for content that is read without a pass: points are kept as reads come by them, so that who goes back,
+    /// or reads a later range, does not start over.
+    pub(super) fn learning(outer: Arc<dyn File>, codec: Arc<dyn Codec>) -> Self {
+        Self { learns: true, ..Self::new(outer, codec) }
+    }
+
+    /// Adds those of `points` that lie behind the ones known.
     pub(super) fn add_points(&self, points: Vec<SeekPoint>) {
-        self.kept().points.extend(points);
+        let known = &mut self.kept().points;
+        for point in points {
+            if known.last().is_none_or(|last| last.output < point.output) {
+                known.push(point);
+            }
+        }
     }
 
     /// Reads input for the next piece, where none is at hand.
@@ -108,11 +121,16 @@ impl DecodedFile {
                 _ => (false, BLOCK_BYTES - block.len()),
             };
             self.fill(&mut decoding).await?;
-            let step = decoding.run(left.min(PIECE_BYTES), |output, _| output).await?;
-            if !is_before {
-                block.extend_from_slice(&step.made);
+            let look = |output, decoder: &mut dyn Decoder| (output, decoder.take_points());
+            let Step { made: (output, points), decoding: gone_on, end: found } =
+                decoding.run(left.min(PIECE_BYTES), look).await?;
+            if is_before && self.learns {
+                self.learn(points).await?;
             }
-            (decoding, end) = (step.decoding, step.end);
+            if !is_before {
+                block.extend_from_slice(&output);
+            }
+            (decoding, end) = (gone_on, found);
         }
         let block = Bytes::from(block);
         let mut kept = self.kept();
@@ -123,6 +141,18 @@ impl DecodedFile {
         }
         kept.keep(start, block.clone());
         Ok((block, None))
+    }
+
+    /// Keeps what a read has come by on its way to where it wants to be.
+    async fn learn(&self, points: Vec<SeekPoint>) -> Result<()> {
+        let last = self.kept().points.last().map(|point| point.output);
+        for point in points {
+            if last.is_none_or(|last| last < point.output) {
+                let point = self.compact(point).await?;
+                self.add_points(vec![point]);
+            }
+        }
+        Ok(())
     }
 
     /// The nearest place at or before `start` from which can be decoded.

@@ -7,22 +7,34 @@ use std::task::{Context, Poll, ready};
 use async_trait::async_trait;
 use futures_core::Stream;
 
+use super::bare::Bare;
 use super::catalog::{Member, NodeId, Shape};
 use super::growing::Growing;
 use super::member::{MemberFile, Origin};
+use super::zipped::{Located, Zipped};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem};
 use crate::metadata::Metadata;
 use crate::options::{LinkTarget, ListOptions, OpenOptions, StatOptions};
 use crate::path::VPath;
 
-/// An archive that was entered: its names, and the bytes in which its members lie.
+/// An archive that was entered: its names, and where its members' content is.
 #[derive(Debug)]
 pub(super) struct Archive {
     pub(super) growing: Growing,
-    /// The archive uncompressed.
-    pub(super) source: Arc<dyn File>,
+    pub(super) content: Contents,
     pub(super) origin: Origin,
+}
+
+/// How an archive holds its members' content.
+#[derive(Debug)]
+pub(super) enum Contents {
+    /// As pieces of these bytes: the archive uncompressed.
+    Pieces(Arc<dyn File>),
+    /// Each packed by itself.
+    Zipped(Zipped),
+    /// There is one member, which is all of it.
+    Bare(Bare),
 }
 
 /// A tree over an archive, whose first pass may still be under way.
@@ -44,13 +56,37 @@ impl ArchiveFs {
     async fn member(&self, op: &'static str, path: &VPath, follow: bool) -> Result<(NodeId, Member)> {
         let growing = &self.archive.growing;
         let id = growing.resolve(op, path, follow).await?;
+        if let Contents::Bare(bare) = &self.archive.content {
+            bare.len_soon().await;
+        }
         Ok((id, growing.read(|catalog| catalog.member(id))))
     }
 }
 
 impl Archive {
     fn describe(&self, member: &Member) -> Metadata {
-        member.metadata(&self.origin, self.growing.is_running())
+        let is_running = self.growing.is_running();
+        match &self.content {
+            Contents::Pieces(_) => member.metadata(&self.origin, is_running),
+            // What the directory places at a header is named by it.
+            Contents::Zipped(_) => {
+                let identified = Member { data: member.header, ..member.clone() };
+                identified.metadata(&self.origin, is_running)
+            }
+            Contents::Bare(_) if member.shape == Shape::Dir => member.metadata(&self.origin, is_running),
+            Contents::Bare(bare) => Metadata { len: bare.len(), ..member.metadata(&self.origin, is_running) },
+        }
+    }
+
+    /// Opens the file `member`, which `metadata` describes.
+    async fn open(self: &Arc<Self>, member: &Member, metadata: Metadata) -> Result<Arc<dyn File>> {
+        let located = match &self.content {
+            Contents::Pieces(source) => Located { source: Arc::clone(source), start: member.data },
+            Contents::Zipped(zipped) => zipped.locate(member).await?,
+            Contents::Bare(bare) => return Ok(Arc::new(bare.open(metadata, Arc::clone(self)))),
+        };
+        let member = Member { data: located.start, ..member.clone() };
+        Ok(Arc::new(MemberFile::new(located.source, &member, metadata).keeping(Arc::clone(self))))
     }
 
     fn list(&self, ids: &[NodeId], metadata: bool) -> Vec<DirEntry> {
@@ -113,11 +149,15 @@ impl FileSystem for ArchiveFs {
         {
             return Err(fail(ErrorKind::Changed).with_retry(Retry::Now));
         }
-        Ok(Arc::new(MemberFile::new(Arc::clone(&self.archive.source), &member, metadata)))
+        self.archive.open(&member, metadata).await.map_err(|error| error.readdressed(|_| path.clone()))
     }
 
     async fn read_link(&self, path: &VPath) -> Result<LinkTarget> {
         let (_, member) = self.member("read_link", path, false).await?;
+        if member.link.as_ref().is_some_and(|text| text.is_empty()) {
+            let detail = "the archive does not say where this link leads";
+            return Err(Error::new(ErrorKind::Corrupt, "read_link", path).with_detail(detail));
+        }
         member.link.ok_or_else(|| {
             let detail = "it is no link";
             Error::new(ErrorKind::InvalidInput, "read_link", path).with_detail(detail)

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::catalog::{Member, Shape};
 use super::entry::Piece;
+use super::fs::Archive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
 use crate::metadata::{FileType, Identity, Metadata, Owner, Provenance, Validator};
@@ -129,12 +130,20 @@ pub(super) struct MemberFile {
     size: u64,
     pieces: Option<Arc<[Piece]>>,
     metadata: Metadata,
+    /// Keeps the archive's first pass going, which may have to come to this member yet.
+    _archive: Option<Arc<Archive>>,
 }
 
 impl MemberFile {
     /// A member of what `source` reads.
     pub(super) fn new(source: Arc<dyn File>, member: &Member, metadata: Metadata) -> Self {
-        Self { source, data: member.data, size: member.size, pieces: member.pieces.clone(), metadata }
+        let (data, size, pieces) = (member.data, member.size, member.pieces.clone());
+        Self { source, data, size, pieces, metadata, _archive: None }
+    }
+
+    /// The same; as long as it is open, `archive` is held.
+    pub(super) fn keeping(self, archive: Arc<Archive>) -> Self {
+        Self { _archive: Some(archive), ..self }
     }
 
     /// At most `max` stored bytes; fewer than one is a member that is cut.
@@ -209,16 +218,7 @@ fn clamp(left: u64, max: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backends::memory::MemoryFs;
-    use crate::file_system::FileSystem;
-    use crate::options::OpenOptions;
-
-    async fn stored(content: &'static [u8]) -> Arc<dyn File> {
-        let (tree, path) = (MemoryFs::new(), VPath::parse("/a").unwrap());
-        let file = tree.open(&path, &OpenOptions::writing()).await.unwrap();
-        file.write_at(0, Bytes::from_static(content)).await.unwrap();
-        tree.open(&path, &OpenOptions::reading()).await.unwrap()
-    }
+    use crate::backends::archive::trial::stored;
 
     fn member(data: u64, size: u64, pieces: Option<Vec<Piece>>) -> Member {
         let pieces = pieces.map(Into::into);
@@ -251,7 +251,7 @@ mod tests {
     async fn holes_read_as_zeros_from_any_offset() {
         let pieces = vec![Piece { at: 4, stored: 0, len: 3 }, Piece { at: 20, stored: 3, len: 2 }];
         let member = member(2, 30, Some(pieces));
-        let file = MemberFile::new(stored(b"..abcde").await, &member, Metadata::new(FileType::File));
+        let file = MemberFile::new(stored(&b"..abcde"[..]), &member, Metadata::new(FileType::File));
         let mut whole = [0; 30];
         whole[4..7].copy_from_slice(b"abc");
         whole[20..22].copy_from_slice(b"de");
@@ -263,8 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_member_that_is_cut_ends_in_an_error_and_not_short() {
-        let file =
-            MemberFile::new(stored(b"abcde").await, &member(2, 9, None), Metadata::new(FileType::File));
+        let file = MemberFile::new(stored(&b"abcde"[..]), &member(2, 9, None), Metadata::new(FileType::File));
         assert_eq!(read_from(&file, 0).await.unwrap_err().kind(), ErrorKind::Truncated);
     }
 

@@ -3,6 +3,7 @@
 //! A codec turns a compressed file into a file that can be read at any offset, a container turns a file into a tree;
 //! what an address chains is chained here. An archive's member is a file as any other, so archives nest.
 
+mod bare;
 mod bzip2;
 mod catalog;
 mod codec;
@@ -14,14 +15,17 @@ mod fs;
 pub mod fuzz;
 mod growing;
 mod gzip;
+mod layout;
 mod member;
 mod opening;
+mod packing;
 mod pass;
 mod passed;
 mod reading;
 mod runs;
 mod service;
 mod sniff;
+mod spool;
 mod steps;
 mod tar;
 #[cfg(test)]
@@ -30,6 +34,7 @@ mod tests;
 mod trial;
 mod xz;
 mod zip;
+mod zipped;
 mod zstd;
 
 pub use self::service::{ArchiveOptions, ArchiveService};

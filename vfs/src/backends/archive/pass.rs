@@ -5,12 +5,16 @@
 
 use std::mem;
 use std::sync::{Arc, LazyLock, Weak};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::codec::{Decoder, SeekPoint};
 use super::decoded::{DecodedFile, Decoding, Step, failure as damaged};
-use super::fs::Archive;
+use super::fs::{Archive, Contents};
+use super::packing::Unpacked;
+use super::spool::Spool;
 use super::tar::{BLOCK_BYTES, Flaw, Scanner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
@@ -23,9 +27,6 @@ const JUMPING_BYTES: usize = 4 * 1024;
 
 /// What is read at once of a tar in which a jump costs a request: jumps pay from about this length on.
 const STREAMING_BYTES: usize = 1 << 20;
-
-/// Content that a compressed byte may stand for, once [`FREE_BYTES`] have come: more is taken for a bomb.
-const MAX_RATIO: u64 = 200;
 
 /// Content below which nobody looks at the ratio: a small archive of zeros does no harm.
 const FREE_BYTES: u64 = 10 << 20;
@@ -44,54 +45,118 @@ pub(super) async fn scan_tar(file: Arc<dyn File>, archive: Weak<Archive>) {
     }
 }
 
+/// What a pass through compressed data may cost; more is taken for a bomb.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Content that a compressed byte may stand for, once [`FREE_BYTES`] have come.
+    pub(super) ratio: u64,
+    /// Time of one core.
+    pub(super) work: Duration,
+}
+
 /// Reads a compressed tar, and finds the points where reading can start.
-pub(super) async fn scan_decoded(decoded: Arc<DecodedFile>, archive: Weak<Archive>) {
-    let scanned = decode(&decoded, &archive).await;
-    if let (Some(archive), Some(outcome)) = (archive.upgrade(), scanned.transpose()) {
-        conclude(&archive, outcome);
+pub(super) async fn scan_unpacked(unpacked: Unpacked, bounds: Bounds, archive: Weak<Archive>) {
+    through(unpacked, Some(Scanner::default()), bounds, &archive).await;
+}
+
+/// Reads a compressed file for its length, and for the points where reading can start.
+pub(super) async fn measure(unpacked: Unpacked, bounds: Bounds, archive: Weak<Archive>) {
+    through(unpacked, None, bounds, &archive).await;
+}
+
+async fn through(unpacked: Unpacked, scanner: Option<Scanner>, bounds: Bounds, archive: &Weak<Archive>) {
+    let spool = unpacked.spool;
+    let sink = Sink { scanner, spool: spool.clone() };
+    let decoded = decode(&unpacked.decoded, sink, bounds, archive).await;
+    match (&spool, &decoded) {
+        (Some(spool), Ok(None)) => spool.give_up(),
+        (Some(spool), Ok(Some(_))) => spool.end(Ok(())),
+        (Some(spool), Err(error)) => spool.end(Err(error.clone())),
+        (None, _) => {}
+    }
+    if let (Some(archive), Some(outcome)) = (archive.upgrade(), decoded.transpose()) {
+        match &archive.content {
+            Contents::Bare(bare) => bare.measured(outcome.inspect_err(told).ok()),
+            Contents::Pieces(_) | Contents::Zipped(_) => conclude(&archive, outcome.map(drop)),
+        }
     }
 }
 
-/// Decodes and scans until the end, piece by piece; while one is decoded, the points of the last one are made small.
-/// `None`: nobody holds the archive any more.
-async fn decode(decoded: &DecodedFile, archive: &Weak<Archive>) -> Result<Option<()>> {
-    let (mut decoding, mut scanner) = (decoded.start(), Scanner::default());
-    let mut found = Vec::new();
+/// A bare member's readers come to the damage, or the bound, themselves. The log hears of it now.
+fn told(error: &Error) {
+    tracing::warn!(%error, "a compressed file could not be read through");
+}
+
+/// What becomes of the content that a pass decodes.
+#[derive(Default)]
+struct Sink {
+    scanner: Option<Scanner>,
+    spool: Option<Arc<Spool>>,
+}
+
+impl Sink {
+    fn take(&mut self, content: &[u8]) {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.feed(content);
+        }
+        if let Some(spool) = &self.spool {
+            spool.append(content);
+        }
+    }
+}
+
+/// Decodes and scans until the end, piece by piece, and gives the content's length; while one piece is decoded, the
+/// points of the last one are made small. `None`: nobody holds the archive any more.
+async fn decode(
+    decoded: &DecodedFile,
+    mut sink: Sink,
+    bounds: Bounds,
+    archive: &Weak<Archive>,
+) -> Result<Option<u64>> {
+    let mut decoding = decoded.start();
+    let (mut found, mut worked) = (Vec::new(), Duration::ZERO);
     loop {
         let Some(archive) = archive.upgrade() else { return Ok(None) };
         decoded.fill(&mut decoding).await?;
-        let scanning = piece(decoding, mem::take(&mut scanner));
-        let (step, compacted) = tokio::join!(scanning, compact(decoded, mem::take(&mut found)));
+        let working = piece(decoding, mem::take(&mut sink));
+        let (step, compacted) = tokio::join!(working, compact(decoded, mem::take(&mut found)));
         decoded.add_points(compacted?);
-        let step = step?;
-        (scanner, found) = step.made;
-        decoding = step.decoding;
-        publish(&archive, &mut scanner)?;
-        if let Some(flaw) = scanner.flaw() {
-            return Err(failure(flaw));
+        let Step { made: (kept, points, took), decoding: gone_on, end } = step?;
+        (sink, found, decoding) = (kept, points, gone_on);
+        worked += took;
+        if let Some(scanner) = &mut sink.scanner {
+            publish(&archive, scanner)?;
+            if let Some(flaw) = scanner.flaw() {
+                return Err(failure(flaw));
+            }
         }
-        match step.end {
+        match end {
             Some(Err(damage)) => return Err(damaged(&damage)),
             Some(Ok(())) => break,
-            None => expect_no_bomb(&decoding)?,
+            None => expect_no_bomb(&decoding, worked, bounds)?,
         }
     }
     decoded.add_points(compact(decoded, found).await?);
-    scanner.finish();
-    ended(&scanner).map(Some)
+    if let Some(scanner) = &mut sink.scanner {
+        scanner.finish();
+        ended(scanner)?;
+    }
+    Ok(Some(decoding.output()))
 }
 
-/// Decodes and scans one piece in a job. The permit is taken when the input is there, so it waits for no source.
-async fn piece(decoding: Decoding, mut scanner: Scanner) -> Result<Step<(Scanner, Vec<SeekPoint>)>> {
+/// Decodes and scans one piece in a job, and says how long that took. The permit is taken when the input is there, so it
+/// waits for no source.
+async fn piece(decoding: Decoding, mut sink: Sink) -> Result<Step<(Sink, Vec<SeekPoint>, Duration)>> {
     let _permit = PASSES.acquire().await;
-    let scan = move |output: Vec<u8>, decoder: &mut dyn Decoder| {
-        scanner.feed(&output);
+    let begun = Instant::now();
+    let look = move |output: Vec<u8>, decoder: &mut dyn Decoder| {
+        sink.take(&output);
         if let Some(remark) = decoder.remark() {
             tracing::info!("a compressed archive: {remark}");
         }
-        (scanner, decoder.take_points())
+        (sink, decoder.take_points(), begun.elapsed())
     };
-    decoding.run(PIECE_BYTES, scan).await
+    decoding.run(PIECE_BYTES, look).await
 }
 
 async fn compact(decoded: &DecodedFile, points: Vec<SeekPoint>) -> Result<Vec<SeekPoint>> {
@@ -102,15 +167,17 @@ async fn compact(decoded: &DecodedFile, points: Vec<SeekPoint>) -> Result<Vec<Se
     Ok(compacted)
 }
 
-fn expect_no_bomb(decoding: &Decoding) -> Result<()> {
+fn expect_no_bomb(decoding: &Decoding, worked: Duration, bounds: Bounds) -> Result<()> {
     let (output, input) = (decoding.output(), decoding.input());
-    if output <= FREE_BYTES || output / MAX_RATIO <= input {
+    let detail = if output > FREE_BYTES && output / bounds.ratio.max(1) > input {
+        let ratio = bounds.ratio;
+        format!("{input} compressed bytes grew to {output}, more than {ratio} for one")
+    } else if worked > bounds.work {
+        format!("reading {input} compressed bytes of it took more than {} s", bounds.work.as_secs())
+    } else {
         return Ok(());
-    }
-    let detail = format!(
-        "{input} compressed bytes grew to {output}, more than {MAX_RATIO} for one: it is not read on; what came \
-         before is served"
-    );
+    };
+    let detail = format!("{detail}: it is not read on; what came before is served");
     Err(Error::new(ErrorKind::LimitExceeded, "read", &VPath::root()).with_detail(detail))
 }
 

@@ -1,18 +1,23 @@
 //! [`ArchiveService`]: enters archives, whatever scheme names them.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::decoded::DecodedFile;
-use super::fs::{Archive, ArchiveFs};
+use super::bare::{self, Bare};
+use super::entry::{Entry, Kind, seconds};
+use super::fs::{Archive, ArchiveFs, Contents};
 use super::growing::Growing;
-use super::gzip::{Gzip, SPACING_BYTES};
+use super::layout::Layout;
 use super::member::Origin;
-use super::pass;
-use super::sniff::{Format, head};
+use super::packing::Packing;
+use super::pass::{self, Bounds};
+use super::sniff::{self, Format, head};
+use super::spool::Spools;
+use super::zipped::Zipped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, FileSystem};
 use crate::metadata::Identity;
@@ -27,102 +32,241 @@ pub struct ArchiveOptions {
     /// Names in one archive, made-up folders included. Default: 4 million, which take about 400 MiB; an archive with
     /// more serves as many and ends in `LimitExceeded`.
     pub names: usize,
+    /// Content that a byte of a compressed archive may stand for, once 10 MiB have come of it. Default: 200; more is taken
+    /// for a bomb, and the pass ends in `LimitExceeded`. What came before is served.
+    pub ratio: u64,
+    /// Time of one core that the first pass of one archive may take. Default: one hour, which is some 3 TB of gzip or
+    /// 200 GB of bzip2; then it ends in `LimitExceeded`.
+    pub work: Duration,
+    /// Disk space for the content of all archives that cannot be entered in the middle: xz of one block, zstd of one
+    /// frame. Default: 4 GiB. What does not fit is `LimitExceeded`; the space of an archive is free when nobody holds it
+    /// any more.
+    pub spool_bytes: u64,
+    /// Where that space is taken, by files without a name. Default: the system's folder for temporary files.
+    pub spool_folder: PathBuf,
 }
 
 /// Enters archives: one service a program, so that whoever asks for the same archive shares its first pass.
 #[derive(Debug)]
 pub struct ArchiveService {
     options: ArchiveOptions,
+    spools: Arc<Spools>,
     /// The archives that somebody holds, by what they are made of.
-    held: Mutex<HashMap<(Identity, Format), Weak<Archive>>>,
+    held: Mutex<HashMap<Key, Weak<Archive>>>,
+}
+
+/// What an archive is made of: a file's content, and how it is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    identity: Identity,
+    layout: Layout,
+    /// What the member of a bare file is called, which comes from the address; else nothing.
+    name: Vec<u8>,
 }
 
 impl ArchiveService {
     /// The schemes that can be entered.
-    pub const SCHEMES: &[Scheme] = &[Scheme::Tar, Scheme::Tgz, Scheme::Auto];
+    pub const SCHEMES: &[Scheme] = &[
+        Scheme::Tar,
+        Scheme::Tgz,
+        Scheme::Tbz2,
+        Scheme::Txz,
+        Scheme::Tzst,
+        Scheme::Zip,
+        Scheme::Gz,
+        Scheme::Bz2,
+        Scheme::Xz,
+        Scheme::Zst,
+        Scheme::Auto,
+    ];
 
     /// A service with no archive entered.
     pub fn new(options: ArchiveOptions) -> Self {
-        Self { options, held: Mutex::default() }
+        let spools = Arc::new(Spools::new(options.spool_folder.clone(), options.spool_bytes));
+        Self { options, spools, held: Mutex::default() }
     }
 
-    /// The tar in `file`.
-    fn tar(&self, file: &Arc<dyn File>) -> Arc<Archive> {
-        self.shared(Format::Tar, file, Arc::clone(file), |archive| pass::scan_tar(Arc::clone(file), archive))
-    }
-
-    /// The tar under gzip in `file`.
-    async fn tgz(&self, scheme: Scheme, file: &Arc<dyn File>, path: &VPath) -> Result<Arc<Archive>> {
-        let decoded = Arc::new(DecodedFile::new(Arc::clone(file), Arc::new(Gzip::new(SPACING_BYTES))));
-        let inside = head(&*decoded).await.map_err(|error| error.readdressed(|_| path.clone()))?;
-        match Format::of(&inside) {
-            Some(Format::Tar) => {
-                let source = Arc::clone(&decoded);
-                Ok(self.shared(Format::Gzip, file, source, |archive| pass::scan_decoded(decoded, archive)))
+    /// The archive that `scheme` names in `file`, or finds in it.
+    async fn archive(&self, scheme: Scheme, file: &Arc<dyn File>, path: &VPath) -> Result<Arc<Archive>> {
+        let head = head(&**file).await?;
+        let found = Format::of(&head);
+        match (Layout::named_by(scheme), found) {
+            // Its truth is at its end: something else may stand before it.
+            (Some(Layout::Zip), _) | (None, Some(Format::Zip) | None) => {
+                let entered = self.zip(file).await;
+                entered.map_err(|error| match error.kind() {
+                    ErrorKind::InvalidInput => refusal(scheme, sniff::name_of(&head), path),
+                    _ => error,
+                })
             }
-            inside => {
-                let inside = inside.map_or("something that is not known here", Format::as_str);
-                let detail = format!("#{scheme}: needs a tar, and it holds gzip data with {inside} in it");
-                Err(Error::new(ErrorKind::InvalidInput, "enter", path).with_detail(detail))
+            (Some(Layout::Tar) | None, Some(Format::Tar)) => Ok(self.tar(file)),
+            (Some(layout), Some(Format::Packed(packing))) if layout.outside() == Format::Packed(packing) => {
+                self.packed(scheme, packing, Some(layout), file, path, &head).await
             }
+            (None, Some(Format::Packed(packing))) => {
+                self.packed(scheme, packing, None, file, path, &head).await
+            }
+            _ => Err(refusal(scheme, sniff::name_of(&head), path)),
         }
     }
 
-    /// The archive of this format in `file`: the one that is held, or a new one with a pass of its own.
-    fn shared<P: Future<Output = ()> + Send + 'static>(
+    fn tar(&self, file: &Arc<dyn File>) -> Arc<Archive> {
+        let (contents, growing) = (Contents::Pieces(Arc::clone(file)), self.growing());
+        self.shared(Key::new(file, Layout::Tar), file, growing, contents, |archive| {
+            tokio::spawn(pass::scan_tar(Arc::clone(file), archive));
+        })
+    }
+
+    async fn zip(&self, file: &Arc<dyn File>) -> Result<Arc<Archive>> {
+        let key = Key::new(file, Layout::Zip);
+        if let Some(archive) = self.find(key.as_ref()) {
+            return Ok(archive);
+        }
+        let growing = self.growing();
+        let zipped = Zipped::read(Arc::clone(file), &growing).await?;
+        Ok(self.shared(key, file, growing, Contents::Zipped(zipped), |_| {}))
+    }
+
+    /// What is in compressed data: `layout`, or what is found where nothing is named.
+    async fn packed(
         &self,
-        format: Format,
+        scheme: Scheme,
+        packing: Packing,
+        layout: Option<Layout>,
         file: &Arc<dyn File>,
-        source: Arc<dyn File>,
-        pass: impl FnOnce(Weak<Archive>) -> P,
+        path: &VPath,
+        outside: &[u8],
+    ) -> Result<Arc<Archive>> {
+        let unpacked = packing.open(file, &self.spools).await?;
+        let layout = match layout {
+            Some(Layout::Bare(_)) => Layout::Bare(packing),
+            named => {
+                let inside = head(&*unpacked.decoded).await?;
+                match (named, Format::of(&inside)) {
+                    (_, Some(Format::Tar)) => Layout::PackedTar(packing),
+                    (None, _) => Layout::Bare(packing),
+                    (Some(_), _) => {
+                        let (outside, inside) = (packing.as_str(), sniff::name_of(&inside));
+                        return Err(refusal(scheme, &format!("{outside} with {inside} in it"), path));
+                    }
+                }
+            }
+        };
+        let (source, bounds) = (unpacked.source(), self.bounds());
+        if layout == Layout::PackedTar(packing) {
+            let contents = Contents::Pieces(source);
+            return Ok(self.shared(Key::new(file, layout), file, self.growing(), contents, |archive| {
+                tokio::spawn(pass::scan_unpacked(unpacked, bounds, archive));
+            }));
+        }
+        let name = bare::name_of(path, packing, outside);
+        let growing = self.growing();
+        growing.append(&[sole(name.clone(), file).await?]).map_err(|_| full(path))?;
+        growing.end(Ok(()));
+        let key = Key::new(file, layout).map(|key| Key { name, ..key });
+        // Where a table of contents told all, nothing is left for a pass but to fill a spool.
+        let is_known = unpacked.len.is_some() && unpacked.spool.is_none();
+        let contents = Contents::Bare(Bare::new(source, unpacked.len));
+        Ok(self.shared(key, file, growing, contents, |archive| {
+            if !is_known {
+                tokio::spawn(pass::measure(unpacked, bounds, archive));
+            }
+        }))
+    }
+
+    /// The archive of this key: the one that is held, or a new one, for which `start` begins a pass.
+    fn shared(
+        &self,
+        key: Option<Key>,
+        file: &Arc<dyn File>,
+        growing: Growing,
+        content: Contents,
+        start: impl FnOnce(Weak<Archive>),
     ) -> Arc<Archive> {
-        let identity = file.identity();
-        let key = identity.clone().map(|identity| (identity, format));
         let mut held = self.held();
         if let Some(archive) = key.as_ref().and_then(|key| held.get(key)).and_then(Weak::upgrade) {
             return archive;
         }
-        let archive = Arc::new(Archive {
-            growing: Growing::new(self.options.names, self.options.patience),
-            source,
-            origin: Origin::new(identity),
-        });
+        let archive = Arc::new(Archive { growing, content, origin: Origin::new(file.identity()) });
         if let Some(key) = key {
             held.retain(|_, archive| archive.strong_count() > 0);
             held.insert(key, Arc::downgrade(&archive));
         }
-        tokio::spawn(pass(Arc::downgrade(&archive)));
+        start(Arc::downgrade(&archive));
         archive
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<(Identity, Format), Weak<Archive>>> {
+    fn find(&self, key: Option<&Key>) -> Option<Arc<Archive>> {
+        self.held().get(key?).and_then(Weak::upgrade)
+    }
+
+    fn growing(&self) -> Growing {
+        Growing::new(self.options.names, self.options.patience)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { ratio: self.options.ratio, work: self.options.work }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Key, Weak<Archive>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Key {
+    /// None for a file of which nobody can say when it changes.
+    fn new(file: &Arc<dyn File>, layout: Layout) -> Option<Self> {
+        file.identity().map(|identity| Self { identity, layout, name: Vec::new() })
     }
 }
 
 impl Default for ArchiveOptions {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(10), names: 4_000_000 }
+        Self {
+            patience: Duration::from_secs(10),
+            names: 4_000_000,
+            ratio: 200,
+            work: Duration::from_secs(3600),
+            spool_bytes: 4 << 30,
+            spool_folder: std::env::temp_dir(),
+        }
     }
 }
 
 #[async_trait]
 impl EnterArchive for ArchiveService {
     async fn enter(&self, scheme: Scheme, file: Arc<dyn File>, path: &VPath) -> Result<Arc<dyn FileSystem>> {
-        let head = head(&*file).await.map_err(|error| error.readdressed(|_| path.clone()))?;
-        let found = Format::of(&head);
-        let archive = match (scheme, found) {
-            (Scheme::Tar | Scheme::Auto, Some(Format::Tar)) => self.tar(&file),
-            (Scheme::Tgz | Scheme::Auto, Some(Format::Gzip)) => self.tgz(scheme, &file, path).await?,
-            _ => return Err(refusal(scheme, found, path)),
-        };
+        let archive = self.archive(scheme, &file, path).await;
+        let archive = archive.map_err(|error| error.readdressed(|_| path.clone()))?;
         Ok(Arc::new(ArchiveFs::new(archive)))
     }
 }
 
+/// The entry of a bare file's member, which is as old as the file.
+async fn sole(name: Vec<u8>, file: &Arc<dyn File>) -> Result<Entry> {
+    let modified = file.metadata().await?.modified;
+    Ok(Entry {
+        name,
+        kind: Kind::File,
+        link: Vec::new(),
+        header: 0,
+        data: 0,
+        // Nobody asks the catalog how long it is; it has to be the same each time, for the identity that it is part of.
+        size: u64::MAX,
+        sparse: None,
+        mode: None,
+        user: None,
+        group: None,
+        modified: modified.and_then(seconds),
+    })
+}
+
+fn full(path: &VPath) -> Error {
+    Error::new(ErrorKind::LimitExceeded, "enter", path).with_detail("no names are allowed in archives")
+}
+
 /// Says what was found instead of what was named.
-fn refusal(scheme: Scheme, found: Option<Format>, path: &VPath) -> Error {
-    let found = found.map_or("nothing that is known here", Format::as_str);
+fn refusal(scheme: Scheme, found: &str, path: &VPath) -> Error {
     let detail = match scheme {
         Scheme::Auto => format!("it holds {found}, which cannot be entered"),
         scheme => format!("#{scheme}: was asked for, and it holds {found}"),

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::trial::stored;
 use super::{ArchiveOptions, ArchiveService};
-use crate::backends::memory::MemoryFs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, FileSystem};
 use crate::options::{ListOptions, OpenOptions};
@@ -55,16 +55,9 @@ fn content(seed: u64, len: usize) -> Vec<u8> {
     (0..len).map(|_| step()).collect()
 }
 
-async fn stored(bytes: Vec<u8>) -> Arc<dyn File> {
-    let (tree, path) = (MemoryFs::new(), VPath::parse("/archive").unwrap());
-    let file = tree.open(&path, &OpenOptions::writing()).await.unwrap();
-    file.write_at(0, bytes.into()).await.unwrap();
-    tree.open(&path, &OpenOptions::reading()).await.unwrap()
-}
-
 async fn enter(scheme: Scheme, bytes: Vec<u8>) -> Result<Arc<dyn FileSystem>> {
     let service = ArchiveService::new(ArchiveOptions::default());
-    service.enter(scheme, stored(bytes).await, &VPath::parse("/archive").unwrap()).await
+    service.enter(scheme, stored(bytes), &VPath::parse("/archive").unwrap()).await
 }
 
 async fn open(tree: &dyn FileSystem, name: usize) -> Result<Arc<dyn File>> {
@@ -149,13 +142,27 @@ async fn every_scheme_insists_on_what_it_names() {
         (Scheme::Tar, gzip(&plain), "#tar: was asked for, and it holds gzip data"),
         (Scheme::Tgz, plain.clone(), "#tgz: was asked for, and it holds a tar"),
         (Scheme::Tar, b"PK\x03\x04".to_vec(), "#tar: was asked for, and it holds a zip archive"),
-        (Scheme::Tar, Vec::new(), "#tar: was asked for, and it holds nothing that is known here"),
-        (Scheme::Auto, b"#!/bin/sh".to_vec(), "it holds nothing that is known here, which cannot be entered"),
+        (Scheme::Tar, Vec::new(), "#tar: was asked for, and it holds nothing at all"),
+        (Scheme::Tar, b"Rar!\x1a\x07".to_vec(), "#tar: was asked for, and it holds a rar archive"),
+        (
+            Scheme::Auto,
+            b"#!/bin/sh".to_vec(),
+            "it holds something that is not known here, which cannot be entered",
+        ),
         (
             Scheme::Tgz,
             gzip(b"text"),
-            "#tgz: needs a tar, and it holds gzip data with something that is not known here in it",
+            "#tgz: was asked for, and it holds gzip data with something that is not known here in it",
         ),
+        (Scheme::Zip, plain.clone(), "#zip: was asked for, and it holds a tar"),
+        (Scheme::Zip, gzip(&plain), "#zip: was asked for, and it holds gzip data"),
+        (Scheme::Tbz2, gzip(&plain), "#tbz2: was asked for, and it holds gzip data"),
+        (Scheme::Txz, gzip(&plain), "#txz: was asked for, and it holds gzip data"),
+        (Scheme::Tzst, plain.clone(), "#tzst: was asked for, and it holds a tar"),
+        (Scheme::Gz, plain.clone(), "#gz: was asked for, and it holds a tar"),
+        (Scheme::Bz2, gzip(&plain), "#bz2: was asked for, and it holds gzip data"),
+        (Scheme::Xz, gzip(&plain), "#xz: was asked for, and it holds gzip data"),
+        (Scheme::Zst, Vec::new(), "#zst: was asked for, and it holds nothing at all"),
     ] {
         let error = enter(scheme, bytes).await.unwrap_err();
         assert_eq!((error.kind(), error.detail()), (ErrorKind::InvalidInput, Some(wanted)));

@@ -1,12 +1,14 @@
 //! What the tests of all codecs need: a run that holds a decoder to the contract, and random numbers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::codec::{Codec, Damage, Decoder, Next, SeekPoint, Survey};
 use crate::error::Result;
 use crate::file_system::File;
-use crate::metadata::{FileType, Identity, Metadata};
+use crate::metadata::{FileType, Identity, Metadata, Validator};
 
 /// Room where a test does not say: the points of so much output are fewer than a decoder keeps.
 const ROOM_BYTES: usize = 16 * 1024;
@@ -125,6 +127,35 @@ pub(super) fn check_survey(codec: &dyn Codec, data: &[u8]) {
 pub(super) fn survey(codec: &dyn Codec, data: &[u8]) -> Result<Option<Survey>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(codec.survey(&Held(data.to_vec())))
+}
+
+/// A file in memory, in the version that its content is.
+pub(super) fn stored(content: impl Into<Bytes>) -> Arc<dyn File> {
+    Arc::new(Stored(content.into()))
+}
+
+#[derive(Debug)]
+struct Stored(Bytes);
+
+#[async_trait]
+impl File for Stored {
+    async fn metadata(&self) -> Result<Metadata> {
+        let identity = self.identity();
+        Ok(Metadata { len: Some(self.0.len() as u64), identity, ..Metadata::new(FileType::File) })
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let sum = crc32fast::hash(&self.0).to_string();
+        Some(Identity::Source {
+            name: Bytes::from_static(b"stored"),
+            validator: Some(Validator::Strong(sum.into())),
+        })
+    }
+
+    async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
+        let start = self.0.len().min(offset as usize);
+        Ok(self.0.slice(start..self.0.len().min(start.saturating_add(max))))
+    }
 }
 
 /// A file that is read in short pieces.

@@ -26,7 +26,7 @@ impl Entry {
         let is_ahead = entry
             .promise
             .is_none_or(|promise| promise.output >= point.output && promise.input > point.input_bits / 8);
-        (point.input_bits % 8 == 0 && is_ahead).then_some(entry)
+        (point.input_bits.is_multiple_of(8) && is_ahead).then_some(entry)
     }
 }
 

@@ -94,7 +94,7 @@ impl IndexReader {
             Part::Unpadded => {
                 if let Some(unpadded) = self.number(byte)? {
                     // §4.3: no block is shorter than five bytes.
-                    if unpadded < 5 || unpadded > (1 << NUMBER_BITS) - 4 {
+                    if !(5..=(1 << NUMBER_BITS) - 4).contains(&unpadded) {
                         return Err("its index has a block of no sensible size");
                     }
                     self.part = Part::Unpacked(unpadded);

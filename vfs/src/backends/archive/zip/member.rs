@@ -9,8 +9,11 @@ use super::directory::{LOCAL_LEN, failure, read_exactly, read_up_to};
 use super::fields::Fields;
 use super::record::{Flaw, Member, Method};
 use super::verified::Verified;
+use crate::backends::archive::bzip2::Bzip2;
 use crate::backends::archive::codec::{Codec, Next};
 use crate::backends::archive::gzip::{Gzip, SPACING_BYTES};
+use crate::backends::archive::xz::Xz;
+use crate::backends::archive::zstd::Zstd;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::File;
 use crate::jobs::{self, PIECE_BYTES};
@@ -79,7 +82,7 @@ impl Zip {
         }
         Ok(match member.method {
             Method::STORED => Content::Stored(data),
-            _ => Content::Packed(codec(member), data),
+            _ => Content::Packed(known_codec(member)?, data),
         })
     }
 
@@ -89,11 +92,11 @@ impl Zip {
     /// As [`Zip::open`]; `Corrupt` where the text is empty or longer than a path can be.
     pub(in crate::backends::archive) async fn read_link(&self, member: &Member) -> Result<Bytes> {
         if member.len > MAX_LINK_BYTES || member.packed_len > WHOLE_BYTES {
-            return Err(damaged(format!("the text of a link is {} bytes long", member.len)));
+            return Err(damaged(&format!("the text of a link is {} bytes long", member.len)));
         }
         match self.open(member).await? {
             Content::Whole(text) if !text.is_empty() => Ok(text),
-            _ => Err(damaged("the text of a link is empty".to_owned())),
+            _ => Err(damaged("the text of a link is empty")),
         }
     }
 
@@ -101,12 +104,8 @@ impl Zip {
     fn check(&self, member: &Member) -> Result<()> {
         if let Some(flaw) = member.flaw {
             return Err(match flaw {
-                Flaw::Zip64 => {
-                    damaged("the directory's zip64 field of this member makes no sense".to_owned())
-                }
-                Flaw::Outside => {
-                    damaged("the directory places this member behind the archive's members".to_owned())
-                }
+                Flaw::Zip64 => damaged("the directory's zip64 field of this member makes no sense"),
+                Flaw::Outside => damaged("the directory places this member behind the archive's members"),
                 Flaw::OtherDisk => failure(ErrorKind::Unsupported)
                     .with_detail("this member lies in another file of a split archive"),
             });
@@ -116,19 +115,20 @@ impl Zip {
             return Err(failure(ErrorKind::PermissionDenied).with_detail(what));
         }
         if self.refused.binary_search(&member.header).is_ok() {
-            return Err(damaged("this member overlaps another one, or the archive's directory".to_owned()));
+            return Err(damaged("this member overlaps another one, or the archive's directory"));
         }
         match member.method {
             Method::STORED if member.packed_len != member.len => {
-                Err(damaged("this member is stored, and its two lengths differ".to_owned()))
+                Err(damaged("this member is stored, and its two lengths differ"))
             }
             Method::DEFLATE if member.len > member.packed_len.saturating_mul(MAX_DEFLATE_RATIO) => {
                 let (packed, len) = (member.packed_len, member.len);
-                Err(damaged(format!("{packed} bytes of deflate cannot hold the {len} bytes that are stated")))
+                Err(damaged(&format!(
+                    "{packed} bytes of deflate cannot hold the {len} bytes that are stated"
+                )))
             }
-            Method::STORED | Method::DEFLATE => Ok(()),
-            method => Err(failure(ErrorKind::Unsupported)
-                .with_detail(format!("this member is packed by {}, which is not known here", method.name()))),
+            method if method == Method::STORED || codec(member).is_some() => Ok(()),
+            method => Err(unsupported(method)),
         }
     }
 
@@ -140,7 +140,7 @@ impl Zip {
         let room = self.directory.saturating_sub(member.header);
         let bytes = read_up_to(&*self.file, member.header, wished.min(room) as usize).await?;
         if (bytes.len() as u64) < header {
-            return Err(damaged("this member's local header reaches into the directory".to_owned()));
+            return Err(damaged("this member's local header reaches into the directory"));
         }
         Ok(bytes)
     }
@@ -148,10 +148,10 @@ impl Zip {
     /// Where the content lies, after the local header, `local`, has been found to be this member's.
     fn data_range(&self, member: &Member, local: &[u8]) -> Result<ByteRange> {
         let Some(header) = LocalHeader::parse(local) else {
-            return Err(damaged("no local header is where the directory places this member".to_owned()));
+            return Err(damaged("no local header is where the directory places this member"));
         };
         let contradiction =
-            |what| Err(damaged(format!("directory and local header of this member disagree on its {what}")));
+            |what| Err(damaged(&format!("directory and local header of this member disagree on its {what}")));
         if (header.name.len() as u16, crc32fast::hash(header.name)) != member.name {
             return contradiction("name");
         }
@@ -164,7 +164,7 @@ impl Zip {
         let start = member.header + LOCAL_LEN + u64::from(member.name.0) + header.extra_len;
         let range = ByteRange::at(start, member.packed_len);
         if range.end.is_none_or(|end| end > self.directory) {
-            return Err(damaged("this member reaches into the archive's directory".to_owned()));
+            return Err(damaged("this member reaches into the archive's directory"));
         }
         Ok(range)
     }
@@ -195,10 +195,7 @@ impl Method {
             1 => "shrink",
             6 => "implode",
             9 => "deflate64",
-            12 => "bzip2",
             14 => "lzma",
-            93 => "zstd",
-            95 => "xz",
             96 => "jpeg",
             97 => "wavpack",
             98 => "ppmd",
@@ -246,19 +243,35 @@ async fn unpack(member: Member, packed: Bytes) -> Result<Bytes> {
 
 fn unpack_now(member: &Member, packed: Bytes) -> Result<Bytes> {
     if member.method != Method::STORED {
-        return decode(&*codec(member), &packed, member.len as usize);
+        return decode(&*known_codec(member)?, &packed, member.len as usize);
     }
     let (found, stated) = (crc32fast::hash(&packed), member.crc);
     if found != stated {
         let what = format!("this member's checksum is {found:#010x}, and its directory says {stated:#010x}");
-        return Err(damaged(what));
+        return Err(damaged(&what));
     }
     Ok(packed)
 }
 
-/// The codec of a packed member whose method has been found to be known.
-fn codec(member: &Member) -> Arc<dyn Codec> {
-    Arc::new(Verified::new(Arc::new(Gzip::bare(SPACING_BYTES)), member.len, member.crc))
+/// The codec of a packed member; none for a method that nobody here knows.
+fn codec(member: &Member) -> Option<Arc<dyn Codec>> {
+    let inner: Arc<dyn Codec> = match member.method {
+        Method::DEFLATE => Arc::new(Gzip::bare(SPACING_BYTES)),
+        Method::BZIP2 => Arc::new(Bzip2::new(SPACING_BYTES)),
+        Method::ZSTD => Arc::new(Zstd::new(SPACING_BYTES)),
+        Method::XZ => Arc::new(Xz::new(SPACING_BYTES)),
+        _ => return None,
+    };
+    Some(Arc::new(Verified::new(inner, member.len, member.crc)))
+}
+
+fn known_codec(member: &Member) -> Result<Arc<dyn Codec>> {
+    codec(member).ok_or_else(|| unsupported(member.method))
+}
+
+fn unsupported(method: Method) -> Error {
+    let what = format!("this member is packed by {}, which is not known here", method.name());
+    failure(ErrorKind::Unsupported).with_detail(what)
 }
 
 /// Decodes all of a small member; `len` is at most a piece, so it may be allocated.
@@ -280,6 +293,6 @@ fn decode(codec: &dyn Codec, packed: &[u8], len: usize) -> Result<Bytes> {
     }
 }
 
-fn damaged(what: String) -> Error {
+fn damaged(what: &str) -> Error {
     failure(ErrorKind::Corrupt).with_detail(format!("the archive is damaged: {what}"))
 }

@@ -3,7 +3,8 @@
 //! - [`Directory`] finds the directory and gives its records in batches, for a catalog that keeps what it needs.
 //! - [`Zip`] opens members by what the directory said about them, and believes nothing that contradicts it.
 //!
-//! Stored and deflated members can be read; others, and encrypted ones, are listed and say why they cannot. An archive
+//! Members that are stored, or packed by deflate, bzip2, zstd or xz, can be read; others, and encrypted ones, are listed
+//! and say why they cannot. An archive
 //! may have something in front, such as an unpacking program; nothing may follow its comment. Folders that have no record
 //! of their own are the catalog's to add. Nothing is allocated for a number that an archive merely states.
 

@@ -54,6 +54,9 @@ pub(super) struct Method(pub(super) u16);
 impl Method {
     pub(super) const STORED: Self = Self(0);
     pub(super) const DEFLATE: Self = Self(8);
+    pub(super) const BZIP2: Self = Self(12);
+    pub(super) const ZSTD: Self = Self(93);
+    pub(super) const XZ: Self = Self(95);
 }
 
 /// Why a member is listed and not readable.

@@ -28,7 +28,7 @@ impl Entry {
         let promise = Promise::parse(promise)?;
         let is_ahead = promise
             .is_none_or(|promise| promise.output >= point.output && promise.input > point.input_bits / 8);
-        (point.input_bits % 8 == 0 && is_ahead).then_some(Self { promise })
+        (point.input_bits.is_multiple_of(8) && is_ahead).then_some(Self { promise })
     }
 }
 

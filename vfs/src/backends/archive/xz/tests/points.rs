@@ -5,7 +5,7 @@ use liblzma::stream::Check;
 use super::super::super::codec::SeekPoint;
 use super::super::super::trial::{Random, decode, resume, survey};
 use super::super::entry::Entry;
-use super::{Codec, Xz, mixed, pack, streams};
+use super::{Xz, mixed, pack, streams};
 use crate::ErrorKind;
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::super::codec::SeekPoint;
 use super::super::super::trial::{Random, decode, resume, survey};
 use super::super::entry::Entry;
-use super::{Codec, Zstd, frames, mixed, pack, pack_stream, seek_table};
+use super::{Zstd, frames, mixed, pack, pack_stream, seek_table};
 
 #[test]
 fn every_frame_is_a_point_and_leads_to_its_bytes() {
