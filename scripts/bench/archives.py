@@ -6,6 +6,7 @@ is looked for in the virtual environment that --peer names: python3 -m venv V &&
 
 import concurrent.futures
 import contextlib
+import contextlib
 import glob
 import http.client
 import json
