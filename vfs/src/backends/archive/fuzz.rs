@@ -3,8 +3,11 @@
 
 use super::{bzip2, gzip, tar, xz, zip, zstd};
 
+/// Sends bytes through one reader.
+pub type Target = fn(&[u8]);
+
 /// A reader by the name of its target.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("tar", tar::fuzz::fuzz),
     ("gzip", gzip::fuzz::fuzz),
     ("zip", zip::fuzz::fuzz),

@@ -1,5 +1,7 @@
 //! What the tests of all codecs need: a run that holds a decoder to the contract, and random numbers.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

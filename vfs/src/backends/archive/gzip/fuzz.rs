@@ -1,5 +1,7 @@
 //! Any bytes through the codec: nothing may panic, and no seek point may lead to other bytes than the pass that made it.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use super::super::codec::{Codec, SeekPoint};
 use super::Gzip;
 

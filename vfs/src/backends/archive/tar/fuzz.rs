@@ -7,7 +7,7 @@ use crate::backends::archive::entry::Entry;
 pub(in super::super) fn fuzz(data: &[u8]) {
     let (whole, whole_end) = by_pieces(data, usize::MAX);
     for size in [1, 511, 700] {
-        assert!(by_pieces(data, size) == (whole.clone(), whole_end.clone()), "by {size}");
+        assert!(by_pieces(data, size) == (whole.clone(), whole_end), "by {size}");
     }
     assert!(whole.is_sorted_by_key(|entry| entry.header), "entries come in order");
     for entry in &whole {
