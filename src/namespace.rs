@@ -4,26 +4,38 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vfs::backends::archive::ArchiveOptions;
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::registry;
 use vfs::layers::{Access, RightsFs, Rules};
 use vfs::path::Scheme;
-use vfs::{ErrorKind, FileSystem, MountOptions, VPath, Vfs};
+use vfs::{ErrorKind, FileSystem, MountOptions, Registry, VPath, Vfs};
 
 use crate::cli::Over;
 use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
 use crate::failure::Failure;
 
+/// All sources and archives, for a server: one registry a program, so that whoever asks for an archive shares its first
+/// pass, whatever mount it lies in.
+pub(crate) fn sources() -> Registry {
+    registry(ArchiveOptions::default())
+}
+
+/// The same for a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
+pub(crate) fn patient_sources() -> Registry {
+    registry(ArchiveOptions { patience: Duration::MAX, ..ArchiveOptions::default() })
+}
+
 /// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.
 ///
 /// # Errors
 /// [`Failure::Usage`], which names the mount whose source cannot be had.
-pub(crate) async fn served(mounts: &[Mount]) -> Result<Arc<Vfs>, Failure> {
-    let space = Vfs::new(registry(ArchiveOptions::default()));
+pub(crate) async fn served(mounts: &[Mount], sources: &Registry) -> Result<Arc<Vfs>, Failure> {
+    let space = Vfs::new(sources.clone());
     for mount in mounts {
-        prepare(mount, Mode::served(mount)).await?.lay(&space)?;
+        prepare(mount, Mode::served(mount), sources).await?.lay(&space)?;
     }
     Ok(space)
 }
@@ -59,10 +71,10 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 /// As [`served`].
-pub(crate) async fn prepare(mount: &Mount, mode: Mode) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Registry) -> Result<Prepared, Failure> {
     let tree = match &mount.source {
-        Source::Url(url) => registry(ArchiveOptions::default()).connect(url).await,
-        Source::Path(path) => open(path, mode).await,
+        Source::Url(url) => sources.connect(url).await,
+        Source::Path(path) => open(path, mode, sources).await,
     };
     let writable = mode == Mode::Write;
     let remote = mount.source.is_remote();
@@ -114,7 +126,7 @@ impl Mode {
 
 /// A folder of this machine; or what an address leads to inside of an archive, as a tree of its own. An archive that is
 /// named without a marker is entered by what it looks like.
-async fn open(path: &VPath, mode: Mode) -> vfs::Result<Arc<dyn FileSystem>> {
+async fn open(path: &VPath, mode: Mode, sources: &Registry) -> vfs::Result<Arc<dyn FileSystem>> {
     let folder = path_of_host(path);
     let is_archive = path.archive_depth() == 0 && folder.is_file();
     let inside = if is_archive { path.entered(Scheme::Auto) } else { None };
@@ -124,7 +136,7 @@ async fn open(path: &VPath, mode: Mode) -> vfs::Result<Arc<dyn FileSystem>> {
             Ok(Arc::new(LocalFs::open_with(folder, &options)?))
         }
         inside => {
-            let space = host(Mode::Read)?;
+            let space = host(Mode::Read, sources)?;
             // Asked once here, so that a missing archive is an error of the mount and not of each visit.
             space.read_dir(inside, &vfs::ListOptions::default()).await?;
             Ok(space.subtree(inside))
@@ -133,10 +145,10 @@ async fn open(path: &VPath, mode: Mode) -> vfs::Result<Arc<dyn FileSystem>> {
 }
 
 /// The host's own tree, where links mean what they mean on the host.
-fn host(mode: Mode) -> vfs::Result<Arc<Vfs>> {
+fn host(mode: Mode, sources: &Registry) -> vfs::Result<Arc<Vfs>> {
     let writable = mode == Mode::Write;
     let root = LocalFs::open_with("/", &LocalOptions { writable, links: Links::ReRooted })?;
-    let space = Vfs::new(registry(ArchiveOptions::default()));
+    let space = Vfs::new(sources.clone());
     let options = MountOptions { writable, source: "/".to_owned(), ..MountOptions::default() };
     space.mount(&VPath::root(), Arc::new(root), options)?;
     Ok(space)
@@ -175,14 +187,15 @@ impl Host {
 
     async fn with(over: &Over, mode: Mode) -> Result<Self, Failure> {
         let folder = current_folder()?;
-        let space = host(mode)?;
+        let sources = patient_sources();
+        let space = host(mode, &sources)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;
             if mount.at.is_root() {
                 let cure = "that would hide the whole host: name another place, as in --mount /m=SOURCE";
                 return Err(ConfigError::new(&mount.origin, cure).into());
             }
-            prepare(&mount, mode).await?.lay(&space)?;
+            prepare(&mount, mode, &sources).await?.lay(&space)?;
         }
         Ok(Self { tree: space, folder })
     }

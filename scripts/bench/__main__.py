@@ -6,11 +6,12 @@ all processes of the server) and ratios of medians; wall times are there for ori
 
 import argparse
 
+import archives
 import cold
 import idle
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle}
+BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "archives": archives}
 
 
 def main():

@@ -23,7 +23,7 @@ pub struct Check {
 /// [`Failure::Usage`] with file, line, key and cure.
 pub async fn run(arguments: &Check, console: &mut Console) -> Result<(), Failure> {
     let config = Config::load(&arguments.file)?;
-    let space = namespace::served(&config.mounts).await?;
+    let space = namespace::served(&config.mounts, &namespace::sources()).await?;
     namespace::guarded(&space, &config.rights)?;
     console.line(config.to_string())
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::Args;
 use frontends::Limits;
 use frontends::serve::{Address, AddressError};
-use vfs::{VPath, Vfs};
+use vfs::{Registry, VPath, Vfs};
 
 use crate::config::{
     Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Right, Source,
@@ -74,7 +74,8 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     let config = arguments.config()?;
     logging::start(&config.log)
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
-    let space = namespace::served(&config.mounts).await?;
+    let sources = namespace::sources();
+    let space = namespace::served(&config.mounts, &sources).await?;
     let tree = namespace::guarded(&space, &config.rights)?;
     let server = Server::bind(&config.listeners).await?;
     for url in server.urls() {
@@ -90,7 +91,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
         tokio::select! {
             wanted = signals.next() => match wanted {
                 Wanted::Stop => break,
-                Wanted::Reload => mounted = reload(arguments, &space, mounted, &rights).await,
+                Wanted::Reload => mounted = reload(arguments, &space, &sources, mounted, &rights).await,
             },
             failure = running.ended() => return Err(failure),
         }
@@ -100,12 +101,18 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
 
 /// Reads the configuration again and brings the mounts up to date: new sources are opened first, so one that cannot be
 /// had changes nothing. Gives what is mounted now. A mount that has another source is gone for a moment.
-async fn reload(arguments: &Serve, space: &Vfs, mounted: Vec<Mount>, rights: &[Right]) -> Vec<Mount> {
+async fn reload(
+    arguments: &Serve,
+    space: &Vfs,
+    sources: &Registry,
+    mounted: Vec<Mount>,
+    rights: &[Right],
+) -> Vec<Mount> {
     if arguments.config.is_none() {
         tracing::warn!("there is no --config FILE to read again");
         return mounted;
     }
-    match try_reload(arguments, space, &mounted, rights).await {
+    match try_reload(arguments, space, sources, &mounted, rights).await {
         Ok(mounts) => {
             tracing::info!(mounts = mounts.len(), "read again; listeners and log change with the next start");
             mounts
@@ -120,6 +127,7 @@ async fn reload(arguments: &Serve, space: &Vfs, mounted: Vec<Mount>, rights: &[R
 async fn try_reload(
     arguments: &Serve,
     space: &Vfs,
+    sources: &Registry,
     mounted: &[Mount],
     rights: &[Right],
 ) -> Result<Vec<Mount>, Failure> {
@@ -133,7 +141,7 @@ async fn try_reload(
     let wanted = config.mounts;
     let mut added = Vec::new();
     for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
-        added.push(namespace::prepare(mount, Mode::served(mount)).await?);
+        added.push(namespace::prepare(mount, Mode::served(mount), sources).await?);
     }
     for mount in mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount))) {
         space.unmount(&mount.at)?;

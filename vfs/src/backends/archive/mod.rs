@@ -15,6 +15,8 @@ mod decoding;
 mod entry;
 mod foreign;
 mod fs;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod growing;
 mod gzip;
 mod index;
@@ -36,7 +38,7 @@ mod tar;
 #[cfg(test)]
 mod tests;
 mod trail;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod trial;
 mod walk;
 mod xz;

@@ -1,5 +1,7 @@
 //! What the tests of all codecs need: a run that holds a decoder to the contract, and random numbers.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -160,7 +162,7 @@ impl File for Stored {
 
 /// A file that is read in short pieces.
 #[derive(Debug)]
-struct Held(Vec<u8>);
+pub(super) struct Held(pub(super) Vec<u8>);
 
 #[async_trait]
 impl File for Held {

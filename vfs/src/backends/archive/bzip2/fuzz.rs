@@ -5,7 +5,7 @@ use super::super::trial;
 use super::{Bzip2, Codec};
 
 /// Takes `data` for a file, then for a seek point's state, and panics where something is wrong.
-pub(super) fn fuzz(data: &[u8]) {
+pub(in super::super) fn fuzz(data: &[u8]) {
     trial::check_file(&Bzip2::new(1), data);
     let point = SeekPoint { input_bits: 3, output: 9, state: data.iter().copied().take(5).collect() };
     if let Ok(decoder) = Bzip2::new(1).resume(&point) {

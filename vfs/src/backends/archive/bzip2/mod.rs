@@ -10,8 +10,8 @@ mod bits;
 mod blocks;
 mod decoder;
 mod entry;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,7 @@
 //! Any bytes through the codec: nothing may panic, and no seek point may lead to other bytes than the pass that made it.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use super::super::codec::{Codec, SeekPoint};
 use super::Gzip;
 
@@ -7,7 +9,7 @@ use super::Gzip;
 const OUTPUT_BYTES: usize = 256 * 1024;
 
 /// Takes `data` for a file, then for a seek point's state, and panics where something is wrong.
-pub(super) fn fuzz(data: &[u8]) {
+pub(in super::super) fn fuzz(data: &[u8]) {
     check_file(data);
     check_state(data);
 }

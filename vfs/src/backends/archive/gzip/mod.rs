@@ -13,8 +13,8 @@
 mod body;
 mod decoder;
 mod entry;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod header;
 #[allow(unsafe_code)] // The C interface of zlib; the only one that can start amid a stream.
 mod inflate;

@@ -4,6 +4,8 @@
 //! instead of guessing: an archive in which one program sees a file and another one that file's content as headers is
 //! [damaged](Flaw) there, and what comes before stays readable.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod header;
 mod pax;
 mod scanner;

@@ -20,7 +20,7 @@ const MAX_EXTENSION_BYTES: u64 = 1 << 20;
 /// all of which is told as a [remark](Scanner::remark), like bytes behind the end. After a flaw nothing is looked at.
 #[derive(Debug, Default)]
 pub(in super::super) struct Scanner {
-    /// Offset of the next byte.
+    /// Offset of the next block, or of the next byte of a body.
     position: u64,
     /// Offset of the first header of the entry under way.
     fresh: u64,
@@ -155,7 +155,7 @@ impl Scanner {
 
     /// Offset of the next byte to give.
     pub(in super::super) fn position(&self) -> u64 {
-        self.position
+        self.position + self.partial.len() as u64
     }
 
     /// True where nothing that follows can be an entry.

@@ -98,12 +98,13 @@ fn by_pieces(archive: &[u8], size: usize) -> Scanned {
     end(scanner)
 }
 
-fn by_jumps(archive: &[u8]) -> Scanned {
+/// With reads as short as `size`, which sources may give.
+fn by_jumps(archive: &[u8], size: usize) -> Scanned {
     let mut scanner = Scanner::default();
     while !scanner.is_done() {
         scanner.skip(scanner.skippable());
         let at = usize::try_from(scanner.position()).unwrap().min(archive.len());
-        let block = &archive[at..archive.len().min(at + BLOCK_BYTES)];
+        let block = &archive[at..archive.len().min(at + size)];
         if block.is_empty() {
             break;
         }
@@ -150,7 +151,9 @@ fn entries_are_found_by_feeding_and_by_jumping() {
     assert_eq!(a.modified, Some((1_234_567_890, 0)));
     assert_eq!((&found.entries[2].link[..], &found.entries[3].link[..]), (&b"a"[..], &b"dir/a"[..]));
     assert_eq!((&found.flaw, found.remark), (&None, None));
-    assert_eq!(by_jumps(&archive).entries, found.entries);
+    for size in [99, BLOCK_BYTES, 1000] {
+        assert_eq!(by_jumps(&archive, size).entries, found.entries, "by {size}");
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ mod block;
 mod decoder;
 mod entry;
 mod frame;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod index;
 mod survey;
 #[cfg(test)]

@@ -12,8 +12,8 @@ mod directory;
 mod ending;
 mod extents;
 mod fields;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod member;
 mod name;
 mod record;

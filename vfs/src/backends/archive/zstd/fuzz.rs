@@ -5,7 +5,7 @@ use super::super::trial;
 use super::Zstd;
 
 /// Takes `data` for a file, then for a seek point's state and what follows it, and panics where something is wrong.
-pub(super) fn fuzz(data: &[u8]) {
+pub(in super::super) fn fuzz(data: &[u8]) {
     trial::check_file(&Zstd::new(1), data);
     for len in [1, 17] {
         let point = SeekPoint { input_bits: 8, output: 0, state: data.iter().copied().take(len).collect() };

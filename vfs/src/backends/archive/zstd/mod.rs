@@ -7,8 +7,8 @@
 mod decoder;
 mod entry;
 mod frame;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod seek_table;
 mod survey;
 #[cfg(test)]
