@@ -237,12 +237,12 @@ mod tests {
                 "vfsd.toml:4: mount.remote.password_env: a password without a user: add the key \"user\"",
             ),
             (
-                "[[mount]]\nat = \"/\"\nsource = \"http://a.b\"\nremote = { conections = 1 }",
-                "vfsd.toml:4: mount.remote.conections: unknown key; did you mean \"connections\"?",
+                "[[mount]]\nat = \"/\"\nsource = \"http://a.b\"\nremote = { connection = 1 }",
+                "vfsd.toml:4: mount.remote.connection: unknown key; did you mean \"connections\"?",
             ),
             (
-                "[[right]]\npath = \"/a\"\nallow = [\"wirte\"]",
-                "vfsd.toml:3: right.allow: \"wirte\" is not known here; did you mean \"write\"? Known: list, read, write",
+                "[[right]]\npath = \"/a\"\nallow = [\"writes\"]",
+                "vfsd.toml:3: right.allow: \"writes\" is not known here; did you mean \"write\"? Known: list, read, write",
             ),
             (
                 "[[right]]\npath = \"a\"\nallow = []",

@@ -18,8 +18,10 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 pub(super) fn of_transport(error: reqwest::Error, op: &'static str, path: &VPath) -> Error {
     // The URL is the mount's own business, and the log has the path.
     let error = error.without_url();
-    if refusal_in(&error) {
-        let detail = "the site leads to an address that the mount may not dial";
+    if let Some(refused) = refusal_in(&error) {
+        // The operator alone can allow it, and peers are not told.
+        tracing::warn!(%path, "{refused}");
+        let detail = refused.to_string();
         return Error::new(ErrorKind::PermissionDenied, op, path).with_detail(detail).with_source(error);
     }
     let kind = if error.is_timeout() { ErrorKind::TimedOut } else { ErrorKind::Unavailable };
@@ -35,16 +37,17 @@ fn deepest<'a>(mut error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + '
     error
 }
 
-fn refusal_in(error: &(dyn StdError + 'static)) -> bool {
+fn refusal_in(error: &(dyn StdError + 'static)) -> Option<Refused> {
     let mut next = Some(error);
     while let Some(error) = next {
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if error.is::<Refused>() || inner.is_some_and(|inner| inner.is::<Refused>()) {
-            return true;
+        let found = error.downcast_ref().or_else(|| inner?.downcast_ref());
+        if let Some(refused) = found {
+            return Some(*refused);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// Passes the statuses that carry what was asked for.

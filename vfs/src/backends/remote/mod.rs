@@ -1,6 +1,5 @@
 //! What the backends of remote sites share: where they may dial ([`Policy`]), how long they wait ([`Deadlines`]), how
-//! many connections they hold ([`Connections`]), how often they ask again ([`RetryBudget`]), who asks ([`Login`]) and
-//! whom they trust. It knows no protocol.
+//! many connections they hold, how often they ask again, who asks ([`Login`]) and whom they trust. It knows no protocol.
 
 mod connections;
 mod deadlines;
