@@ -20,6 +20,7 @@ use self::receive::{Received, Receiving};
 use self::send::{Sending, Sent};
 use super::calls::{Content, Opening};
 use super::data::Data;
+use super::guard::Guard;
 use crate::serve::Peer;
 use crate::sight::Sight;
 use crate::transport::Transport;
@@ -84,6 +85,8 @@ pub(super) struct Asker {
     pub(super) user: Arc<str>,
     /// Where it is counted.
     pub(super) sight: Arc<Sight>,
+    /// What its data connection is inside of.
+    pub(super) guard: Option<Guard>,
 }
 
 impl Transfer {
@@ -147,8 +150,9 @@ impl Transfer {
         loop {
             match &mut self.phase {
                 Phase::Accepting { data, .. } => {
-                    let stream = ready!(data.poll_stream(cx, &self.record.asker.sight))
-                        .map_err(Ended::NoConnection)?;
+                    let Asker { sight, guard, .. } = &self.record.asker;
+                    let stream =
+                        ready!(data.poll_stream(cx, sight, guard.as_ref())).map_err(Ended::NoConnection)?;
                     self.begin(stream);
                 }
                 Phase::Moving { .. } => {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use vfs::path::escaped;
 
 use super::pace::{Flight, Pace};
+use crate::auth::Entry;
 use crate::serve::Peer;
 use crate::site::Site;
 
@@ -25,6 +26,8 @@ pub(super) struct Record {
     bytes: u64,
     complete: bool,
     flight: Flight,
+    /// As whom, and the place that it takes among the user's.
+    entry: Option<Entry>,
 }
 
 impl Record {
@@ -40,7 +43,13 @@ impl Record {
             bytes: 0,
             complete: false,
             flight: Flight::begin(pace),
+            entry: None,
         }
+    }
+
+    /// It is carried out for somebody.
+    pub(super) fn entered(&mut self, entry: Entry) {
+        self.entry = Some(entry);
     }
 
     /// The answer has this status.

@@ -17,9 +17,10 @@ use super::access::Record;
 use super::body::Body;
 use super::command::{Command, Refusal};
 use super::pace::Pace;
-use super::session::carry_out;
+use super::session::{Who, carry_out};
 use super::status::{Answer, Content};
-use crate::serve::Peer;
+use super::wire::credentials;
+use crate::auth::Asker;
 use crate::site::Site;
 use crate::transport::Mappings;
 
@@ -34,7 +35,7 @@ const SKIPPING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     pub(super) site: Arc<Site>,
-    pub(super) peer: Peer,
+    pub(super) asker: Asker,
     pub(super) pace: Arc<Pace>,
     /// Where spans can leave by `sendfile(2)`.
     pub(super) mappings: Option<Mappings>,
@@ -50,12 +51,17 @@ impl Service {
     {
         let (head, body) = request.into_parts();
         let method = head.method.clone();
-        let mut record = Record::begin(&self.site, self.peer, &self.pace, method.clone(), head.uri.clone());
+        let mut record =
+            Record::begin(&self.site, self.asker.peer, &self.pace, method.clone(), head.uri.clone());
         let command = match skip(&head, body).await {
             Ok(()) => Command::read(&head),
             Err(BadBody) => Command::Refused(Refusal::BadBody),
         };
-        let outcome = carry_out(&self.site, command).await;
+        let who = Who { asker: self.asker, credentials: credentials(&head.headers) };
+        let (outcome, entry) = carry_out(&self.site, &who, command).await;
+        if let Some(entry) = entry {
+            record.entered(entry);
+        }
         let answer = Answer::to(outcome, head.uri.path());
         record.answered(answer.status);
         self.respond(answer, method == Method::HEAD, record)
