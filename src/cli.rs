@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{cat, check, cp, find, ls, serve, stat, tree};
+use crate::commands::{cat, check, cp, find, ls, passwd, serve, stat, tree};
 use crate::failure::Failure;
 
 /// One tree of files, filled from many places, shown through many protocols
@@ -44,6 +44,8 @@ pub enum Command {
     Find(find::Find),
     /// Say what is wrong in a configuration, or what it would serve
     Check(check::Check),
+    /// Hash a password, for --user and the configuration
+    Passwd(passwd::Passwd),
 }
 
 /// What every command has that works on the host's tree.

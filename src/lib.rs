@@ -45,6 +45,7 @@ async fn obey(command: &Command, console: &mut Console) -> Result<(), Failure> {
         Command::Tree(arguments) => commands::tree::run(arguments, console).await,
         Command::Cp(arguments) => commands::cp::run(arguments).await,
         Command::Find(arguments) => commands::find::run(arguments, console).await,
+        Command::Passwd(arguments) => commands::passwd::run(arguments, console),
         Command::Check(arguments) => commands::check::run(arguments, console).await,
     }
 }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use frontends::Site;
+use frontends::auth::Auth;
+use frontends::ftp::Reuse;
 use frontends::serve::{Address, Listener};
+use frontends::transport::tls::{Spoken, Tls};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +29,7 @@ pub(crate) struct Server {
 struct Bound {
     listen: Listen,
     listener: Listener,
+    tls: Option<Tls>,
     /// Goes with the listener.
     socket: Option<SocketFile>,
 }
@@ -43,6 +47,8 @@ pub(crate) struct Running {
     /// Each front end is one task; they live and die with this set.
     frontends: JoinSet<()>,
     stop: watch::Sender<bool>,
+    /// By address, as it was written.
+    tls: Vec<(Address, Tls)>,
 }
 
 impl Server {
@@ -63,7 +69,14 @@ impl Server {
                 Address::Unix(path) => Some(SocketFile::new(path)),
                 Address::Tcp(_) => None,
             };
-            bound.push(Bound { listen: listen.clone(), listener, socket });
+            let tls = match &listen.tls {
+                None => None,
+                Some(tls) => Some(
+                    Tls::new(tls.identities.clone(), spoken(&listen.protocol))
+                        .map_err(|error| ConfigError::new(&listen.origin, error.to_string()))?,
+                ),
+            };
+            bound.push(Bound { listen: listen.clone(), listener, tls, socket });
         }
         Ok(Self { bound })
     }
@@ -71,7 +84,7 @@ impl Server {
     /// Where each listener is reached, with the real port.
     pub(crate) fn urls(&self) -> impl Iterator<Item = String> {
         self.bound.iter().map(|bound| {
-            let scheme = scheme(&bound.listen.protocol);
+            let scheme = scheme(&bound.listen);
             match bound.listener.local_address() {
                 Address::Tcp(address) => format!("{scheme}://{address}/"),
                 Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
@@ -79,22 +92,26 @@ impl Server {
         })
     }
 
-    /// Serves `tree` on every listener.
-    pub(crate) fn start(self, tree: &Arc<dyn FileSystem>) -> Running {
+    /// Serves `tree` on every listener to those whom `auth` lets in.
+    pub(crate) fn start(self, tree: &Arc<dyn FileSystem>, auth: &Arc<Auth>) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut frontends = JoinSet::new();
+        let mut tls = Vec::new();
         for bound in self.bound {
-            frontends.spawn(bound.serve(Arc::clone(tree), stopped.clone()));
+            tls.extend(bound.tls.clone().map(|tls| (bound.listen.address.clone(), tls)));
+            let mut site = Site::new(Arc::clone(tree));
+            site.auth = Arc::clone(auth);
+            frontends.spawn(bound.serve(site, stopped.clone()));
         }
-        Running { frontends, stop }
+        Running { frontends, stop, tls }
     }
 }
 
 impl Bound {
-    async fn serve(self, tree: Arc<dyn FileSystem>, mut stopped: watch::Receiver<bool>) {
-        let Self { listen, listener, socket } = self;
-        let mut site = Site::new(tree);
+    async fn serve(self, mut site: Site, mut stopped: watch::Receiver<bool>) {
+        let Self { listen, listener, tls, socket } = self;
         site.limits = listen.limits;
+        site.tls = tls;
         let site = Arc::new(site);
         let shutdown = async move {
             // A sender that is gone means the same as its word.
@@ -107,6 +124,8 @@ impl Bound {
             Protocol::Ftp { passive_ports } => {
                 let options = frontends::ftp::Options {
                     passive_ports: passive_ports.map(|PassivePorts(ports)| ports),
+                    implicit_tls: listen.tls.as_ref().is_some_and(|tls| tls.implicit),
+                    tls_reuse: listen.tls.as_ref().map_or(Reuse::Off, |tls| tls.reuse),
                     ..frontends::ftp::Options::default()
                 };
                 frontends::ftp::serve(listener, site, options, shutdown).await;
@@ -135,6 +154,18 @@ fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
 }
 
 impl Running {
+    /// Takes the certificates of those listeners that are still there. Where one cannot be had, its old ones stay.
+    pub(crate) fn renew(&self, listeners: &[Listen]) {
+        for (address, tls) in &self.tls {
+            let wanted = listeners.iter().find(|listen| listen.address == *address);
+            if let Some(new) = wanted.and_then(|listen| listen.tls.as_ref())
+                && let Err(error) = tls.replace(new.identities.clone())
+            {
+                tracing::error!(%address, %error, "the certificates stay as they were");
+            }
+        }
+    }
+
     /// Resolves where a front end ends that nobody stopped, which none does unless it has a fault.
     pub(crate) async fn ended(&mut self) -> Failure {
         match self.frontends.join_next().await {
@@ -165,10 +196,19 @@ impl Running {
     }
 }
 
-const fn scheme(protocol: &Protocol) -> &'static str {
+fn scheme(listen: &Listen) -> &'static str {
+    match (&listen.protocol, &listen.tls) {
+        (Protocol::Http, None) => "http",
+        (Protocol::Http, Some(_)) => "https",
+        (Protocol::Ftp { .. }, Some(tls)) if tls.implicit => "ftps",
+        (Protocol::Ftp { .. }, _) => "ftp",
+    }
+}
+
+const fn spoken(protocol: &Protocol) -> Spoken {
     match protocol {
-        Protocol::Http => "http",
-        Protocol::Ftp { .. } => "ftp",
+        Protocol::Http => Spoken::Http,
+        Protocol::Ftp { .. } => Spoken::Ftp,
     }
 }
 

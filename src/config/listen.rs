@@ -6,11 +6,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use frontends::Limits;
+use frontends::ftp::Reuse;
 use frontends::serve::Address;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::refusal::{Document, Origin, Refusal};
+use super::tls::{RawTls, Tls};
 use crate::units::{duration_text, parse_duration};
 
 /// One listener.
@@ -22,6 +24,8 @@ pub struct Listen {
     pub address: Address,
     /// Its bounds.
     pub limits: Limits,
+    /// Its TLS. Default: none.
+    pub tls: Option<Tls>,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -50,6 +54,7 @@ pub(super) struct RawListen {
     passive_ports: Option<Spanned<String>>,
     #[serde(default)]
     limits: RawLimits,
+    tls: Option<Spanned<RawTls>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,8 +101,19 @@ impl TryFrom<(RawListen, &Document<'_>)> for Listen {
                 return Err(Refusal::new(written.span(), "only ftp has passive ports: remove it"));
             }
         };
+        let tls = match raw.tls {
+            None => None,
+            Some(written) => {
+                let span = written.span();
+                let tls = Tls::try_from((written.into_inner(), document))?;
+                if protocol == Protocol::Http && (tls.implicit || tls.reuse != Reuse::Off) {
+                    return Err(Refusal::new(span, "\"implicit\" and \"reuse\" are for ftp: remove them"));
+                }
+                Some(tls)
+            }
+        };
         let origin = document.origin(raw.listen.span());
-        Ok(Self { protocol, address, limits: raw.limits.try_into()?, origin })
+        Ok(Self { protocol, address, limits: raw.limits.try_into()?, tls, origin })
     }
 }
 
@@ -160,6 +176,9 @@ impl fmt::Display for Listen {
             Protocol::Ftp { passive_ports: Some(PassivePorts(ports)) } => {
                 write!(f, "ftp on {}, passive ports {}-{}", self.address, ports.start(), ports.end())?;
             }
+        }
+        if let Some(tls) = &self.tls {
+            write!(f, "{tls}")?;
         }
         let by_protocol = |time: Option<Duration>| time.map_or("by protocol".to_owned(), duration_text);
         let Limits { connections, connections_per_address, idle, stall, drain } = self.limits.clone();

@@ -3,11 +3,13 @@
 //! Each room of the configuration is one file here: what is written (a raw struct), what is meant (a ready struct), and
 //! one `TryFrom` between them, the only place that refuses.
 
+mod auth;
 mod listen;
 mod log;
 mod mount;
 mod refusal;
 mod right;
+mod tls;
 
 use std::fmt;
 use std::path::Path;
@@ -15,6 +17,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::auth::{Account, Auth};
 pub use self::listen::{Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
 pub use self::mount::{Mount, Source};
@@ -22,6 +25,7 @@ pub(crate) use self::mount::{host_path, path_of_host};
 pub use self::refusal::{ConfigError, Origin};
 use self::refusal::{Document, Refusal};
 pub use self::right::Right;
+pub use self::tls::Tls;
 
 /// Largest configuration file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -33,6 +37,8 @@ pub struct Config {
     pub mounts: Vec<Mount>,
     /// What may be done where. Empty: everything may be listed and read.
     pub rights: Vec<Right>,
+    /// Who may enter.
+    pub auth: Auth,
     /// Who shows it.
     pub listeners: Vec<Listen>,
     /// What is logged.
@@ -46,6 +52,10 @@ struct RawConfig {
     mount: Vec<Spanned<mount::RawMount>>,
     #[serde(default)]
     right: Vec<Spanned<right::RawRight>>,
+    #[serde(default)]
+    auth: auth::RawAuth,
+    #[serde(default)]
+    user: Vec<auth::RawUser>,
     #[serde(default)]
     serve: Vec<Spanned<listen::RawListen>>,
     #[serde(default)]
@@ -102,6 +112,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
             }
             config.rights.push(right);
         }
+        config.auth = Auth::try_from((raw.auth, raw.user, document))?;
         for written in raw.serve {
             let span = written.span();
             let listen = Listen::try_from((written.into_inner(), document))?;
@@ -125,6 +136,7 @@ impl fmt::Display for Config {
         for right in &self.rights {
             writeln!(f, "right {right}")?;
         }
+        write!(f, "{}", self.auth)?;
         for listen in &self.listeners {
             writeln!(f, "serve {listen}")?;
         }
