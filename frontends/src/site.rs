@@ -8,6 +8,8 @@ use vfs::FileSystem;
 
 use crate::auth::{Asker, Auth, Credentials, Denied, Entry};
 use crate::sight::Sight;
+use crate::transport::Rates;
+use crate::transport::proxy::Network;
 use crate::transport::tls::Tls;
 
 /// One site: trees by host name, who may enter, bounds, and what is seen of it. Shared by all its connections.
@@ -19,6 +21,10 @@ pub struct Site {
     pub auth: Arc<Auth>,
     /// What connections are inside of, or may be where the protocol begins without. Default: nothing.
     pub tls: Option<Tls>,
+    /// Who may say, by the PROXY protocol, for whom it is connected; they have to say it first. Default: nobody.
+    pub proxies: Vec<Network>,
+    /// Bytes a second of all its connections together. Default: as many as go.
+    pub rates: Rates,
     /// Bounds of each listener.
     pub limits: Limits,
     /// Counters and logs.
@@ -60,6 +66,8 @@ impl Site {
             hosts: HashMap::new(),
             auth: Arc::new(Auth::anonymous()),
             tls: None,
+            proxies: Vec::new(),
+            rates: Rates::default(),
             limits: Limits::default(),
             sight: Arc::new(Sight::default()),
         }
@@ -88,6 +96,10 @@ impl Site {
         credentials: &Credentials,
     ) -> Result<Entry, Denied> {
         let tree = name.and_then(|name| self.hosts.get(name)).unwrap_or(&self.tree);
-        self.auth.login(tree, asker, credentials).await
+        let entry = self.auth.login(tree, asker, credentials).await;
+        if entry.is_err() && *credentials != Credentials::Anonymous {
+            self.sight.logins_failed.add(1);
+        }
+        entry
     }
 }

@@ -10,18 +10,20 @@ use clap::Args;
 use frontends::Limits;
 use frontends::auth::Auth;
 use frontends::serve::{Address, AddressError};
+use frontends::sight::{AccessFormat, TransferFormat};
 use vfs::layers::Access;
 use vfs::{VPath, Vfs};
 
 use crate::config::{
-    Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Right, Source, Tls,
+    Admin, Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Right, Source,
+    Tls,
 };
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::namespace::{Mode, current_folder};
 use crate::server::{Running, Server};
 use crate::signals::{Signals, Wanted};
-use crate::{logging, namespace};
+use crate::{logging, namespace, notify};
 
 /// Where HTTP listens on this machine alone, when nothing else is said.
 const HTTP_PORT: u16 = 8080;
@@ -53,6 +55,15 @@ pub struct Serve {
     /// Let guests list and read where there are users
     #[arg(long)]
     guests: bool,
+    /// Where /metrics and /healthz are: IP:PORT or unix:/path
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<Address>,
+    /// A line for each request over HTTP, in the combined format
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
+    /// A line for each file over FTP, as xferlog has it
+    #[arg(long, value_name = "FILE")]
+    transfer_log: Option<PathBuf>,
     /// Let clients change the mounts named here, as far as their rights go
     #[arg(long)]
     writable: bool,
@@ -92,24 +103,27 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     let space = namespace::served(&config.mounts).await?;
     let tree = namespace::guarded(&space, &config.rights)?;
     let auth = Arc::new(Auth::new(config.auth.users()));
-    let server = Server::bind(&config.listeners).await?;
+    let server = Server::bind(&config).await?;
     for url in server.urls() {
         // Nobody has to read the URLs for the server to serve.
         let _ = console.line(url);
     }
     let _ = console.flush();
     console.note("ready");
-    let mut running = server.start(&tree, &auth);
+    let mut running = server.start(&space, &tree, &auth);
+    notify::ready();
     let mut current = config;
     loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
                 Wanted::Stop => break,
+                Wanted::Reopen => running.reopen(),
                 Wanted::Reload => current = reload(arguments, &space, current, &running, &auth).await,
             },
             failure = running.ended() => return Err(failure),
         }
     }
+    notify::stopping();
     running.drain(&mut signals).await
 }
 
@@ -121,7 +135,10 @@ async fn reload(arguments: &Serve, space: &Vfs, current: Config, running: &Runni
         tracing::warn!("there is no --config FILE to read again");
         return current;
     }
-    match try_reload(arguments, space, &current.mounts, &current.rights).await {
+    notify::reloading();
+    let reloaded = try_reload(arguments, space, &current.mounts, &current.rights).await;
+    notify::ready();
+    match reloaded {
         Ok(config) => {
             auth.replace(config.auth.users());
             running.renew(&config.listeners);
@@ -174,6 +191,16 @@ impl Serve {
         self.set_listeners(&mut config)?;
         self.set_passive_ports(&mut config)?;
         self.add_users(&mut config)?;
+        if let Some(address) = &self.admin {
+            let origin = Origin::of_argument("--admin", address.to_string().as_bytes());
+            config.admin = Some(Admin { address: address.clone(), origin });
+        }
+        if let Some(file) = &self.access_log {
+            config.log.access = Some((file.clone(), AccessFormat::default()));
+        }
+        if let Some(file) = &self.transfer_log {
+            config.log.transfer = Some((file.clone(), TransferFormat::default()));
+        }
         config.log.level = self.log.unwrap_or(config.log.level);
         config.log.format = self.log_format.unwrap_or(config.log.format);
         Ok(config)
@@ -246,7 +273,16 @@ impl Serve {
                     let (protocol, address) = (protocol.clone(), address.clone());
                     let origin = Origin::of_argument(option, address.to_string().as_bytes());
                     let (limits, tls) = (Limits::default(), tls.clone());
-                    config.listeners.push(Listen { protocol, address, limits, tls, origin });
+                    config.listeners.push(Listen {
+                        protocol,
+                        address,
+                        limits,
+                        download: None,
+                        upload: None,
+                        proxies: Vec::new(),
+                        tls,
+                        origin,
+                    });
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! `[auth]` and `[[user]]`: who may enter, and what they may do.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,9 @@ use serde::Deserialize;
 use toml::Spanned;
 use vfs::VPath;
 use vfs::layers::Access;
+use vfs::producer::Rate;
 
+use super::listen::rate;
 use super::refusal::{ConfigError, Document, Origin, Refusal};
 use super::right::{RawAllow, RawRight, Right, access, written_access};
 use super::tls::{read, read_written};
@@ -34,6 +37,8 @@ pub struct Account {
     /// What may be done with paths of the whole tree.
     rules: Vec<Right>,
     most: Option<usize>,
+    download: Option<NonZeroU64>,
+    upload: Option<NonZeroU64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -55,6 +60,8 @@ pub(super) struct RawUser {
     #[serde(default)]
     right: Vec<RawRight>,
     sessions: Option<Spanned<usize>>,
+    download: Option<Spanned<String>>,
+    upload: Option<Spanned<String>>,
 }
 
 impl Auth {
@@ -109,7 +116,7 @@ impl Auth {
 impl Account {
     /// Who may do all that the tree lets through.
     fn whole(name: String, hash: Hash) -> Self {
-        Self { name, hash, root: VPath::root(), rules: Vec::new(), most: None }
+        Self { name, hash, root: VPath::root(), rules: Vec::new(), most: None, download: None, upload: None }
     }
 
     /// `None` where it makes no sense, which its `TryFrom` has refused.
@@ -121,8 +128,16 @@ impl Account {
         };
         let mut user = User::new(self.name.clone(), self.hash.clone(), scope).ok()?;
         user.most = self.most;
+        user.download = self.download.map(shared_rate);
+        user.upload = self.upload.map(shared_rate);
         Some(user)
     }
+}
+
+/// A rate whose pieces are a sixteenth of a second long: short enough that many can take turns.
+pub(crate) fn shared_rate(bytes_per_second: NonZeroU64) -> Rate {
+    let burst = (bytes_per_second.get() / 16).clamp(4 * 1024, 1 << 20);
+    Rate::new(bytes_per_second, NonZeroU64::new(burst).unwrap_or(bytes_per_second))
 }
 
 fn accounts(content: &[u8]) -> Result<Vec<(String, Hash)>, String> {
@@ -183,7 +198,15 @@ impl TryFrom<RawUser> for Account {
             most => most.as_ref().map(|most| *most.get_ref()),
         };
         let span = raw.name.span();
-        let account = Self { name: raw.name.into_inner(), hash, root, rules, most };
+        let account = Self {
+            name: raw.name.into_inner(),
+            hash,
+            root,
+            rules,
+            most,
+            download: rate(raw.download)?,
+            upload: rate(raw.upload)?,
+        };
         match account.user() {
             Some(_) => Ok(account),
             None => {

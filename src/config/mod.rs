@@ -17,8 +17,9 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use self::auth::shared_rate;
 pub use self::auth::{Account, Auth};
-pub use self::listen::{Listen, PassivePorts, Protocol};
+pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
 pub use self::mount::{Mount, Source};
 pub(crate) use self::mount::{host_path, path_of_host};
@@ -41,6 +42,8 @@ pub struct Config {
     pub auth: Auth,
     /// Who shows it.
     pub listeners: Vec<Listen>,
+    /// Where operators' programs ask. Default: nowhere.
+    pub admin: Option<Admin>,
     /// What is logged.
     pub log: Log,
 }
@@ -58,6 +61,7 @@ struct RawConfig {
     user: Vec<auth::RawUser>,
     #[serde(default)]
     serve: Vec<Spanned<listen::RawListen>>,
+    admin: Option<listen::RawAdmin>,
     #[serde(default)]
     log: log::RawLog,
 }
@@ -94,7 +98,8 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
     type Error = Refusal;
 
     fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
-        let mut config = Self { log: raw.log.into(), ..Self::default() };
+        let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
+        let mut config = Self { log: (raw.log, document).into(), admin, ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -139,6 +144,9 @@ impl fmt::Display for Config {
         write!(f, "{}", self.auth)?;
         for listen in &self.listeners {
             writeln!(f, "serve {listen}")?;
+        }
+        if let Some(admin) = &self.admin {
+            writeln!(f, "admin on {}", admin.address)?;
         }
         write!(f, "log {}", self.log)
     }

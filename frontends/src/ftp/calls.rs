@@ -91,6 +91,8 @@ pub(super) struct Opening {
     pub(super) content: Content,
     /// How many, where that is known.
     pub(super) len: Option<u64>,
+    /// It is a file's content, and no listing.
+    pub(super) is_file: bool,
 }
 
 /// Which way a transfer goes.
@@ -222,7 +224,7 @@ impl Ask {
             Some(disk) => (ascii::with_network_line_ends(source, &disk), None),
             None => (source, range.len()),
         };
-        Outcome::Opened(Opening { path: self.path, content: Content::Out(source), len })
+        Outcome::Opened(Opening { path: self.path, content: Content::Out(source), len, is_file: true })
     }
 
     async fn stat(&self) -> vfs::Result<Metadata> {

@@ -59,7 +59,7 @@ impl Data {
 
     /// Takes the client in as soon as it comes, so that strangers who came before do not fill the backlog, and moves its
     /// handshake on. Never ready.
-    pub(super) fn poll_connect(&mut self, cx: &mut Context<'_>, sight: &Arc<Sight>, guard: Option<&Guard>) {
+    pub(super) fn poll_connect(&mut self, cx: &mut Context<'_>, sight: &Arc<Sight>, guard: &Guard) {
         if let Self::Awaited(passive) = self
             && let Poll::Ready(accepted) = passive.poll_accept(cx, sight)
         {
@@ -88,7 +88,7 @@ impl Data {
         &mut self,
         cx: &mut Context<'_>,
         sight: &Arc<Sight>,
-        guard: Option<&Guard>,
+        guard: &Guard,
     ) -> Poll<io::Result<Box<dyn Transport>>> {
         let stream = match self {
             Self::Awaited(passive) => Some(ready!(passive.poll_accept(cx, sight))?),
@@ -108,11 +108,8 @@ impl Data {
 }
 
 impl Data {
-    fn connected(stream: Stream, guard: Option<&Guard>) -> Self {
-        match guard {
-            Some(guard) => Self::Connected(Box::new(guard.secure(stream))),
-            None => Self::Connected(Box::new(stream)),
-        }
+    fn connected(stream: Stream, guard: &Guard) -> Self {
+        Self::Connected(guard.take(stream))
     }
 }
 

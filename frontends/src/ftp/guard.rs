@@ -1,5 +1,5 @@
-//! TLS on data connections (RFC 4217 §9): its handshake goes on while the transfer is being asked for, since some
-//! clients begin it at once and others after the first reply.
+//! What data connections are inside of: rates, and TLS (RFC 4217 §9), whose handshake goes on while the transfer is being
+//! asked for, since some clients begin it at once and others after the first reply.
 
 use std::future::Future;
 use std::io;
@@ -10,18 +10,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Reuse;
 use crate::transport::tls::{Tls, TlsStream};
-use crate::transport::{Stream, Transport};
+use crate::transport::{Rates, Stream, Transport};
 
-/// What puts data connections inside TLS: that of the session, so that what its control connection began can be resumed
-/// and nothing else.
+/// What a session's data connections are inside of.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
-    pub(super) tls: Tls,
+    /// Bytes a second.
+    pub(super) rates: Rates,
+    /// The session's own, where PROT P holds, so that what its control connection began can be resumed and nothing else.
+    pub(super) tls: Option<Tls>,
     pub(super) reuse: Reuse,
 }
 
 /// A data connection inside TLS. Reading and writing wait for the handshake.
-pub(super) struct Guarded(State);
+struct Guarded(State);
 
 enum State {
     Handshake(Pin<Box<dyn Future<Output = io::Result<TlsStream<Stream>>> + Send>>),
@@ -31,9 +33,18 @@ enum State {
 }
 
 impl Guard {
+    /// Puts a connection inside.
+    pub(super) fn take(&self, stream: Stream) -> Box<dyn Transport> {
+        let stream = stream.paced(&self.rates);
+        match &self.tls {
+            Some(tls) => Box::new(self.secure(tls, stream)),
+            None => Box::new(stream),
+        }
+    }
+
     /// Begins the handshake on a connection.
-    pub(super) fn secure(&self, stream: Stream) -> Guarded {
-        let (accept, reuse) = (self.tls.accept(stream), self.reuse);
+    fn secure(&self, tls: &Tls, stream: Stream) -> Guarded {
+        let (accept, reuse) = (tls.accept(stream), self.reuse);
         Guarded(State::Handshake(Box::pin(async move {
             let stream = accept.await?;
             match (reuse, stream.is_resumed()) {

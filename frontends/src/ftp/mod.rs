@@ -10,7 +10,6 @@
 mod active;
 mod ascii;
 mod calls;
-mod clock;
 mod command;
 mod control;
 mod data;

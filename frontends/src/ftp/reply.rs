@@ -9,12 +9,12 @@ use vfs::{ByteRange, ErrorKind, VPath};
 
 use super::active::Forbidden;
 use super::calls::{Content, Failure, Opening, Outcome, Upload};
-use super::clock::Moment;
 use super::command::{Answer, Edit, Errand, Form, Refusal, VERBS};
 use super::facts::Facts;
 use super::transfer::Ended;
 use super::wire::Reply;
 use crate::auth::Denied;
+use crate::clock::Moment;
 
 pub(super) const ABORTED: Reply = Reply::fixed(426, "Stopped; the data connection is closed.");
 pub(super) const ABORT_DONE: Reply = Reply::fixed(226, "Stopped: nothing is under way.");

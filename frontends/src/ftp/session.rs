@@ -232,8 +232,10 @@ impl Session {
         {
             return Poll::Ready(heard.map_or(Event::Gone, Event::Heard));
         }
-        let guard = self.guard();
-        self.data.poll_connect(cx, &self.house.site.sight, guard.as_ref());
+        if self.data.is_prepared() {
+            let guard = self.guard();
+            self.data.poll_connect(cx, &self.house.site.sight, &guard);
+        }
         self.poll_lapse(cx)
     }
 

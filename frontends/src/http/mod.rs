@@ -62,7 +62,10 @@ impl Protocol for Http {
                 // Boxed, so that connections in the clear are not as large.
                 Box::pin(connection::run(stream, asker, site, disk, drain)).await;
             }
-            Err(error) => tracing::debug!(%peer, %error, "a connection has no TLS"),
+            Err(error) => {
+                site.sight.tls_failed.add(1);
+                tracing::debug!(%peer, %error, "a connection has no TLS");
+            }
         }
     }
 

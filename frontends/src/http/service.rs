@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use tokio::time::timeout;
 use vfs::jobs::Disk;
-use vfs::producer::{Producer, once};
+use vfs::producer::{Producer, ProducerExt, once};
 
 use super::access::Record;
 use super::body::Body;
@@ -51,8 +51,7 @@ impl Service {
     {
         let (head, body) = request.into_parts();
         let method = head.method.clone();
-        let mut record =
-            Record::begin(&self.site, self.asker.peer, &self.pace, method.clone(), head.uri.clone());
+        let mut record = Record::begin(&self.site, self.asker.peer, &self.pace, &head);
         let command = match skip(&head, body).await {
             Ok(()) => Command::read(&head),
             Err(BadBody) => Command::Refused(Refusal::BadBody),
@@ -76,6 +75,11 @@ impl Service {
             }
             Content::Produced(producer, len) => (Some(producer), len),
         };
+        let rate = record.user().and_then(|user| user.download.clone());
+        let content = content.map(|content| match rate {
+            Some(rate) => content.throttle(&rate).boxed(),
+            None => content,
+        });
         let body = match content.filter(|_| !head_only) {
             Some(content) => Body::new(content, len, self.mappings, record, self.disk),
             None => Body::empty(record, self.disk),

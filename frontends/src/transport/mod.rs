@@ -1,6 +1,8 @@
 //! What carries bytes to a peer: plain sockets, TLS over them, and whatever else is a [`Transport`].
 
 pub(crate) mod mapping;
+mod pace;
+pub mod proxy;
 mod span_io;
 mod stream;
 pub mod tls;
@@ -12,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use vfs::producer::FileSpan;
 
 pub use self::mapping::Mappings;
+pub use self::pace::Rates;
 pub use self::span_io::SpanIo;
 pub use self::stream::Stream;
 

@@ -70,13 +70,14 @@ impl Session {
     /// Begins a transfer, unless its ABOR is here already.
     fn transfer(&mut self, announcement: &Reply, opening: Opening) {
         self.control.say(announcement);
-        let user = match &self.login {
-            Login::In(member) => Arc::clone(&member.user),
-            Login::Named(_) | Login::Nobody => "".into(),
+        let (user, is_guest) = match &self.login {
+            Login::In(member) => (Arc::clone(&member.user), member.entry.user.is_none()),
+            Login::Named(_) | Login::Nobody => ("".into(), true),
         };
         let asker = Asker {
             peer: self.ends.peer,
             user,
+            is_guest,
             sight: Arc::clone(&self.house.site.sight),
             guard: self.guard(),
         };

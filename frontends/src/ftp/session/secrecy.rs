@@ -1,6 +1,7 @@
 //! TLS of a session (RFC 2228, RFC 4217): AUTH, PBSZ, PROT.
 
-use super::Session;
+use super::{Login, Member, Session};
+use crate::auth::Entry;
 use crate::ftp::command::Protection;
 use crate::ftp::data::Data;
 use crate::ftp::guard::Guard;
@@ -77,15 +78,20 @@ impl Session {
         self.control.say(&answer);
     }
 
-    /// What puts the next data connection inside TLS, where PROT P holds.
-    pub(super) fn guard(&self) -> Option<Guard> {
-        let tls = self.secrecy.tls.clone().filter(|_| self.secrecy.is_private)?;
-        Some(Guard { tls, reuse: self.house.options.tls_reuse })
+    /// What the next data connection is inside of.
+    pub(super) fn guard(&self) -> Guard {
+        let mut rates = self.house.site.rates.clone();
+        if let Login::In(Member { entry: Entry { user: Some(user), .. }, .. }) = &self.login {
+            rates.send.extend(user.download.clone());
+            rates.receive.extend(user.upload.clone());
+        }
+        let tls = self.secrecy.tls.clone().filter(|_| self.secrecy.is_private);
+        Guard { rates, tls, reuse: self.house.options.tls_reuse }
     }
 
     /// Why no data connection may be opened: who has to be inside TLS has to be so with files, too (RFC 4217 §10.3).
     pub(super) fn exposure(&self) -> Option<Reply> {
-        let is_named = matches!(&self.login, super::Login::In(member) if member.entry.user.is_some());
+        let is_named = matches!(&self.login, Login::In(member) if member.entry.user.is_some());
         let exposed = is_named && !self.secrecy.is_private && self.house.site.auth.requires_tls("");
         exposed.then_some(reply::PROTECT_FIRST)
     }
