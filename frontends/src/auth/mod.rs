@@ -235,5 +235,12 @@ impl fmt::Debug for Auth {
     }
 }
 
+/// A hash that costs a test next to nothing.
+#[cfg(test)]
+pub(crate) fn cheap_hash(password: &str) -> Hash {
+    let made = bcrypt::hash(password, 4).expect("the cost is one that bcrypt takes");
+    made.parse().expect("bcrypt writes what it reads")
+}
+
 #[cfg(test)]
 mod tests;

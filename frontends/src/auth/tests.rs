@@ -11,10 +11,6 @@ fn path(text: &str) -> VPath {
     VPath::parse(text).unwrap()
 }
 
-fn hash(password: &str) -> Hash {
-    bcrypt::hash(password, 4).unwrap().parse().unwrap()
-}
-
 fn credentials(name: &str, password: &str) -> Credentials {
     Credentials::Password { name: name.to_owned(), password: password.to_owned() }
 }
@@ -34,9 +30,9 @@ async fn tree() -> Arc<dyn FileSystem> {
 
 fn users() -> Users {
     let scope = Scope::new(path("/home/ann"), [(path("/home/ann/drafts"), Access::NONE)]).unwrap();
-    let mut ann = User::new("ann", hash("secret"), scope).unwrap();
+    let mut ann = User::new("ann", cheap_hash("secret"), scope).unwrap();
     ann.most = Some(1);
-    let bob = User::new("bob", hash("other"), Scope::whole()).unwrap();
+    let bob = User::new("bob", cheap_hash("other"), Scope::whole()).unwrap();
     let named = [ann, bob].map(|user| (user.name().to_owned(), Arc::new(user)));
     Users { named: named.into(), guests: None, require_tls: false }
 }

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::auth::{Hash, Scope, User, Users};
+use crate::auth::{Scope, User, Users, cheap_hash};
 use crate::ftp::testing::{Client, Running};
 use crate::ftp::{Options, Reuse};
 use crate::transport::tls::testing::Client as Tls;
@@ -194,8 +194,7 @@ async fn another_protocol_by_alpn_is_not_spoken_to() {
 
 #[tokio::test]
 async fn a_password_is_asked_for_inside_tls_only_where_that_is_required() {
-    let hash: Hash = bcrypt::hash("secret", 4).unwrap().parse().unwrap();
-    let ann = User::new("ann", hash, Scope::whole()).unwrap();
+    let ann = User::new("ann", cheap_hash("secret"), Scope::whole()).unwrap();
     let named = [("ann".to_owned(), std::sync::Arc::new(ann))].into();
     let users = Users { named, require_tls: true, ..Users::anonymous() };
     let running = Running::start_secure(&[("/file", b"content")], Options::default(), users).await;

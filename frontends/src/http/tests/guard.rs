@@ -8,7 +8,7 @@ use vfs::VPath;
 use vfs::layers::Access;
 
 use super::{Reply, Server, second, tree};
-use crate::auth::{Auth, Hash, Scope, User, Users};
+use crate::auth::{Auth, Scope, User, Users, cheap_hash};
 use crate::site::Site;
 use crate::transport::tls::testing::{Client, identity};
 use crate::transport::tls::{Spoken, Tls};
@@ -17,9 +17,8 @@ const ANN: &str = "Authorization: Basic YW5uOnNlY3JldA==\r\n";
 const ANN_WRONG: &str = "Authorization: Basic YW5uOndyb25n\r\n";
 
 fn users(guests: Option<Scope>) -> Users {
-    let hash: Hash = bcrypt::hash("secret", 4).unwrap().parse().unwrap();
     let scope = Scope::new(VPath::root(), [(VPath::parse("/closed").unwrap(), Access::NONE)]).unwrap();
-    let ann = User::new("ann", hash, scope).unwrap();
+    let ann = User::new("ann", cheap_hash("secret"), scope).unwrap();
     Users { named: [("ann".to_owned(), Arc::new(ann))].into(), guests, require_tls: false }
 }
 
