@@ -149,7 +149,7 @@ impl fmt::Display for AddressError {
         write!(
             f,
             "\"{}\" is no address to listen on: write IP:PORT (127.0.0.1:8080, [::1]:8080; port 0 takes a free one) \
-             unix:/absolute/path, or fd:3 for the first socket that systemd hands over",
+             or unix:/absolute/path",
             self.0
         )
     }
