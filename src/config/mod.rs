@@ -297,7 +297,10 @@ mod tests {
                 "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
             ),
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
-            ("zzzzzz = 1", "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, serve, log"),
+            (
+                "zzzzzz = 1",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, log",
+            ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {
             let refused = parse(text).unwrap_err();
