@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::Served;
+use vfs::backends::ftp::{FtpFs, FtpOptions};
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
-use vfs::conformance::{Body, Subject, fill, sample};
+use vfs::conformance::{self, Body, Subject, fill, sample};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
 use vfs::{FileSystem, MountOptions, Registry, VPath, Vfs};
 
@@ -85,4 +86,18 @@ pub(crate) async fn http() -> Subject {
     let served = Served::start(origin).await;
     let tree = HttpFs::new(&served.http.url("http", "/"), HttpOptions::default()).unwrap();
     Subject::new(Arc::new(tree)).with_time_grain(Duration::from_secs(60)).keeping(served)
+}
+
+/// Our own FTP front end over the sample, as a remote site, without links and without the name that FTP cannot carry.
+pub(crate) async fn ftp() -> Subject {
+    let origin = memory().await;
+    let is_left_out = |entry: &conformance::Entry| {
+        matches!(entry.body, Body::Link(_)) || entry.path.to_bytes().contains(&b'\n')
+    };
+    for entry in sample().into_iter().filter(is_left_out) {
+        origin.remove_file(&entry.path).await.unwrap();
+    }
+    let served = Served::start(origin).await;
+    let tree = FtpFs::new(&served.ftp.url("ftp", "/"), &FtpOptions::default()).unwrap();
+    Subject::new(Arc::new(tree)).with_time_grain(Duration::from_secs(1)).keeping(served)
 }
