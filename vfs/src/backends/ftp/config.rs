@@ -291,7 +291,10 @@ impl fmt::Debug for Login {
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Address").field("url", &self.url()).field("login", &self.login).finish_non_exhaustive()
+        f.debug_struct("Address")
+            .field("url", &self.url())
+            .field("login", &self.login)
+            .finish_non_exhaustive()
     }
 }
 
@@ -323,7 +326,10 @@ mod tests {
             let found = parse(text).unwrap();
             let folders: Vec<_> = found.base.iter().map(|name| String::from_utf8_lossy(name)).collect();
             let login = (found.login.user.as_str(), found.login.password.as_str());
-            assert_eq!((found.url().as_str(), login, folders.join("|")), (url, (user, password), base.into()));
+            assert_eq!(
+                (found.url().as_str(), login, folders.join("|")),
+                (url, (user, password), base.into())
+            );
             assert!(!format!("{found:?}").contains(password), "{found:?}");
         }
     }

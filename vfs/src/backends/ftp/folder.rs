@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::error::Fault;
 use super::listing::{Clock, Line, Lines, Machine, Row, machine};
+use super::upload::is_part;
 use super::wire::{Data, Use, Wire};
 use crate::error::ErrorKind;
 use crate::file_system::DirStream;
@@ -127,7 +128,10 @@ impl Rows {
             return Err(corrupt("the site's listing has a row without an end"));
         }
         if self.seen.len() > ROWS {
-            return Err(Fault::lost(ErrorKind::LimitExceeded, format!("the folder holds more than {ROWS} entries")));
+            return Err(Fault::lost(
+                ErrorKind::LimitExceeded,
+                format!("the folder holds more than {ROWS} entries"),
+            ));
         }
         Ok(batch)
     }
@@ -191,7 +195,7 @@ async fn list(wire: &mut Wire) -> Result<Option<Data>, Fault> {
 
 /// What cannot be one name in one folder is left out, whatever the site means by it.
 fn is_name(name: &[u8]) -> bool {
-    name != b"." && name != b".." && VPath::root().child(name.to_vec()).is_ok()
+    name != b"." && name != b".." && !is_part(name) && VPath::root().child(name.to_vec()).is_ok()
 }
 
 fn corrupt(detail: &'static str) -> Fault {

@@ -9,6 +9,7 @@ use futures_core::Stream;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::changes::Changes;
 use super::config::{Address, FtpOptions};
 use super::error::Fault;
 use super::file::FtpFile;
@@ -20,9 +21,9 @@ use super::stat::stat;
 use super::transfer::Source;
 use super::wire::Wire;
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem};
+use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem, Writes};
 use crate::metadata::{FileType, Metadata};
-use crate::options::{LinkTarget, ListOptions, OpenOptions, StatOptions};
+use crate::options::{LinkTarget, ListOptions, OpenOptions, RenameOptions, SetAttributes, StatOptions};
 use crate::path::VPath;
 use crate::registry::ConnectSource;
 
@@ -38,6 +39,8 @@ pub struct FtpFs {
     site: Arc<Site>,
     /// The tree's root, without login.
     url: String,
+    changes: Arc<Changes>,
+    is_writable: bool,
 }
 
 /// Connects `ftp:`, `ftpes:` and `ftps:` URLs.
@@ -71,20 +74,35 @@ impl FtpFs {
         let address = Address::parse(url, options)?;
         let base = address.base.iter().map(|name| percent_encode(name, NON_ALPHANUMERIC).to_string() + "/");
         let url = address.url() + &base.collect::<String>();
-        Ok(Self { site: Site::new(address, options), url })
+        let site = Site::new(address, options);
+        Ok(Self { site, url, changes: Arc::default(), is_writable: options.writable })
     }
 
-    fn names(&self) -> &Names {
+    pub(super) fn names(&self) -> &Names {
         &self.site.names
     }
 
+    pub(super) fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    pub(super) fn changes(&self) -> &Arc<Changes> {
+        &self.changes
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
     /// What stands at `path`.
-    async fn facts(&self, path: &VPath, follow: bool, op: &'static str) -> Result<Facts> {
+    pub(super) async fn facts(&self, path: &VPath, follow: bool, op: &'static str) -> Result<Facts> {
         if path.is_root() {
             return Ok(Facts::new(FileType::Dir));
         }
         match self.facts_at(path, follow, op).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.judge_missing(path, op, error).await),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(self.judge_missing(path, op, error).await)
+            }
             facts => facts,
         }
     }
@@ -114,11 +132,14 @@ impl FtpFs {
     }
 
     fn describe(&self, path: &VPath, facts: &Facts) -> Metadata {
-        facts.metadata(&self.url_of(path), 0)
+        facts.metadata(&self.url_of(path), self.changes.of(path))
     }
 
     fn url_of(&self, path: &VPath) -> String {
-        let names = path.segments().iter().map(|segment| percent_encode(segment.name(), NON_ALPHANUMERIC).to_string());
+        let names = path
+            .segments()
+            .iter()
+            .map(|segment| percent_encode(segment.name(), NON_ALPHANUMERIC).to_string());
         self.url.clone() + &names.collect::<Vec<_>>().join("/")
     }
 
@@ -149,7 +170,12 @@ impl FtpFs {
 #[async_trait]
 impl FileSystem for FtpFs {
     fn capabilities(&self, _path: &VPath) -> Capabilities {
-        Capabilities::default()
+        if !self.is_writable {
+            return Capabilities::default();
+        }
+        // What FEAT will tell is not known before the first connection.
+        let times = self.site.lore().features().is_none_or(|features| features.mfmt);
+        Capabilities { writes: Writes::Sequential, modes: true, times, ..Capabilities::default() }
     }
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
@@ -175,11 +201,13 @@ impl FileSystem for FtpFs {
             first => Some(first.and_then(std::result::Result::ok)),
         };
         let (names, url, metadata) = (self.names().clone(), self.url_of(path), options.metadata);
+        let (changes, folder) = (Arc::clone(&self.changes), path.clone());
         let entry = move |row: Row| {
             let name = names.from_wire(&row.name);
             let separator = if url.ends_with('/') { "" } else { "/" };
             let url = || format!("{url}{separator}{}", percent_encode(&name, NON_ALPHANUMERIC));
-            let described = metadata.then(|| row.facts.metadata(&url(), 0));
+            let change = || folder.child(name.clone()).map_or(0, |path| changes.of(&path));
+            let described = metadata.then(|| row.facts.metadata(&url(), change()));
             DirEntry { metadata: described, ..DirEntry::new(name, Some(row.facts.file_type)) }
         };
         Ok(DirStream::new(Entries { batches, entry: Box::new(entry), path: path.clone() }))
@@ -188,9 +216,46 @@ impl FileSystem for FtpFs {
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
         options.check(path)?;
         if options.changes() {
-            return Err(Error::new(ErrorKind::ReadOnly, "open", path));
+            self.check_writable("open", path)?;
+            return self.open_to_write(path, options).await;
         }
         self.open_to_read(path, options).await
+    }
+
+    async fn create_dir(&self, path: &VPath) -> Result<()> {
+        self.check_writable("create_dir", path)?;
+        self.make_folder(path).await
+    }
+
+    async fn remove_file(&self, path: &VPath) -> Result<()> {
+        self.check_writable("remove_file", path)?;
+        self.remove(path).await
+    }
+
+    async fn remove_dir(&self, path: &VPath) -> Result<()> {
+        self.check_writable("remove_dir", path)?;
+        self.remove_folder(path).await
+    }
+
+    /// Atomic where the site's own RNTO is. With `no_replace` it is one among the calls on this mount, and no more.
+    async fn rename(&self, from: &VPath, to: &VPath, options: &RenameOptions) -> Result<()> {
+        self.check_writable("rename", from)?;
+        self.move_to(from, to, options).await
+    }
+
+    async fn symlink(&self, _target: &LinkTarget, path: &VPath) -> Result<()> {
+        self.check_writable("symlink", path)?;
+        Err(Error::new(ErrorKind::Unsupported, "symlink", path).with_detail("FTP makes no links"))
+    }
+
+    async fn hard_link(&self, _original: &VPath, link: &VPath) -> Result<()> {
+        self.check_writable("hard_link", link)?;
+        Err(Error::new(ErrorKind::Unsupported, "hard_link", link).with_detail("FTP gives no second names"))
+    }
+
+    async fn set_attributes(&self, path: &VPath, attributes: &SetAttributes, _follow: bool) -> Result<()> {
+        self.check_writable("set_attributes", path)?;
+        self.set(path, attributes).await
     }
 
     async fn read_link(&self, path: &VPath) -> Result<LinkTarget> {

@@ -94,7 +94,10 @@ mod tests {
     #[test]
     fn features_are_words_at_the_start_of_lines() {
         for (text, expected) in [
-            ("211-Features:\r\n MDTM\r\n MLST type*;size*;\r\n UTF8\r\n MFMT\r\n211 End\r\n", (true, true, true)),
+            (
+                "211-Features:\r\n MDTM\r\n MLST type*;size*;\r\n UTF8\r\n MFMT\r\n211 End\r\n",
+                (true, true, true),
+            ),
             ("211-Features:\r\n mlst size;\r\nutf8\r\n211 End", (true, true, false)),
             ("211 no features\r\n", (false, false, false)),
             ("500 What?\r\n MLST\r\n", (false, false, false)),

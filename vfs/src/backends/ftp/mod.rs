@@ -8,6 +8,8 @@
 //! and nowhere else; a file is whole where its length is met or the site says so; a transfer that breaks off goes on in
 //! the same version or ends as an error.
 
+mod change;
+mod changes;
 mod config;
 mod error;
 mod file;
@@ -18,8 +20,11 @@ mod lore;
 mod names;
 mod site;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod transfer;
+mod upload;
 mod wire;
 mod worker;
 

@@ -6,6 +6,9 @@ use encoding_rs::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::VPath;
 
+/// Longest name that is sent: what the file systems behind FTP sites have in common.
+const NAME_BYTES: usize = 255;
+
 /// How a site writes names, and where in it the tree's root is.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
@@ -34,6 +37,9 @@ impl Names {
                 let detail = "a name with a line end or NUL cannot be sent to an FTP site";
                 return Err(Error::new(ErrorKind::InvalidInput, op, path).with_detail(detail));
             }
+            if name.len() > NAME_BYTES {
+                return Err(Error::new(ErrorKind::NameTooLong, op, path));
+            }
             if !wire.is_empty() {
                 wire.push(b'/');
             }
@@ -44,9 +50,9 @@ impl Names {
 
     /// A listed name as the tree has it. What the encoding does not know stays as it is, and is sent back so.
     pub(super) fn from_wire(&self, name: &[u8]) -> Bytes {
-        let decoded = self.encoding.and_then(|encoding| {
-            encoding.decode_without_bom_handling_and_without_replacement(name)
-        });
+        let decoded = self
+            .encoding
+            .and_then(|encoding| encoding.decode_without_bom_handling_and_without_replacement(name));
         decoded.map_or_else(|| Bytes::copy_from_slice(name), |text| text.into_owned().into_bytes().into())
     }
 
@@ -98,7 +104,11 @@ mod tests {
         }
         let gbk = Names::new(Some(encoding_rs::GBK), Vec::new());
         let unknown = gbk.from_wire(b"\xff\xff");
-        assert_eq!(wire(&gbk, &unknown).as_deref(), Some(&b"\xff\xff"[..]), "what is unknown is sent back as it came");
+        assert_eq!(
+            wire(&gbk, &unknown).as_deref(),
+            Some(&b"\xff\xff"[..]),
+            "what is unknown is sent back as it came"
+        );
         let latin = Names::new(Some(encoding_rs::WINDOWS_1252), Vec::new());
         assert_eq!(wire(&latin, "中".as_bytes()), None);
     }

@@ -41,6 +41,8 @@ pub(super) struct Dialled {
 pub(super) struct Site {
     pub(super) names: Names,
     pub(super) dialled: Arc<Dialled>,
+    /// Held by who makes something where nothing is only, from looking to making.
+    pub(super) exclusive: tokio::sync::Mutex<()>,
     limit: usize,
     connections: Connections,
     idle: Mutex<Vec<Worker>>,
@@ -80,6 +82,7 @@ impl Site {
                 lore: Lore::default(),
                 verifier,
             }),
+            exclusive: tokio::sync::Mutex::default(),
             limit: options.connections.max(1),
             connections: Connections::new(options.connections),
             idle: Mutex::default(),

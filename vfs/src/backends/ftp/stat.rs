@@ -128,7 +128,8 @@ impl Facts {
 
     /// True where both may be one version of a file.
     pub(super) fn is_same_version(&self, other: &Self) -> bool {
-        let differs = |ours: Option<std::time::SystemTime>, theirs| ours.zip(theirs).is_some_and(|(a, b)| a != b);
+        let differs =
+            |ours: Option<std::time::SystemTime>, theirs| ours.zip(theirs).is_some_and(|(a, b)| a != b);
         self.file_type == other.file_type
             && self.len == other.len
             && (self.approximate || other.approximate || !differs(self.modified, other.modified))

@@ -237,7 +237,9 @@ impl Pump {
         if skip > SKIPPED_BYTES {
             wire.abort(data).await;
             let detail = format!("the site cannot start at {skip}, and that is too far to be read up to");
-            return Err(Stop::Failed(Error::new(ErrorKind::Unsupported, OP, &VPath::root()).with_detail(detail)));
+            return Err(Stop::Failed(
+                Error::new(ErrorKind::Unsupported, OP, &VPath::root()).with_detail(detail),
+            ));
         }
         match self.receive(wire, &mut data, skip).await {
             Ok(()) => self.conclude(wire, data).await,
@@ -295,7 +297,9 @@ impl Pump {
             }
             if self.source.facts.len.is_some_and(|len| bytes.len() as u64 > len - self.at) {
                 let detail = "the site sends more than it said: the file is another one by now";
-                return Err(Stop::Failed(Error::new(ErrorKind::Corrupt, OP, &VPath::root()).with_detail(detail)));
+                return Err(Stop::Failed(
+                    Error::new(ErrorKind::Corrupt, OP, &VPath::root()).with_detail(detail),
+                ));
             }
             self.deliver(wire, bytes).await?;
         }

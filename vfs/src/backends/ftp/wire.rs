@@ -320,9 +320,7 @@ impl Data {
                 detail: "the data connection broke off".to_owned(),
                 source: Some(FtpError::ConnectionError(error)),
             })),
-            Err(_) => {
-                Err(Fault::lost(ErrorKind::TimedOut, format!("the site sent nothing for {stall:?}")))
-            }
+            Err(_) => Err(Fault::lost(ErrorKind::TimedOut, format!("the site sent nothing for {stall:?}"))),
         }
     }
 
@@ -336,7 +334,10 @@ impl Data {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(Fault::of_library(FtpError::ConnectionError(error))),
                 Err(_) => {
-                    return Err(Fault::lost(ErrorKind::TimedOut, format!("the site took nothing for {stall:?}")));
+                    return Err(Fault::lost(
+                        ErrorKind::TimedOut,
+                        format!("the site took nothing for {stall:?}"),
+                    ));
                 }
             }
         }

@@ -92,7 +92,8 @@ pub(in crate::backends::ftp) fn stamped(text: &[u8]) -> Option<SystemTime> {
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let nanos = (0..9).fold(0_u32, |sum, at| sum * 10 + u32::from(fraction.get(at).map_or(0, |byte| byte - b'0')));
+    let nanos =
+        (0..9).fold(0_u32, |sum, at| sum * 10 + u32::from(fraction.get(at).map_or(0, |byte| byte - b'0')));
     time.checked_add(Duration::from_nanos(nanos.into()))
 }
 
@@ -177,7 +178,8 @@ fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     let era = shifted.div_euclid(400);
     let year_of_era = shifted.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    let days =
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
     (civil(days) == (year, month, day)).then_some(days)
 }
 

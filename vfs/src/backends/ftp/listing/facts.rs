@@ -96,7 +96,8 @@ mod tests {
         }
         assert_eq!(machine(b"type=cdir; /x"), Some(Machine::Here(Bytes::from_static(b"/x"))));
         assert_eq!(machine(b"type=pdir; .."), Some(Machine::Above));
-        for line in ["", " ", "type=file;", "DELE y", "-rw-r--r-- 1 a b 7 Feb 29 00:00 x", "size=7; untyped"] {
+        for line in ["", " ", "type=file;", "DELE y", "-rw-r--r-- 1 a b 7 Feb 29 00:00 x", "size=7; untyped"]
+        {
             assert_eq!(machine(line.as_bytes()), None, "{line}");
         }
     }

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-pub(super) use self::date::{Clock, stamped};
+pub(super) use self::date::{Clock, stamp, stamped};
 pub(super) use self::facts::{Machine, machine};
 use crate::metadata::{FileType, Owner};
 
@@ -167,7 +167,13 @@ mod tests {
                 let seconds = facts.modified.map(|time| {
                     time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
                 });
-                Some((text_of(&name), facts.file_type, facts.len, seconds, facts.target.as_ref().map(text_of)))
+                Some((
+                    text_of(&name),
+                    facts.file_type,
+                    facts.len,
+                    seconds,
+                    facts.target.as_ref().map(text_of),
+                ))
             }
             _ => None,
         };
@@ -180,18 +186,36 @@ mod tests {
         let feb_29 = 1_709_164_800; // 2024-02-29 00:00
         for (line, name, file_type, len, seconds) in [
             // Unix and its variants.
-            ("-rw-r--r--   1 root  wheel   1234 Feb 29 10:11 a b", "a b", File, Some(1234), Some(feb_29 + 36_660)),
+            (
+                "-rw-r--r--   1 root  wheel   1234 Feb 29 10:11 a b",
+                "a b",
+                File,
+                Some(1234),
+                Some(feb_29 + 36_660),
+            ),
             ("drwxr-xr-x 2 0 0 4096 Jan 01  2020 dir", "dir", Dir, None, Some(1_577_836_800)),
             ("drwxr-xr-x 2 0 0 4096 Jan  1 2020 dir", "dir", Dir, None, Some(1_577_836_800)),
             ("-rw-r--r-- 1 root 1234 Mar 1 11:59 nogroup", "nogroup", File, Some(1234), Some(NOW - 60)),
             ("-rw-r--r-- 1 a b 7 Mar  2 11:00  leading", " leading", File, Some(7), Some(NOW + 82_800)),
             ("-rw-r--r-- 1 a b 7 Mar  3 12:00 last-year", "last-year", File, Some(7), Some(1_677_844_800)),
             ("-rw-r--r--+ 1 a b 7 2024-02-29 00:00 iso", "iso", File, Some(7), Some(feb_29)),
-            ("-rw-r--r--. 1 a b 7 2024-02-29 00:00:01.5 +0100 full", "full", File, Some(7), Some(feb_29 - 3599)),
+            (
+                "-rw-r--r--. 1 a b 7 2024-02-29 00:00:01.5 +0100 full",
+                "full",
+                File,
+                Some(7),
+                Some(feb_29 - 3599),
+            ),
             ("-rw-r--r-- 1 a b 7 29 Feb 00:00 day-first", "day-first", File, Some(7), Some(feb_29)),
             ("-rw-r--r-- 1 my user some group 7 Feb 29 00:00 x", "x", File, Some(7), Some(feb_29)),
             ("brw-rw---- 1 root disk 8, 1 Feb 29 00:00 sda1", "sda1", Other, None, Some(feb_29)),
-            ("-rw-r--r-- 1 a b 99999999999 Feb 29 00:00 huge", "huge", File, Some(99_999_999_999), Some(feb_29)),
+            (
+                "-rw-r--r-- 1 a b 99999999999 Feb 29 00:00 huge",
+                "huge",
+                File,
+                Some(99_999_999_999),
+                Some(feb_29),
+            ),
             ("lrwxrwxrwx 1 a b 3 Feb 29 00:00 link -> to it", "link", Symlink, None, Some(feb_29)),
             ("-rw-r--r-- 1 a b 3 Feb 29 00:00 no -> link", "no -> link", File, Some(3), Some(feb_29)),
             // DOS.
@@ -203,26 +227,54 @@ mod tests {
             ("+i8388621.29609,m1709164800,r,s280,\tdjb.html", "djb.html", File, Some(280), Some(feb_29)),
             ("+m1709164800,/,\tsub dir", "sub dir", Dir, None, Some(feb_29)),
             // VMS.
-            ("00README.TXT;1      2 29-FEB-2024 10:11 [ANONYMOUS] (RWED,RWED,RE,RE)", "00README.TXT", File, None,
-                Some(feb_29 + 36_660)),
-            ("CORE.DIR;1          1  1-JAN-2020 00:00:00 [SYSTEM] (RWE,RWE,RE,RE)", "CORE", Dir, None,
-                Some(1_577_836_800)),
-            ("LOGIN.COM;7  %RMS-E-PRV, insufficient privilege or file protection violation", "LOGIN.COM", File, None,
-                None),
+            (
+                "00README.TXT;1      2 29-FEB-2024 10:11 [ANONYMOUS] (RWED,RWED,RE,RE)",
+                "00README.TXT",
+                File,
+                None,
+                Some(feb_29 + 36_660),
+            ),
+            (
+                "CORE.DIR;1          1  1-JAN-2020 00:00:00 [SYSTEM] (RWE,RWE,RE,RE)",
+                "CORE",
+                Dir,
+                None,
+                Some(1_577_836_800),
+            ),
+            (
+                "LOGIN.COM;7  %RMS-E-PRV, insufficient privilege or file protection violation",
+                "LOGIN.COM",
+                File,
+                None,
+                None,
+            ),
             // NetWare.
-            ("d [R----F--] supervisor            512       Feb 29 00:00    login", "login", Dir, None, Some(feb_29)),
-            ("- [RWCEAFMS] rhesus             214059       Feb 29 00:00    cx.exe", "cx.exe", File, Some(214_059),
-                Some(feb_29)),
+            (
+                "d [R----F--] supervisor            512       Feb 29 00:00    login",
+                "login",
+                Dir,
+                None,
+                Some(feb_29),
+            ),
+            (
+                "- [RWCEAFMS] rhesus             214059       Feb 29 00:00    cx.exe",
+                "cx.exe",
+                File,
+                Some(214_059),
+                Some(feb_29),
+            ),
         ] {
             let found = entries(line);
-            let found: Vec<_> = found.iter().map(|(name, kind, len, at, _)| (&name[..], *kind, *len, *at)).collect();
+            let found: Vec<_> =
+                found.iter().map(|(name, kind, len, at, _)| (&name[..], *kind, *len, *at)).collect();
             assert_eq!(found, [(name, file_type, len, seconds)], "{line}");
         }
     }
 
     #[test]
     fn links_tell_where_they_lead() {
-        let found = entries("lrwxrwxrwx 1 a b 3 Feb 29 00:00 a -> b -> c\nlrwxrwxrwx 1 a b 3 Feb 29 00:00 bare");
+        let found =
+            entries("lrwxrwxrwx 1 a b 3 Feb 29 00:00 a -> b -> c\nlrwxrwxrwx 1 a b 3 Feb 29 00:00 bare");
         assert_eq!((found[0].0.as_str(), found[0].4.as_deref()), ("a", Some("b -> c")));
         assert_eq!((found[1].0.as_str(), found[1].4.as_deref()), ("bare", None));
     }

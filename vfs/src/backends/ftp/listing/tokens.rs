@@ -43,9 +43,8 @@ pub(super) fn is_nothing(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     let mut words = line.split(u8::is_ascii_whitespace);
     let first = words.next().unwrap_or_default();
-    let is_sum = first.eq_ignore_ascii_case(b"total") && words.next().is_some_and(|word| {
-        word == b"of" || word.first().is_some_and(u8::is_ascii_digit)
-    });
+    let is_sum = first.eq_ignore_ascii_case(b"total")
+        && words.next().is_some_and(|word| word == b"of" || word.first().is_some_and(u8::is_ascii_digit));
     line.is_empty() || is_sum || line.starts_with(b"Directory ")
 }
 
