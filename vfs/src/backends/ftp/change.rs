@@ -60,6 +60,10 @@ impl FtpFs {
                 })
                 .await?;
             self.changes().note(path);
+            if let Some(bits) = options.mode.filter(|_| found.is_none()) {
+                // A site without SITE CHMOD gives what it gives to every file.
+                let _ = self.command(&format!("SITE CHMOD {bits:03o}"), path, OP, &[200, 250]).await;
+            }
         }
         let mode = match options {
             options if is_atomic => Mode::Atomic { exclusive: options.create_new },

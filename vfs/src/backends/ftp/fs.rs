@@ -203,7 +203,7 @@ impl FileSystem for FtpFs {
         let (names, url, metadata) = (self.names().clone(), self.url_of(path), options.metadata);
         let (changes, folder) = (Arc::clone(&self.changes), path.clone());
         let entry = move |row: Row| {
-            let name = names.from_wire(&row.name);
+            let name = names.of_wire(&row.name);
             let separator = if url.ends_with('/') { "" } else { "/" };
             let url = || format!("{url}{separator}{}", percent_encode(&name, NON_ALPHANUMERIC));
             let change = || folder.child(name.clone()).map_or(0, |path| changes.of(&path));
@@ -263,7 +263,7 @@ impl FileSystem for FtpFs {
         let facts = self.facts(path, false, OP).await?;
         let refuse = |kind, detail| Err(Error::new(kind, OP, path).with_detail(detail));
         match (facts.file_type, facts.target) {
-            (FileType::Symlink, Some(target)) => Ok(self.names().from_wire(&target)),
+            (FileType::Symlink, Some(target)) => Ok(self.names().of_wire(&target)),
             (FileType::Symlink, None) => {
                 refuse(ErrorKind::Unsupported, "the site does not tell where the link leads".to_owned())
             }

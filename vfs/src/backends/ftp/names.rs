@@ -49,7 +49,7 @@ impl Names {
     }
 
     /// A listed name as the tree has it. What the encoding does not know stays as it is, and is sent back so.
-    pub(super) fn from_wire(&self, name: &[u8]) -> Bytes {
+    pub(super) fn of_wire(&self, name: &[u8]) -> Bytes {
         let decoded = self
             .encoding
             .and_then(|encoding| encoding.decode_without_bom_handling_and_without_replacement(name));
@@ -99,11 +99,11 @@ mod tests {
             ("shift_jis", "日本", b"\x93\xfa\x96\x7b"),
         ] {
             let names = Names::new(Encoding::for_label(label.as_bytes()), Vec::new());
-            assert_eq!(names.from_wire(bytes), text.as_bytes(), "{label}");
+            assert_eq!(names.of_wire(bytes), text.as_bytes(), "{label}");
             assert_eq!(wire(&names, text.as_bytes()).as_deref(), Some(bytes), "{label}");
         }
         let gbk = Names::new(Some(encoding_rs::GBK), Vec::new());
-        let unknown = gbk.from_wire(b"\xff\xff");
+        let unknown = gbk.of_wire(b"\xff\xff");
         assert_eq!(
             wire(&gbk, &unknown).as_deref(),
             Some(&b"\xff\xff"[..]),

@@ -159,8 +159,10 @@ mod tests {
         text.split('\n').map(|line| lines.read(line.as_bytes())).collect()
     }
 
-    /// Name, type, length, seconds, target of each entry.
-    fn entries(text: &str) -> Vec<(String, FileType, Option<u64>, Option<i64>, Option<String>)> {
+    /// Name, type, length, seconds, target.
+    type Told = (String, FileType, Option<u64>, Option<i64>, Option<String>);
+
+    fn entries(text: &str) -> Vec<Told> {
         let text_of = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         let entry = |line| match line {
             Line::Entry(Row { name, facts }) => {
