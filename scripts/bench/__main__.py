@@ -8,9 +8,10 @@ import argparse
 
 import cold
 import idle
+import remote
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle}
+BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "remote": remote}
 
 
 def main():

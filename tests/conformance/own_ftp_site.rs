@@ -1,25 +1,13 @@
-//! Our own front ends, read back as remote sites.
+//! Our own FTP front end, read back as a remote site.
 
 use std::collections::HashMap;
 
 use tokio::task::JoinSet;
 use vfs::conformance::{self, Skill, Subject};
 
-use crate::trees::{ftp, ftp_writable, http};
+use crate::trees::{ftp, ftp_writable};
 
-/// What HTTP does not carry over: the site prints names that look like markers with their `#` doubled, and those are the
-/// names that a reader of its listing sees; and a folder's time stands in the listing alone.
-const DIFFER: [&str; 7] = [
-    "a_folder_lists_what_the_sample_puts_there",
-    "a_name_like_a_marker_is_no_address",
-    "listed_metadata_is_the_entrys_own",
-    "metadata_tells_the_length",
-    "metadata_tells_the_time",
-    "metadata_tells_what_it_is",
-    "the_content_is_read_whole",
-];
-
-/// What FTP does not carry over: names that look like markers, as above; and the folders whose links were taken out of
+/// What FTP does not carry over: the site prints names that look like markers with their `#` doubled; and the folders whose links were taken out of
 /// the sample have a time of their own.
 const DIFFER_BY_FTP: [&str; 6] = [
     "a_folder_lists_what_the_sample_puts_there",
@@ -29,8 +17,6 @@ const DIFFER_BY_FTP: [&str; 6] = [
     "metadata_tells_what_it_is",
     "the_content_is_read_whole",
 ];
-
-const LACKS: &[Skill] = &[Skill::Writes, Skill::Symlinks, Skill::Modes, Skill::Locks, Skill::SpecialFiles];
 
 /// FTP tells modes, and no name on it holds a line feed.
 const FTP_LACKS: &[Skill] =
@@ -58,11 +44,6 @@ const DIFFER_BY_WRITABLE_FTP: [&str; 5] = [
 
 /// Cases that are asked at once.
 const AT_ONCE: usize = 8;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_site_of_our_own_is_a_tree_like_any_other() {
-    ask_all(http, LACKS, &DIFFER).await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ftp_site_of_our_own_is_a_tree_like_any_other() {
