@@ -1,12 +1,14 @@
 //! From mounts to a tree: what `serve` shows, and what the other commands work on.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vfs::backends::ftp::{FtpOptions, FtpSource, Secret};
 use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
@@ -166,20 +168,39 @@ fn sources(mount: &Mount, traffic: &Arc<Traffic>) -> Result<Registry, Failure> {
         login: remote.login().map_err(refuse)?,
         traffic: Arc::clone(traffic),
     };
-    Ok(registry_with(http))
+    let ftp = FtpOptions {
+        connections: remote.connections,
+        deadlines: remote.deadlines,
+        allow_private: remote.allow_private,
+        ..FtpOptions::default()
+    };
+    Ok(registry_with(http, ftp))
 }
 
 /// Every source and every archive that this program knows.
 fn registry() -> Registry {
-    registry_with(HttpOptions::default())
+    registry_with(HttpOptions::default(), FtpOptions::default())
 }
 
-fn registry_with(http: HttpOptions) -> Registry {
+fn registry_with(http: HttpOptions, ftp: FtpOptions) -> Registry {
     let http = Arc::new(HttpSource::new(http));
+    let ftp = FtpOptions { writable: true, secrets: Some(Arc::new(secret)), ..ftp };
+    let ftp = Arc::new(FtpSource::new(ftp));
     Registry::empty()
+        .with_source("ftp", Arc::<FtpSource>::clone(&ftp))
+        .with_source("ftpes", Arc::<FtpSource>::clone(&ftp))
+        .with_source("ftps", ftp)
         .with_source("memory", Arc::new(Memory))
         .with_source("http", Arc::<HttpSource>::clone(&http))
         .with_source("https", http)
+}
+
+/// What a source's URL refers to instead of holding it.
+fn secret(place: &Secret) -> io::Result<String> {
+    match place {
+        Secret::File(path) => std::fs::read_to_string(path),
+        Secret::Env(name) => std::env::var(name).map_err(io::Error::other),
+    }
 }
 
 /// Connects `memory:`, an empty tree that is gone with its mount.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faulty;
+mod own_ftp_site;
 mod sites;
 mod trees;
 mod walked_rights;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::Served;
+use vfs::backends::ftp::{FtpFs, FtpOptions};
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
-use vfs::conformance::{Body, Entry, Skill, Subject, fill, sample};
+use vfs::conformance::{self, Body, Entry, Skill, Subject, fill, sample};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
 use vfs::{FileSystem, MountOptions, Registry, SetAttributes, VPath, Vfs};
 
@@ -118,4 +119,32 @@ fn is_shown(entry: &Entry, lacks: &[Skill]) -> bool {
     let is_left_out = lacks.contains(&Skill::NewlineNames) && name.contains(&b'\n')
         || lacks.contains(&Skill::ByteNames) && std::str::from_utf8(name).is_err();
     !is_left_out && !matches!(entry.body, Body::Link(_))
+}
+
+/// Our own FTP front end over the sample, as a remote site, without links and without the name that FTP cannot carry.
+pub(crate) async fn ftp() -> Subject {
+    ftp_site(false).await
+}
+
+/// The same, which takes changes.
+pub(crate) async fn ftp_writable() -> Subject {
+    ftp_site(true).await
+}
+
+async fn ftp_site(writable: bool) -> Subject {
+    let origin = memory().await;
+    let many = VPath::parse("/many").unwrap();
+    // The cases that need the many files make them, where the tree lets them.
+    let is_left_out = |entry: &conformance::Entry| {
+        matches!(entry.body, Body::Link(_))
+            || entry.path.to_bytes().contains(&b'\n')
+            || writable && entry.path != many && entry.path.starts_with(&many)
+    };
+    for entry in sample().into_iter().filter(is_left_out) {
+        origin.remove_file(&entry.path).await.unwrap();
+    }
+    let served = Served::start(origin).await;
+    let options = FtpOptions { writable, ..FtpOptions::default() };
+    let tree = FtpFs::new(&served.ftp.url("ftp", "/"), &options).unwrap();
+    Subject::new(Arc::new(tree)).with_time_grain(Duration::from_secs(1)).keeping(served)
 }

@@ -1,5 +1,6 @@
 //! Where a tree's files come from. Backends know the vocabulary and never one another.
 
+pub mod ftp;
 pub mod http;
 pub mod local;
 pub mod memory;
