@@ -1,21 +1,27 @@
 //! From mounts to a tree: what `serve` shows, and what the other commands work on.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vfs::backends::archive::ArchiveOptions;
+use vfs::backends::ftp::{FtpOptions, FtpSource, Secret};
+use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::registry;
-use vfs::layers::{Access, RightsFs, Rules};
+use vfs::layers::{Access, RightsFs, Rules, TimeoutOptions};
 use vfs::path::Scheme;
-use vfs::{ErrorKind, FileSystem, MountOptions, Registry, VPath, Vfs};
+use vfs::{ErrorKind, FileSystem, MountOptions, Registry, Traffic, VPath, Vfs};
 
 use crate::cli::Over;
 use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
 use crate::failure::Failure;
+
+/// What a call of a remote mount may take beyond its site's own deadline.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// All sources and archives, for a server: one registry a program, so that whoever asks for an archive shares its first
 /// pass, whatever mount it lies in.
@@ -72,14 +78,21 @@ pub(crate) struct Prepared {
 /// # Errors
 /// As [`served`].
 pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Registry) -> Result<Prepared, Failure> {
+    let traffic = Arc::<Traffic>::default();
     let tree = match &mount.source {
-        Source::Url(url) => sources.connect(url).await,
+        Source::Url(url) => sites(sources, mount, &traffic)?.connect(url).await,
         Source::Path(path) => open(path, mode, sources).await,
     };
     let writable = mode == Mode::Write;
     let remote = mount.source.is_remote();
     let source = mount.source.to_string();
-    let options = MountOptions { writable, remote, source, ..MountOptions::default() };
+    let mut options = MountOptions { writable, remote, source, ..MountOptions::default() };
+    if remote {
+        options.traffic = Some(traffic);
+        // The site's own deadlines come first, so that what is told is why.
+        let TimeoutOptions { call, settle } = options.timeout;
+        options.timeout = TimeoutOptions { call: call.max(mount.remote.patience() + GRACE), settle };
+    }
     match tree {
         Ok(tree) => Ok(Prepared { mount: mount.clone(), tree, options }),
         Err(error) => Err(refusal(mount, &error)),
@@ -154,6 +167,43 @@ fn host(mode: Mode, sources: &Registry) -> vfs::Result<Arc<Vfs>> {
     Ok(space)
 }
 
+/// The same sources, with the wishes of `mount` for its site.
+fn sites(sources: &Registry, mount: &Mount, traffic: &Arc<Traffic>) -> Result<Registry, Failure> {
+    let refuse = |says: String| Failure::from(ConfigError::new(&mount.origin, says));
+    let remote = &mount.remote;
+    let http = Arc::new(HttpSource::new(HttpOptions {
+        connections: remote.connections,
+        deadlines: remote.deadlines,
+        allow_private: remote.allow_private,
+        authorities: remote.authorities().map_err(refuse)?,
+        login: remote.login().map_err(refuse)?,
+        traffic: Arc::clone(traffic),
+    }));
+    let ftp = Arc::new(FtpSource::new(FtpOptions {
+        connections: remote.connections,
+        deadlines: remote.deadlines,
+        allow_private: remote.allow_private,
+        writable: true,
+        secrets: Some(Arc::new(secret)),
+        ..FtpOptions::default()
+    }));
+    Ok(sources
+        .clone()
+        .with_source("ftp", Arc::<FtpSource>::clone(&ftp))
+        .with_source("ftpes", Arc::<FtpSource>::clone(&ftp))
+        .with_source("ftps", ftp)
+        .with_source("http", Arc::<HttpSource>::clone(&http))
+        .with_source("https", http))
+}
+
+/// What a source's URL refers to instead of holding it.
+fn secret(place: &Secret) -> io::Result<String> {
+    match place {
+        Secret::File(path) => std::fs::read_to_string(path),
+        Secret::Env(name) => std::env::var(name).map_err(io::Error::other),
+    }
+}
+
 /// The host's tree with mounts laid over it, and the folder where relative paths start.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -191,6 +241,7 @@ impl Host {
         let space = host(mode, &sources)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;
+            let mount = Mount { remote: over.sites.wishes(), ..mount };
             if mount.at.is_root() {
                 let cure = "that would hide the whole host: name another place, as in --mount /m=SOURCE";
                 return Err(ConfigError::new(&mount.origin, cure).into());

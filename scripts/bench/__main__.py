@@ -9,9 +9,10 @@ import argparse
 import archives
 import cold
 import idle
+import remote
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "archives": archives}
+BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "archives": archives, "remote": remote}
 
 
 def main():

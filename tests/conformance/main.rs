@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod faulty;
-mod own_site;
+mod own_ftp_site;
+mod sites;
 mod trees;
 mod walked_rights;
 
@@ -15,8 +16,8 @@ use vfs::conformance::Subject;
 use vfs::path::Scheme;
 
 use crate::trees::{
-    around, in_namespace, local, local_read_only, meta_cache, read_only, rights, tar, tar_in_xz, tgz_in_zip,
-    zip, zip_in_tgz,
+    around, http, in_namespace, local, local_read_only, meta_cache, read_only, rights, tar, tar_in_xz,
+    tgz_in_zip, zip, zip_in_tgz,
 };
 
 vfs::conformance_tests! {
@@ -42,5 +43,6 @@ vfs::conformance_tests! {
     zip_in_tgz lacks [Writes, Locks, SpecialFiles] => zip_in_tgz();
     tgz_in_zip lacks [Writes, Locks] => tgz_in_zip();
     tar_in_xz lacks [Writes, Locks] => tar_in_xz();
+    http lacks [Writes, Symlinks, Modes, Locks, SpecialFiles, MarkerNames, FolderTimes] => http();
     namespace_deep lacks [SpecialFiles] => in_namespace("/mounted/at/depth");
 }
