@@ -16,6 +16,7 @@ use vfs::layers::{Access, RightsFs, Rules, TimeoutOptions};
 use vfs::path::Scheme;
 use vfs::{ErrorKind, FileSystem, MountOptions, Registry, Traffic, VPath, Vfs};
 
+use crate::cache::Cache;
 use crate::cli::Over;
 use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
 use crate::failure::Failure;
@@ -25,13 +26,18 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// All sources and archives, for a server: one registry a program, so that whoever asks for an archive shares its first
 /// pass, whatever mount it lies in.
-pub(crate) fn sources() -> Registry {
-    registry(ArchiveOptions::default())
+pub(crate) fn sources(cache: &Cache) -> Registry {
+    registry(ArchiveOptions { index: cache.indexes(), ..ArchiveOptions::default() })
 }
 
 /// The same for a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
-pub(crate) fn patient_sources() -> Registry {
-    registry(ArchiveOptions { patience: Duration::MAX, ..ArchiveOptions::default() })
+fn patient_sources() -> Registry {
+    registry(patient_archives(&Cache::usual()))
+}
+
+/// Bounds of archives for a command.
+pub(crate) fn patient_archives(cache: &Cache) -> ArchiveOptions {
+    ArchiveOptions { patience: Duration::MAX, index: cache.indexes(), ..ArchiveOptions::default() }
 }
 
 /// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.

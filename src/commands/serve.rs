@@ -14,6 +14,7 @@ use frontends::sight::{AccessFormat, TransferFormat};
 use vfs::layers::Access;
 use vfs::{Registry, VPath, Vfs};
 
+use crate::cache::Cache;
 use crate::cli::Sites;
 use crate::config::{
     Admin, Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Remote, Right,
@@ -68,6 +69,9 @@ pub struct Serve {
     /// Let clients change the mounts named here, as far as their rights go
     #[arg(long)]
     writable: bool,
+    /// Where indexes of archives are kept, or off [default: $XDG_CACHE_HOME/vfsd]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<Cache>,
     /// Mounts, rights, listeners and log from a file; what is given here comes on top
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -104,7 +108,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     let config = arguments.config()?;
     logging::start(&config.log)
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
-    let sources = namespace::sources();
+    let sources = namespace::sources(&arguments.cache.clone().unwrap_or_else(Cache::usual));
     let space = namespace::served(&config.mounts, &sources).await?;
     let tree = namespace::guarded(&space, &config.rights)?;
     let auth = Arc::new(Auth::new(config.auth.users()));
