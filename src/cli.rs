@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{cat, check, cp, find, ls, passwd, serve, stat, tree};
+use crate::commands::{cat, check, cp, find, index, ls, passwd, serve, stat, tree};
 use crate::config::Remote;
 use crate::failure::Failure;
 
@@ -44,6 +44,8 @@ pub enum Command {
     Cp(cp::Cp),
     /// Find files by name and type
     Find(find::Find),
+    /// Read archives through ahead of time
+    Index(index::Index),
     /// Say what is wrong in a configuration, or what it would serve
     Check(check::Check),
     /// Hash a password, for --user and the configuration

@@ -6,12 +6,13 @@ all processes of the server) and ratios of medians; wall times are there for ori
 
 import argparse
 
+import archives
 import cold
 import idle
 import remote
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "remote": remote}
+BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "archives": archives, "remote": remote}
 
 
 def main():

@@ -1,18 +1,22 @@
 //! The trees that are asked, each with the sample in it.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::Served;
+use vfs::backends::archive::ArchiveOptions;
 use vfs::backends::ftp::{FtpFs, FtpOptions};
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
+use vfs::backends::registry;
 use vfs::conformance::{self, Body, Entry, Skill, Subject, fill, sample};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
-use vfs::{FileSystem, MountOptions, Registry, SetAttributes, VPath, Vfs};
+use vfs::path::Scheme;
+use vfs::{FileSystem, ListOptions, MountOptions, OpenOptions, Registry, SetAttributes, VPath, Vfs};
 
 /// A folder of the host, with a FIFO in it.
 pub(crate) async fn local(links: Links) -> Subject {
@@ -30,13 +34,86 @@ pub(crate) async fn local_read_only() -> Subject {
     Subject::new(open(folder.path(), Links::Beneath, false)).with_special_file(&fifo).keeping(folder)
 }
 
+/// An archive of the sample, made by GNU tar in `format` and entered by `scheme`.
+pub(crate) async fn tar(format: &str, compress: &[&str], scheme: Scheme) -> Subject {
+    let mut archive = Command::new("tar");
+    archive.arg("--create").arg(format!("--format={format}")).args(compress);
+    let made = archived(archive.args(["--file", "../shelf/sample", "."]), &[scheme]).await;
+    made.with_special_file(&fifo())
+}
+
+/// An archive of the sample, made by Info-ZIP. It stores links as links, and says nothing of FIFOs.
+pub(crate) async fn zip() -> Subject {
+    archived(&mut by_shell(ZIP), &[Scheme::Zip]).await.with_time_grain(ZIP_GRAIN)
+}
+
+/// A zip archive in a tar under gzip, entered at both.
+pub(crate) async fn zip_in_tgz() -> Subject {
+    let script =
+        format!("{ZIP} && tar -C ../shelf -czf ../shelf/outer sample && mv ../shelf/outer ../shelf/sample");
+    archived(&mut by_shell(&script), &[Scheme::Tgz, Scheme::Zip]).await.with_time_grain(ZIP_GRAIN)
+}
+
+/// A tar under gzip in a zip archive, which packs it again, entered at both.
+pub(crate) async fn tgz_in_zip() -> Subject {
+    let script =
+        "tar -czf ../shelf/sample . && cd ../shelf && zip -q outer.zip sample && mv outer.zip sample";
+    archived(&mut by_shell(script), &[Scheme::Zip, Scheme::Tgz]).await.with_special_file(&fifo())
+}
+
+/// A tar under xz, entered in two steps: the member of a bare file, which is a tar.
+pub(crate) async fn tar_in_xz() -> Subject {
+    archived(&mut by_shell("tar -cJf ../shelf/sample ."), &[Scheme::Xz, Scheme::Tar])
+        .await
+        .with_special_file(&fifo())
+}
+
+const ZIP: &str = "zip -q -r -y ../shelf/sample.zip . -x fifo && mv ../shelf/sample.zip ../shelf/sample";
+
+/// Info-ZIP writes times to the second.
+const ZIP_GRAIN: Duration = Duration::from_secs(1);
+
+fn fifo() -> VPath {
+    VPath::parse("/fifo").unwrap()
+}
+
+fn by_shell(script: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]);
+    shell
+}
+
+/// What `maker`, which runs in a folder that holds the sample and a FIFO, makes of it: `../shelf/sample`, entered step by
+/// step. All steps but the last lead to archives with one member.
+async fn archived(maker: &mut Command, schemes: &[Scheme]) -> Subject {
+    let room = tempfile::tempdir().unwrap();
+    let (folder, shelf) = (room.path().join("folder"), room.path().join("shelf"));
+    for made in [&folder, &shelf] {
+        std::fs::create_dir(made).unwrap();
+    }
+    fill(&*open(&folder, Links::Beneath, true), &VPath::root()).await.unwrap();
+    fifo_in(&folder);
+    assert!(maker.current_dir(&folder).status().unwrap().success());
+    let registry = registry(ArchiveOptions::default());
+    let (mut tree, mut path) = (open(&shelf, Links::Beneath, false), VPath::parse("/sample").unwrap());
+    for scheme in schemes {
+        let file = tree.open(&path, &OpenOptions::reading()).await.unwrap();
+        tree = registry.enter(*scheme, file, &path).await.unwrap();
+        // The listing ends with the first pass: before, what the suite compares may still change.
+        let listing = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+        let names = listing.collect(1000).await.unwrap();
+        path = VPath::root().child(names[0].name.clone()).unwrap();
+    }
+    Subject::new(tree).keeping(room)
+}
+
 fn open(folder: &Path, links: Links, writable: bool) -> Arc<dyn FileSystem> {
     Arc::new(LocalFs::open_with(folder, &LocalOptions { links, writable }).unwrap())
 }
 
 fn fifo_in(folder: &Path) -> VPath {
     mknodat(CWD, folder.join("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    VPath::parse("/fifo").unwrap()
+    fifo()
 }
 
 async fn memory() -> Arc<dyn FileSystem> {

@@ -7,12 +7,13 @@ use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use vfs::path::{escaped, printed_name};
+use tokio::time::Sleep;
+use vfs::path::{Scheme, escaped, printed_name};
 use vfs::producer::{Chunk, Hint, Producer, Readiness};
-use vfs::{Availability, DirEntry, DirStream, FileType, VPath, jobs};
+use vfs::{Availability, DirEntry, DirStream, Error, ErrorKind, FileType, VPath, jobs};
 
 use super::wire::{Format, encode_segment, http_date, listing_date};
 
@@ -32,6 +33,10 @@ static SORTING: Semaphore = Semaphore::const_new(SORTED_TOGETHER);
 /// Entries that are sorted inline; more are sorted in a job.
 const SORTED_INLINE: usize = 4096;
 
+/// How long a page that waits for an archive's first pass holds back what it could show in order; then it shows what it
+/// has, and the rest as it comes.
+const PROVISIONAL_PATIENCE: Duration = Duration::from_millis(10);
+
 /// Bytes of a page that are made at once.
 const PIECE_BYTES: usize = 32 * 1024;
 
@@ -49,6 +54,10 @@ pub(super) struct Listing {
     head: Option<String>,
     /// What was written and not given yet.
     text: String,
+    /// Why the entries end early; told after those that came.
+    broken: Option<Error>,
+    /// When what may still change is held back no longer.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 enum Stage {
@@ -60,6 +69,8 @@ enum Stage {
     Write(Rows, usize),
     /// What was too much to be sorted is written as it comes.
     WriteOn,
+    /// All is written that came before an error; it follows when that has left.
+    Break(Error),
     Ended,
 }
 
@@ -72,6 +83,8 @@ struct Rows {
     places: Option<SemaphorePermit<'static>>,
     /// There was no place for more.
     is_cut: bool,
+    /// Some may still change: an archive is being read for the first time.
+    is_provisional: bool,
 }
 
 struct Row {
@@ -87,19 +100,28 @@ impl Listing {
     /// The page of the folder `path` with these entries.
     pub(super) fn new(path: &VPath, entries: DirStream, format: Format) -> Self {
         let head = match format {
-            Format::Html => Some(head(path)),
+            Format::Html | Format::Page => Some(head(path)),
             Format::Json => Some("[".to_owned()),
             Format::Ndjson => None,
         };
         let stage = Stage::Gather(Rows::default());
-        Self { entries, format, stage, is_first: true, head, text: String::new() }
+        Self {
+            entries,
+            format,
+            stage,
+            is_first: true,
+            head,
+            text: String::new(),
+            broken: None,
+            patience: None,
+        }
     }
 
     #[cfg(test)]
     fn held(&self) -> usize {
         match &self.stage {
             Stage::Gather(rows) | Stage::Write(rows, _) => rows.rows.len(),
-            Stage::Sort(_) | Stage::WriteOn | Stage::Ended => 0,
+            Stage::Sort(_) | Stage::WriteOn | Stage::Break(_) | Stage::Ended => 0,
         }
     }
 
@@ -107,12 +129,24 @@ impl Listing {
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<vfs::Result<()>> {
         match &mut self.stage {
             Stage::Gather(rows) => {
-                let ended = match ready!(self.entries.poll_next(cx)) {
-                    Some(batch) => {
-                        rows.extend(&batch?);
+                let ended = match self.entries.poll_next(cx) {
+                    Poll::Ready(Some(Ok(batch))) => {
+                        rows.extend(&batch);
                         false
                     }
-                    None => true,
+                    Poll::Ready(Some(Err(error))) => {
+                        self.broken = Some(error);
+                        true
+                    }
+                    Poll::Ready(None) => true,
+                    Poll::Pending if rows.is_provisional => {
+                        let patience = self
+                            .patience
+                            .get_or_insert_with(|| Box::pin(tokio::time::sleep(PROVISIONAL_PATIENCE)));
+                        ready!(patience.as_mut().poll(cx));
+                        true
+                    }
+                    Poll::Pending => return Poll::Pending,
                 };
                 if ended || rows.is_full() {
                     self.stage = sort(std::mem::take(rows));
@@ -131,9 +165,11 @@ impl Listing {
                 }
                 None => self.stage = Stage::WriteOn,
             },
+            Stage::WriteOn if self.broken.is_some() => self.write_break(),
             Stage::WriteOn => match ready!(self.entries.poll_next(cx)) {
-                Some(batch) => {
-                    for entry in batch? {
+                Some(Err(error)) => self.broken = Some(error),
+                Some(Ok(batch)) => {
+                    for entry in batch {
                         let writer = Writer {
                             text: &mut self.text,
                             format: self.format,
@@ -144,16 +180,33 @@ impl Listing {
                 }
                 None => {
                     self.text.push_str(match self.format {
-                        Format::Html => "</pre><hr></body>\n</html>\n",
+                        Format::Html | Format::Page => "</pre><hr></body>\n</html>\n",
                         Format::Json => "\n]\n",
                         Format::Ndjson => "",
                     });
                     self.stage = Stage::Ended;
                 }
             },
-            Stage::Ended => {}
+            Stage::Break(_) | Stage::Ended => {}
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Says on the page why it breaks off; objects just stop short of their end.
+    fn write_break(&mut self) {
+        let Some(error) = self.broken.take() else { return };
+        if matches!(self.format, Format::Html | Format::Page) {
+            self.text.push_str("</pre><hr><p>This is not all, and the rest cannot be had: ");
+            write_markup(&mut self.text, error.kind().as_str().as_bytes());
+            // Such a detail speaks of the content alone, and of nothing that is the server's own.
+            let is_about_content = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Truncated);
+            if let Some(detail) = error.detail().filter(|_| is_about_content) {
+                self.text.push_str(": ");
+                write_markup(&mut self.text, detail.as_bytes());
+            }
+            self.text.push_str("</p>\n");
+        }
+        self.stage = Stage::Break(error);
     }
 }
 
@@ -164,7 +217,7 @@ impl Producer for Listing {
         }
         while self.text.len() < PIECE_BYTES {
             match self.poll_step(cx) {
-                Poll::Ready(Ok(())) if matches!(self.stage, Stage::Ended) => break,
+                Poll::Ready(Ok(())) if matches!(self.stage, Stage::Ended | Stage::Break(_)) => break,
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     self.text.clear();
@@ -175,6 +228,11 @@ impl Producer for Listing {
                 // What there is can go out while the rest is waited for.
                 Poll::Pending => break,
             }
+        }
+        if self.text.is_empty()
+            && let Stage::Break(error) = std::mem::replace(&mut self.stage, Stage::Ended)
+        {
+            return Poll::Ready(Some(Err(error)));
         }
         let text = std::mem::take(&mut self.text);
         Poll::Ready((!text.is_empty()).then(|| Ok(Chunk::from(text))))
@@ -194,6 +252,8 @@ impl Rows {
     fn extend(&mut self, batch: &[DirEntry]) {
         for entry in batch {
             self.rows.push(Row::new(entry, self.names.len()));
+            self.is_provisional |=
+                entry.metadata.as_ref().is_some_and(|metadata| metadata.provenance.provisional);
             self.names.extend_from_slice(&entry.name);
         }
         let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
@@ -271,7 +331,8 @@ impl Writer<'_> {
     fn write(self, name: &[u8], row: &Row) {
         let is_first = std::mem::take(self.is_first);
         match self.format {
-            Format::Html => write_row(self.text, name, row),
+            Format::Html => write_row(self.text, name, row, None),
+            Format::Page => write_row(self.text, name, row, Scheme::of_name(name).filter(|_| !row.is_dir)),
             Format::Json => {
                 self.text.push_str(if is_first { "\n" } else { ",\n" });
                 write_object(self.text, name, row);
@@ -318,7 +379,7 @@ fn write_json(text: &mut String, name: &str) {
     }
 }
 
-fn write_row(text: &mut String, name: &[u8], row: &Row) {
+fn write_row(text: &mut String, name: &[u8], row: &Row, inside: Option<Scheme>) {
     let printed = printed_name(name);
     let slash = if row.is_dir { "/" } else { "" };
     let width = escaped(&printed).to_string().chars().count() + slash.len();
@@ -338,7 +399,14 @@ fn write_row(text: &mut String, name: &[u8], row: &Row) {
         Some(Availability::Unknown) => "  not asked yet",
     };
     let pad = NAME_WIDTH.saturating_sub(width);
-    append(text, format_args!("{:pad$} {date:<17} {len:>19}{mount}\n", ""));
+    append(text, format_args!("{:pad$} {date:<17} {len:>19}{mount}", ""));
+    if let Some(inside) = inside.and_then(|scheme| VPath::root().child(name.to_vec()).ok()?.entered(scheme))
+        && let Some(segment) = inside.file_name()
+    {
+        let href = encode_segment(&segment.printed()).to_string();
+        append(text, format_args!("  <a href=\"{href}/\" rel=\"nofollow\">browse</a>"));
+    }
+    text.push('\n');
 }
 
 /// Names are hostile: control bytes and what is no UTF-8 come escaped, and nothing opens or closes a tag.
@@ -494,21 +562,79 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listing_that_fails_does_not_end_as_if_it_were_whole() {
-        let path = VPath::root();
-        let failing = Failing(Some(vec![file("a")]), path);
-        let error = page("/", DirStream::new(failing)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    async fn a_listing_that_fails_shows_what_came_and_does_not_end_as_if_it_were_whole() {
+        for (kind, words) in [
+            (ErrorKind::Unavailable, "cannot be had: the source cannot be reached</p>"),
+            (ErrorKind::Corrupt, "cannot be had: the data is damaged: bad at byte 7 of &lt;it&gt;</p>"),
+        ] {
+            let error = Error::new(kind, "read_dir", &VPath::root()).with_detail("bad at byte 7 of <it>");
+            let entries = DirStream::new(Failing(Some(vec![file("a")]), error));
+            let mut listing = Listing::new(&VPath::root(), entries, Format::Html);
+            let (mut page, mut failure) = (String::new(), None);
+            while let Some(chunk) = poll_fn(|cx| listing.poll_more(cx)).await {
+                match chunk {
+                    Ok(Chunk::Bytes(bytes)) => page.push_str(std::str::from_utf8(&bytes).unwrap()),
+                    Ok(Chunk::Span(_)) => unreachable!("a listing makes bytes"),
+                    Err(error) => failure = Some(error.kind()),
+                }
+            }
+            assert_eq!(hrefs(&page), ["a"]);
+            assert!(page.contains(words) && !page.contains("</html>"), "{page}");
+            assert_eq!(failure, Some(kind));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_still_change_is_shown_before_the_rest_has_come() {
+        let mut entry = file("first");
+        let mut metadata = Metadata::new(FileType::File);
+        metadata.provenance.provisional = true;
+        entry.metadata = Some(metadata);
+        let mut listing =
+            Listing::new(&VPath::root(), DirStream::new(Stuck(Some(vec![entry]))), Format::Html);
+        let mut page = String::new();
+        while !page.contains("first") {
+            let Some(Ok(Chunk::Bytes(bytes))) = poll_fn(|cx| listing.poll_more(cx)).await else {
+                panic!("it ended: {page}")
+            };
+            page.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn people_get_a_way_into_archives() {
+        let entries = || {
+            let names = ["a <b>.TAR.GZ", "b.zip", "c.txt", "d.gz"];
+            let folder = DirEntry::new("e.zip", Some(FileType::Dir));
+            DirStream::ready(names.into_iter().map(file).chain([folder]).collect())
+        };
+        let page = formatted("/", entries(), Format::Page).await.unwrap();
+        let links =
+            ["e.zip/", "a%20%3Cb%3E.TAR.GZ", "a%20%3Cb%3E.TAR.GZ%23tgz%3A/", "b.zip", "b.zip%23zip%3A/"];
+        assert_eq!(hrefs(&page), [&links[..], &["c.txt", "d.gz"]].concat());
+        let links = ["e.zip/", "a%20%3Cb%3E.TAR.GZ", "b.zip", "c.txt", "d.gz"];
+        assert_eq!(hrefs(&formatted("/", entries(), Format::Html).await.unwrap()), links);
+    }
+
+    /// One batch, and nothing after it.
+    struct Stuck(Option<Vec<DirEntry>>);
+
+    impl futures_core::Stream for Stuck {
+        type Item = vfs::Result<Vec<DirEntry>>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.0.take().map_or(Poll::Pending, |batch| Poll::Ready(Some(Ok(batch))))
+        }
     }
 
     /// One batch, then an error.
-    struct Failing(Option<Vec<DirEntry>>, VPath);
+    struct Failing(Option<Vec<DirEntry>>, Error);
 
     impl futures_core::Stream for Failing {
         type Item = vfs::Result<Vec<DirEntry>>;
 
         fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            let error = Error::new(ErrorKind::Unavailable, "read_dir", &self.1);
+            let error = self.1.clone();
             Poll::Ready(Some(self.0.take().ok_or(error)))
         }
     }

@@ -53,7 +53,7 @@ impl Answer {
             Outcome::Opened(opened) => Self::content_of(*opened),
             Outcome::Listed(path, entries, format) => {
                 let media = match format {
-                    Format::Html => "text/html; charset=utf-8",
+                    Format::Html | Format::Page => "text/html; charset=utf-8",
                     Format::Json => "application/json",
                     Format::Ndjson => "application/x-ndjson",
                 };
