@@ -1,0 +1,457 @@
+//! [`Mirror`]: a tree that keeps what was read of a remote one, and goes on serving it when that one is gone.
+//!
+//! - A file is fetched once, however many read it, in blocks of 256 KiB; a range fetches the blocks that it touches. Readers
+//!   see bytes as soon as they are on the disk, and an error where the source fails: never an early end.
+//! - Whether what is kept still holds is decided by [`Rules`] and [`Tolerances`]; who asks is asked once for all
+//!   ([`Freshness::Revalidate`] collapses). Another version has other bytes on the disk: readers of the old one finish it.
+//! - Listings, folders and missing names are kept too.
+//!
+//! The tree is read-only. Where the cache folder fails or is full, what does not fit is passed through.
+
+mod file;
+mod flight;
+mod freshness;
+mod listing;
+mod object;
+mod rules;
+mod run;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use async_trait::async_trait;
+use dashmap::DashMap;
+
+use self::file::MirrorFile;
+use self::flight::Flights;
+pub use self::freshness::Tolerances;
+use self::freshness::{Verdict, judge};
+use self::listing::Encoded;
+use self::object::{Object, Upstream};
+pub use self::rules::{PatternError, Preset, Rule, Rules};
+use self::store::{Blocks, Key, Kind, Part, Record};
+pub use self::store::{Store, StoreOptions, Usage};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file_system::{Capabilities, DirStream, File, FileSystem};
+use crate::metadata::{CacheStatus, FileType, Metadata};
+use crate::options::{Freshness, Intent, LinkTarget, ListOptions, OpenOptions, StatOptions};
+use crate::path::VPath;
+
+/// Objects that stay at hand after their last reader has left, with an open file each.
+const HOT: usize = 256;
+
+/// What a mirror does besides keeping.
+#[derive(Clone, Debug, Default)]
+pub struct MirrorOptions {
+    /// What may be kept how long, whatever the source says.
+    pub rules: Rules,
+    /// How it deals with time.
+    pub tolerances: Tolerances,
+}
+
+/// A tree that keeps what was read of `inner`; see the [module](self).
+#[derive(Clone, Debug)]
+pub struct Mirror(Arc<Core>);
+
+#[derive(Debug)]
+struct Core {
+    inner: Arc<dyn FileSystem>,
+    /// Names `inner` among all that share the store.
+    source: Arc<str>,
+    store: Arc<Store>,
+    options: MirrorOptions,
+    /// What somebody holds.
+    live: DashMap<Key, Weak<Object>>,
+    /// What was used last, so that it is still live when it is asked for again.
+    hot: Mutex<VecDeque<Arc<Object>>>,
+    flights: Flights<Answer>,
+}
+
+/// What asking the source came to.
+#[derive(Clone, Debug)]
+enum Answer {
+    /// It is kept.
+    Kept(Arc<Object>, CacheStatus),
+    /// It must not be kept: its readers share this opening.
+    Passed(Arc<dyn File>),
+}
+
+/// What stands at a path, and what the cache had to do with the answer.
+enum Found {
+    Object(Arc<Object>, CacheStatus),
+    Passed(Arc<dyn File>),
+}
+
+impl Mirror {
+    /// A mirror of `inner`, which `source` names for good (its URL): what was kept under that name is served again.
+    pub fn new(
+        inner: Arc<dyn FileSystem>,
+        source: impl Into<Arc<str>>,
+        store: Arc<Store>,
+        options: MirrorOptions,
+    ) -> Self {
+        Self(Arc::new(Core {
+            inner,
+            source: source.into(),
+            store,
+            options,
+            live: DashMap::new(),
+            hot: Mutex::default(),
+            flights: Flights::default(),
+        }))
+    }
+
+    /// Forgets what is kept of `path`: the next reader fetches it anew.
+    ///
+    /// # Errors
+    /// What the cache folder fails with.
+    pub async fn purge(&self, path: &VPath) -> Result<()> {
+        for part in [Part::Entry, Part::Listing] {
+            let key = Key::of(&self.0.source, path, part);
+            let generation = self.0.stored(key, path).await?.map(|object| object.generation());
+            self.0.forget(key);
+            self.0.store.remove(key, generation).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    fn key(&self, path: &VPath, part: Part) -> Key {
+        Key::of(&self.source, path, part)
+    }
+
+    /// What is kept under `key`, which is `path`'s.
+    async fn stored(&self, key: Key, path: &VPath) -> Result<Option<Arc<Object>>> {
+        if let Some(object) = self.live.get(&key).and_then(|object| object.upgrade()) {
+            return Ok(Some(object));
+        }
+        let Some(record) = self.store.load(key).await? else { return Ok(None) };
+        if record.source != self.source || record.path != *path {
+            return Ok(None);
+        }
+        let is_half_a_listing = record.kind == Kind::Listing && !record.blocks.is_complete();
+        if is_half_a_listing {
+            return Ok(None);
+        }
+        let object = Arc::new(Object::stored(key, &self.store, record, self.upstream(None)));
+        if object.is_complete() {
+            object.data().await?;
+        }
+        Ok(Some(self.hold(object)))
+    }
+
+    fn upstream(&self, opened: Option<Arc<dyn File>>) -> Upstream {
+        Upstream::File { tree: Arc::clone(&self.inner), opened: Mutex::new(opened) }
+    }
+
+    /// Makes `object` the one that is found under its key, unless there is one already.
+    fn hold(&self, object: Arc<Object>) -> Arc<Object> {
+        let mut live = self.live.entry(object.key).or_default();
+        if let Some(other) = live.upgrade() {
+            return other;
+        }
+        *live = Arc::downgrade(&object);
+        drop(live);
+        self.heat(&object);
+        object
+    }
+
+    /// Makes `object` the one that is found under its key from now on. Who reads another goes on.
+    async fn replace(&self, object: &Arc<Object>) -> Result<()> {
+        let before = self.live.insert(object.key, Arc::downgrade(object));
+        self.heat(object);
+        if let Some(before) = before.and_then(|before| before.upgrade()) {
+            self.store.discard_data(object.key, before.generation());
+            self.cool(&before);
+        }
+        object.save().await
+    }
+
+    fn heat(&self, object: &Arc<Object>) {
+        let mut hot = self.hot.lock().unwrap_or_else(PoisonError::into_inner);
+        if hot.len() == HOT {
+            hot.pop_front();
+        }
+        hot.push_back(Arc::clone(object));
+        drop(hot);
+        if self.live.len() > 4 * HOT {
+            self.live.retain(|_, object| object.strong_count() > 0);
+        }
+    }
+
+    fn cool(&self, object: &Arc<Object>) {
+        let mut hot = self.hot.lock().unwrap_or_else(PoisonError::into_inner);
+        hot.retain(|other| !Arc::ptr_eq(other, object));
+    }
+
+    fn forget(&self, key: Key) {
+        if let Some(object) = self.live.remove(&key).and_then(|(_, object)| object.upgrade()) {
+            self.cool(&object);
+        }
+    }
+
+    /// What stands at `path`: from the cache where that is good enough, else from the source.
+    async fn find(
+        self: &Arc<Self>,
+        path: &VPath,
+        wish: Freshness,
+        intent: Intent,
+        op: &'static str,
+    ) -> Result<Found> {
+        let key = self.key(path, Part::Entry);
+        let stored = self.stored(key, path).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the cache cannot be read: the source is asked");
+            None
+        });
+        let verdict = stored.as_ref().map(|stored| self.judge(stored, path, wish));
+        let found = match (verdict, stored) {
+            (Some(Verdict::Fresh), Some(stored)) => Ok(Found::Object(stored, CacheStatus::Hit)),
+            (Some(Verdict::Refresh), Some(stored)) => {
+                drop(
+                    self.flights.begin(
+                        key,
+                        self.clone().ask(path.clone(), Some(Arc::clone(&stored)), Intent::Header),
+                    ),
+                );
+                Ok(Found::Object(stored, CacheStatus::Stale))
+            }
+            (Some(Verdict::Refuse), _) => Err(not_kept(op, path)),
+            (None, _) if self.options.tolerances.offline || wish == Freshness::StoredOnly => {
+                Err(not_kept(op, path))
+            }
+            (verdict, stored) => {
+                let asking = self.clone().ask(path.clone(), stored.clone(), intent);
+                match (self.flights.join(key, asking).await, stored) {
+                    (Ok(Answer::Kept(object, status)), _) => Ok(Found::Object(object, status)),
+                    (Ok(Answer::Passed(file)), _) => Ok(Found::Passed(file)),
+                    (Err(error), Some(stored))
+                        if verdict == Some(Verdict::AskOrServe) && is_outage(&error) =>
+                    {
+                        tracing::debug!(%path, %error, "the source cannot be had: what is kept is served");
+                        Ok(Found::Object(stored, CacheStatus::Stale))
+                    }
+                    (Err(error), _) => Err(error),
+                }
+            }
+        };
+        match found? {
+            Found::Object(object, _) if object.kind() == Kind::Missing => {
+                Err(Error::new(ErrorKind::NotFound, op, path))
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn judge(&self, stored: &Object, path: &VPath, wish: Freshness) -> Verdict {
+        let rule = self.options.rules.of(path);
+        judge(&stored.kept(), rule, wish, &self.options.tolerances, self.store.now())
+    }
+
+    /// Asks the source what stands at `path`, and keeps its answer.
+    async fn ask(
+        self: Arc<Self>,
+        path: VPath,
+        stored: Option<Arc<Object>>,
+        intent: Intent,
+    ) -> Result<Answer> {
+        let held = stored.as_ref().and_then(|stored| stored.held());
+        let options =
+            OpenOptions { intent, held, freshness: Freshness::Revalidate, ..OpenOptions::reading() };
+        let answer = self.inner.open(&path, &options).await;
+        let now = self.store.now();
+        let (kind, metadata, file) = match answer {
+            Ok(file) => {
+                let found = match file.opened_as() {
+                    Some(found) => found,
+                    None => file.metadata().await?,
+                };
+                (Kind::File, found, Some(file))
+            }
+            Err(error) if error.kind() == ErrorKind::IsADirectory => {
+                (Kind::Folder, Metadata::new(FileType::Dir), None)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (Kind::Missing, Metadata::new(FileType::File), None)
+            }
+            Err(error) => return Err(error),
+        };
+        let rule = self.options.rules.of(&path);
+        if let Some(file) = &file
+            && !freshness::is_storable(metadata.caching, rule)
+        {
+            return Ok(Answer::Passed(Arc::clone(file)));
+        }
+        if let Some(stored) = stored.filter(|stored| stored.is_version(&metadata)) {
+            stored.renew(&metadata, file, now);
+            stored.save().await?;
+            return Ok(Answer::Kept(stored, CacheStatus::Revalidated));
+        }
+        let key = self.key(&path, Part::Entry);
+        let record = Record {
+            source: Arc::clone(&self.source),
+            path,
+            kind,
+            asked: now,
+            blocks: Blocks::none_of(metadata.len),
+            metadata,
+            generation: self.store.next_generation(),
+            run: self.store.run(),
+        };
+        let object = Arc::new(Object::new(key, &self.store, record, self.upstream(file.clone())));
+        match (self.replace(&object).await, file) {
+            (Ok(()), _) => Ok(Answer::Kept(object, CacheStatus::Miss)),
+            (Err(error), Some(file)) => {
+                tracing::warn!(%error, "nothing can be kept: it is passed through");
+                self.forget(key);
+                Ok(Answer::Passed(file))
+            }
+            (Err(_), None) => Ok(Answer::Kept(object, CacheStatus::Miss)),
+        }
+    }
+
+    /// The folder's listing: kept, or on its way.
+    async fn list(self: &Arc<Self>, path: &VPath, wish: Freshness) -> Result<Arc<Object>> {
+        const OP: &str = "read_dir";
+        let key = self.key(path, Part::Listing);
+        let stored = self.stored(key, path).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the cache cannot be read: the source is asked");
+            None
+        });
+        let verdict = stored.as_ref().map(|stored| self.judge(stored, path, wish));
+        match (verdict, stored) {
+            (Some(Verdict::Fresh), Some(stored)) => Ok(stored),
+            (Some(Verdict::Refresh), Some(stored)) => {
+                drop(self.flights.begin(key, self.clone().ask_listing(path.clone(), true)));
+                Ok(stored)
+            }
+            (Some(Verdict::Refuse), _) => Err(not_kept(OP, path)),
+            (None, _) if self.options.tolerances.offline || wish == Freshness::StoredOnly => {
+                Err(not_kept(OP, path))
+            }
+            (verdict, stored) => {
+                // What is kept is let go of when the new one is whole; who has nothing sees the new one grow.
+                let asking = self.clone().ask_listing(path.clone(), stored.is_some());
+                match (self.flights.join(key, asking).await, stored) {
+                    (Ok(Answer::Kept(object, _)), _) => Ok(object),
+                    (Ok(Answer::Passed(_)), _) => Err(Error::new(ErrorKind::Internal, OP, path)),
+                    (Err(error), Some(stored))
+                        if verdict == Some(Verdict::AskOrServe) && is_outage(&error) =>
+                    {
+                        Ok(stored)
+                    }
+                    (Err(error), _) => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Asks the source for a listing. `whole`: returns when all of it is there.
+    async fn ask_listing(self: Arc<Self>, path: VPath, whole: bool) -> Result<Answer> {
+        let options = ListOptions { metadata: true, freshness: Freshness::Revalidate };
+        let listing = self.inner.read_dir(&path, &options).await?;
+        let key = self.key(&path, Part::Listing);
+        let record = Record {
+            source: Arc::clone(&self.source),
+            path: path.clone(),
+            kind: Kind::Listing,
+            asked: self.store.now(),
+            metadata: Metadata::new(FileType::Dir),
+            generation: self.store.next_generation(),
+            blocks: Blocks::none_of(None),
+            run: self.store.run(),
+        };
+        let upstream = Upstream::Once(Mutex::new(Some(Box::new(Encoded(listing)))));
+        let object = Arc::new(Object::new(key, &self.store, record, upstream));
+        if whole {
+            let mut entries = listing::entries(&object, &path, false);
+            while let Some(batch) = entries.next().await {
+                batch?;
+            }
+        }
+        self.replace(&object).await?;
+        Ok(Answer::Kept(object, CacheStatus::Miss))
+    }
+}
+
+#[async_trait]
+impl FileSystem for Mirror {
+    fn capabilities(&self, path: &VPath) -> Capabilities {
+        self.0.inner.capabilities(path).read_only()
+    }
+
+    async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
+        const OP: &str = "metadata";
+        if path.is_root() {
+            return Ok(Metadata::new(FileType::Dir));
+        }
+        if !options.follow && self.0.inner.capabilities(path).symlinks {
+            match self.0.inner.metadata(path, options).await {
+                Err(error) if is_outage(&error) => {}
+                answer => return answer,
+            }
+        }
+        match self.0.find(path, options.freshness, Intent::Header, OP).await? {
+            Found::Object(object, status) => Ok(object.describe(status)),
+            Found::Passed(file) => file.metadata().await,
+        }
+    }
+
+    async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
+        let object = self.0.list(path, options.freshness).await?;
+        Ok(listing::entries(&object, path, options.metadata))
+    }
+
+    async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
+        const OP: &str = "open";
+        options.check(path)?;
+        if options.changes() {
+            return Err(Error::new(ErrorKind::ReadOnly, OP, path));
+        }
+        if path.is_root() {
+            return Err(Error::new(ErrorKind::IsADirectory, OP, path));
+        }
+        let file: Arc<dyn File> = match self.0.find(path, options.freshness, options.intent, OP).await? {
+            Found::Object(object, _) if object.kind() == Kind::Folder => {
+                return Err(Error::new(ErrorKind::IsADirectory, OP, path));
+            }
+            Found::Object(object, status) => {
+                let described = object.describe(status);
+                Arc::new(MirrorFile::new(object, described))
+            }
+            Found::Passed(file) => file,
+        };
+        if let Some(wanted) = &options.if_match
+            && file.metadata().await?.validator.as_ref() != Some(wanted)
+        {
+            return Err(Error::new(ErrorKind::Changed, OP, path));
+        }
+        Ok(file)
+    }
+
+    async fn read_link(&self, path: &VPath) -> Result<LinkTarget> {
+        self.0.inner.read_link(path).await
+    }
+}
+
+/// True where the source could not be had, and so has not said that what is kept no longer holds.
+fn is_outage(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unavailable
+            | ErrorKind::TimedOut
+            | ErrorKind::Busy
+            | ErrorKind::Truncated
+            | ErrorKind::Corrupt
+            | ErrorKind::LimitExceeded
+            | ErrorKind::Internal
+    )
+}
+
+fn not_kept(op: &'static str, path: &VPath) -> Error {
+    Error::new(ErrorKind::Unavailable, op, path)
+        .with_detail("it is not kept, and the source was not to be asked")
+}
