@@ -13,7 +13,7 @@ use std::sync::Arc;
 use vfs::backends::memory::MemoryFs;
 use vfs::conformance::Subject;
 
-use crate::trees::{around, in_namespace, local, local_read_only, meta_cache, read_only, rights};
+use crate::trees::{around, in_namespace, local, local_read_only, meta_cache, mirror, read_only, rights};
 
 vfs::conformance_tests! {
     memory lacks [SpecialFiles] => Subject::filled(Arc::new(MemoryFs::new()));
@@ -27,6 +27,7 @@ vfs::conformance_tests! {
     read_only lacks [Writes, SpecialFiles] => read_only();
     rights lacks [SpecialFiles] => rights();
     meta_cache lacks [SpecialFiles] => meta_cache();
+    mirror lacks [Writes, Locks, SpecialFiles] => mirror();
     namespace lacks [SpecialFiles] => in_namespace("/");
     namespace_deep lacks [SpecialFiles] => in_namespace("/mounted/at/depth");
 }

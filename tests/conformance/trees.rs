@@ -10,6 +10,7 @@ use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
 use vfs::conformance::{Body, Subject, fill, sample};
+use vfs::layers::mirror::{Mirror, MirrorOptions, Store, StoreOptions};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
 use vfs::{FileSystem, MountOptions, Registry, VPath, Vfs};
 
@@ -61,6 +62,14 @@ pub(crate) async fn rights() -> Subject {
 
 pub(crate) async fn meta_cache() -> Subject {
     Subject::new(Arc::new(MetaCache::new(memory().await, MetaCacheOptions::default())))
+}
+
+/// A mirror of a tree, on a folder of its own.
+pub(crate) async fn mirror() -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), StoreOptions::default()).await.unwrap();
+    let tree = Mirror::new(memory().await, "memory:", store, MirrorOptions::default());
+    Subject::new(Arc::new(tree)).keeping(folder)
 }
 
 /// A namespace with the tree mounted at `at`, and other mounts beside it.

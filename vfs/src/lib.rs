@@ -34,4 +34,4 @@ pub use self::options::{
 };
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry};
-pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions};
+pub use self::vfs::{Keeping, MountId, MountInfo, MountOptions, Vfs, VfsOptions};

@@ -272,7 +272,10 @@ impl Core {
                 (Kind::File, found, Some(file))
             }
             Err(error) if error.kind() == ErrorKind::IsADirectory => {
-                (Kind::Folder, Metadata::new(FileType::Dir), None)
+                // A tree that has just seen a folder mostly knows it by heart.
+                let found = self.inner.metadata(&path, &StatOptions::default()).await;
+                let found = found.ok().filter(Metadata::is_dir);
+                (Kind::Folder, found.unwrap_or(Metadata::new(FileType::Dir)), None)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 (Kind::Missing, Metadata::new(FileType::File), None)
@@ -385,18 +388,22 @@ impl FileSystem for Mirror {
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
         const OP: &str = "metadata";
-        if path.is_root() {
-            return Ok(Metadata::new(FileType::Dir));
-        }
         if !options.follow && self.0.inner.capabilities(path).symlinks {
             match self.0.inner.metadata(path, options).await {
                 Err(error) if is_outage(&error) => {}
                 answer => return answer,
             }
         }
-        match self.0.find(path, options.freshness, Intent::Header, OP).await? {
-            Found::Object(object, status) => Ok(object.describe(status)),
-            Found::Passed(file) => file.metadata().await,
+        match self.0.find(path, options.freshness, Intent::Header, OP).await {
+            Ok(Found::Object(object, status)) => Ok(object.describe(status)),
+            Ok(Found::Passed(file)) => file.metadata().await,
+            // The root exists, whatever its source has to say.
+            Err(error) if path.is_root() && is_outage(&error) => Ok(Metadata::new(FileType::Dir)),
+            // Neither a file nor a folder.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                self.0.inner.metadata(path, options).await
+            }
+            Err(error) => Err(error),
         }
     }
 

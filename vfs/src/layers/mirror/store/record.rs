@@ -113,7 +113,7 @@ impl Record {
         let asked = take_time(rest)?;
         let mut metadata = Metadata::new(kind.file_type());
         metadata.caching = take_option(rest, |rest| {
-            let flags = rest.try_get_u8().ok()?;
+            let flags = rest.try_get_u8().ok().filter(|flags| *flags <= 3)?;
             let fresh_for = take_option(rest, |rest| rest.try_get_u64_le().ok().map(Duration::from_secs))?;
             Some(Caching { storable: flags & 1 != 0, must_revalidate: flags & 2 != 0, fresh_for })
         })?;
