@@ -1,8 +1,9 @@
 //! Listings as bytes, and back: how a folder's entries lie in the store.
 //!
 //! One entry after the other, each with its length in bytes (u32) before it: the name's length (u16) and bytes, the type (0
-//! unknown, 1 file, 2 folder, 3 link, 4 other), a byte of flags (1 described, 2 with a length, 4 with a time, 8 approximate),
-//! then the length (u64) and the time (i64 seconds since 1970) where the flags have them. Little-endian.
+//! unknown, 1 file, 2 folder, 3 link, 4 other), a byte of flags (1 described, 2 with a length, 4 with a time, 8 approximate, 16
+//! with permission bits, 32 with a strong, 64 with a weak validator), then what the flags have: the length (u64), the time
+//! (u64 seconds and u32 nanoseconds since 1970), the bits (u32), the validator's length (u16) and bytes. Little-endian.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,18 +19,24 @@ use super::file::ReadThrough;
 use super::object::Object;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{DirEntry, DirStream};
-use crate::metadata::{FileType, Metadata};
+use crate::metadata::{FileType, Metadata, Validator};
 use crate::options::ByteRange;
 use crate::path::VPath;
 use crate::producer::{Chunk, Hint, Lower, Producer, ProducerExt};
 
 /// An entry is no longer than this: a name takes 64 KiB at most.
-const ENTRY_BYTES: usize = 66 * 1024;
+const ENTRY_BYTES: usize = 72 * 1024;
+
+/// A validator that is longer is left out.
+const VALIDATOR_BYTES: usize = 4096;
 
 const DESCRIBED: u8 = 1;
 const WITH_LEN: u8 = 2;
 const WITH_TIME: u8 = 4;
 const APPROXIMATE: u8 = 8;
+const WITH_MODE: u8 = 16;
+const STRONG: u8 = 32;
+const WEAK: u8 = 64;
 
 /// A listing that comes from the source, as the bytes that are kept.
 pub(super) struct Encoded(pub(super) DirStream);
@@ -60,15 +67,20 @@ fn encode(entry: &DirEntry, out: &mut Vec<u8>) {
     let Ok(name_len) = u16::try_from(entry.name.len()) else { return };
     let described = entry.metadata.as_ref();
     let len = described.and_then(|metadata| metadata.len);
-    let modified = described.and_then(|metadata| metadata.modified).and_then(|modified| {
-        let since = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        i64::try_from(since.as_secs()).ok()
-    });
+    let modified = described
+        .and_then(|metadata| metadata.modified)
+        .and_then(|modified| modified.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let mode = described.and_then(|metadata| metadata.mode);
+    let validator = described.and_then(|metadata| metadata.validator.as_ref());
+    let validator = validator.filter(|validator| validator.as_str().len() <= VALIDATOR_BYTES);
     let flags = [
         (described.is_some(), DESCRIBED),
         (len.is_some(), WITH_LEN),
         (modified.is_some(), WITH_TIME),
         (described.is_some_and(|metadata| metadata.provenance.approximate), APPROXIMATE),
+        (mode.is_some(), WITH_MODE),
+        (matches!(validator, Some(Validator::Strong(_))), STRONG),
+        (matches!(validator, Some(Validator::Weak(_))), WEAK),
     ];
     let flags = flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |all, (_, flag)| all | flag);
     let start = out.len();
@@ -84,7 +96,15 @@ fn encode(entry: &DirEntry, out: &mut Vec<u8>) {
     });
     out.put_u8(flags);
     len.into_iter().for_each(|len| out.put_u64_le(len));
-    modified.into_iter().for_each(|modified| out.put_i64_le(modified));
+    if let Some(since) = modified {
+        out.put_u64_le(since.as_secs());
+        out.put_u32_le(since.subsec_nanos());
+    }
+    mode.into_iter().for_each(|mode| out.put_u32_le(mode));
+    if let Some(validator) = validator.map(Validator::as_str) {
+        out.put_u16_le(u16::try_from(validator.len()).unwrap_or_default());
+        out.put_slice(validator.as_bytes());
+    }
     let taken = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
     out[start..start + 4].copy_from_slice(&taken.to_le_bytes());
 }
@@ -108,8 +128,20 @@ fn decode(mut bytes: &[u8], with_metadata: bool) -> Option<DirEntry> {
         metadata.len = Some(rest.try_get_u64_le().ok()?);
     }
     if flags & WITH_TIME != 0 {
-        let since = Duration::from_secs(u64::try_from(rest.try_get_i64_le().ok()?).ok()?);
+        let (secs, nanos) = (rest.try_get_u64_le().ok()?, rest.try_get_u32_le().ok()?);
+        let since = Duration::from_secs(secs).checked_add(Duration::from_nanos(nanos.into()))?;
         metadata.modified = SystemTime::UNIX_EPOCH.checked_add(since);
+    }
+    if flags & WITH_MODE != 0 {
+        metadata.mode = Some(rest.try_get_u32_le().ok()?);
+    }
+    if flags & (STRONG | WEAK) != 0 {
+        let len = rest.try_get_u16_le().ok()?;
+        let (text, behind) = rest.split_at_checked(len.into())?;
+        *rest = behind;
+        let text = std::str::from_utf8(text).ok()?.into();
+        let is_strong = flags & STRONG != 0;
+        metadata.validator = Some(if is_strong { Validator::Strong(text) } else { Validator::Weak(text) });
     }
     metadata.provenance.approximate = flags & APPROXIMATE != 0;
     let is_described = flags & DESCRIBED != 0 && with_metadata;
@@ -200,10 +232,12 @@ mod tests {
 
     #[test]
     fn an_entry_comes_back_as_it_was() {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let at = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 7);
         let described = |len, modified, approximate| {
             let mut metadata = Metadata { len, modified, ..Metadata::new(FileType::File) };
             metadata.provenance.approximate = approximate;
+            metadata.mode = len.map(|_| 0o640);
+            metadata.validator = modified.map(|_| Validator::Strong("5-a".into()));
             Some(metadata)
         };
         for (name, file_type, metadata) in [

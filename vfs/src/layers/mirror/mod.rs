@@ -15,12 +15,15 @@ mod listing;
 mod object;
 mod rules;
 mod run;
+mod set;
+mod sets;
 mod store;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
@@ -32,6 +35,8 @@ use self::freshness::{Verdict, judge};
 use self::listing::Encoded;
 use self::object::{Object, Upstream};
 pub use self::rules::{PatternError, Preset, Rule, Rules};
+use self::set::Releases;
+use self::sets::Digest;
 use self::store::{Blocks, Key, Kind, Part, Record};
 pub use self::store::{Store, StoreOptions, Usage};
 use crate::error::{Error, ErrorKind, Result};
@@ -48,6 +53,8 @@ const HOT: usize = 256;
 pub struct MirrorOptions {
     /// What may be kept how long, whatever the source says.
     pub rules: Rules,
+    /// Which files belong together and change together: the preset's sets. Default: none do.
+    pub sets: Preset,
     /// How it deals with time.
     pub tolerances: Tolerances,
 }
@@ -68,6 +75,7 @@ struct Core {
     /// What was used last, so that it is still live when it is asked for again.
     hot: Mutex<VecDeque<Arc<Object>>>,
     flights: Flights<Answer>,
+    releases: Releases,
 }
 
 /// What asking the source came to.
@@ -77,6 +85,26 @@ enum Answer {
     Kept(Arc<Object>, CacheStatus),
     /// It must not be kept: its readers share this opening.
     Passed(Arc<dyn File>),
+}
+
+/// What a caller found kept, and not good enough.
+struct Seen {
+    object: Arc<Object>,
+    asked: SystemTime,
+}
+
+impl Seen {
+    fn of(object: &Arc<Object>) -> Self {
+        Self { object: Arc::clone(object), asked: object.kept().asked }
+    }
+}
+
+/// What a source has at a path.
+struct Sourced {
+    kind: Kind,
+    metadata: Metadata,
+    /// Opened; of a folder, or where nothing is, there is none.
+    file: Option<Arc<dyn File>>,
 }
 
 /// What stands at a path, and what the cache had to do with the answer.
@@ -101,6 +129,7 @@ impl Mirror {
             live: DashMap::new(),
             hot: Mutex::default(),
             flights: Flights::default(),
+            releases: Releases::default(),
         }))
     }
 
@@ -207,24 +236,30 @@ impl Core {
             tracing::warn!(%error, "the cache cannot be read: the source is asked");
             None
         });
-        let verdict = stored.as_ref().map(|stored| self.judge(stored, path, wish));
+        let expected = self.expected(path).await;
+        let verdict = stored.as_ref().map(|stored| match expected.filter(|_| stored.kind() == Kind::File) {
+            // Its set says what it is, however old it is.
+            Some(expected) if stored.digest() == Some(expected) => Verdict::Fresh,
+            Some(_) => Verdict::Ask,
+            None => self.judge(stored, path, wish),
+        });
         let found = match (verdict, stored) {
             (Some(Verdict::Fresh), Some(stored)) => Ok(Found::Object(stored, CacheStatus::Hit)),
             (Some(Verdict::Refresh), Some(stored)) => {
                 drop(
-                    self.flights.begin(
-                        key,
-                        self.clone().ask(path.clone(), Some(Arc::clone(&stored)), Intent::Header),
-                    ),
+                    self.flights
+                        .begin(key, self.clone().ask(path.clone(), Some(Seen::of(&stored)), Intent::Header)),
                 );
                 Ok(Found::Object(stored, CacheStatus::Stale))
             }
             (Some(Verdict::Refuse), _) => Err(not_kept(op, path)),
-            (None, _) if self.options.tolerances.offline || wish == Freshness::StoredOnly => {
+            (None | Some(Verdict::Ask), _)
+                if self.options.tolerances.offline || wish == Freshness::StoredOnly =>
+            {
                 Err(not_kept(op, path))
             }
             (verdict, stored) => {
-                let asking = self.clone().ask(path.clone(), stored.clone(), intent);
+                let asking = self.clone().ask(path.clone(), stored.as_ref().map(Seen::of), intent);
                 match (self.flights.join(key, asking).await, stored) {
                     (Ok(Answer::Kept(object, status)), _) => Ok(Found::Object(object, status)),
                     (Ok(Answer::Passed(file)), _) => Ok(Found::Passed(file)),
@@ -246,6 +281,16 @@ impl Core {
         }
     }
 
+    /// True for a link, where the source has any and can be asked.
+    async fn is_link(&self, path: &VPath) -> bool {
+        self.inner.capabilities(path).symlinks
+            && self
+                .inner
+                .metadata(path, &StatOptions::no_follow())
+                .await
+                .is_ok_and(|found| found.is_symlink())
+    }
+
     fn judge(&self, stored: &Object, path: &VPath, wish: Freshness) -> Verdict {
         let rule = self.options.rules.of(path);
         judge(&stored.kept(), rule, wish, &self.options.tolerances, self.store.now())
@@ -258,61 +303,107 @@ impl Core {
         stored: Option<Arc<Object>>,
         intent: Intent,
     ) -> Result<Answer> {
-        let held = stored.as_ref().and_then(|stored| stored.held());
-        let options =
-            OpenOptions { intent, held, freshness: Freshness::Revalidate, ..OpenOptions::reading() };
-        let answer = self.inner.open(&path, &options).await;
-        let now = self.store.now();
-        let (kind, metadata, file) = match answer {
-            Ok(file) => {
-                let found = match file.opened_as() {
-                    Some(found) => found,
-                    None => file.metadata().await?,
-                };
-                (Kind::File, found, Some(file))
-            }
-            Err(error) if error.kind() == ErrorKind::IsADirectory => {
-                // A tree that has just seen a folder mostly knows it by heart.
-                let found = self.inner.metadata(&path, &StatOptions::default()).await;
-                let found = found.ok().filter(Metadata::is_dir);
-                (Kind::Folder, found.unwrap_or(Metadata::new(FileType::Dir)), None)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                (Kind::Missing, Metadata::new(FileType::File), None)
-            }
-            Err(error) => return Err(error),
-        };
+        let expected = self.expected(&path).await;
+        let found = self.open_source(&path, stored.as_ref(), intent).await?;
         let rule = self.options.rules.of(&path);
-        if let Some(file) = &file
-            && !freshness::is_storable(metadata.caching, rule)
+        if let Some(file) = &found.file
+            && !freshness::is_storable(found.metadata.caching, rule)
         {
             return Ok(Answer::Passed(Arc::clone(file)));
         }
-        if let Some(stored) = stored.filter(|stored| stored.is_version(&metadata)) {
-            stored.renew(&metadata, file, now);
+        if let Some(stored) = stored.as_ref().filter(|stored| stored.is_version(&found.metadata))
+            && (expected.is_none() || stored.digest() == expected || stored.seal() == expected)
+        {
+            stored.renew(&found.metadata, found.file, self.store.now());
             stored.save().await?;
-            return Ok(Answer::Kept(stored, CacheStatus::Revalidated));
+            return Ok(Answer::Kept(Arc::clone(stored), CacheStatus::Revalidated));
         }
-        let key = self.key(&path, Part::Entry);
-        let record = Record {
-            source: Arc::clone(&self.source),
-            path,
-            kind,
-            asked: now,
-            blocks: Blocks::none_of(metadata.len),
-            metadata,
-            generation: self.store.next_generation(),
-            run: self.store.run(),
-        };
-        let object = Arc::new(Object::new(key, &self.store, record, self.upstream(file.clone())));
+        let file = found.file.clone();
+        let object = Arc::new(self.object_of(&path, found, expected));
+        if let Some(old) = stored.filter(|old| old.kind() == Kind::File && object.kind() == Kind::File) {
+            match self.companions(&object, &old).await {
+                Ok(companions) => {
+                    for companion in companions {
+                        self.replace(&companion).await?;
+                    }
+                }
+                Err(error) => {
+                    tracing::info!(%path, %error, "the source is being changed: its last whole state is served on");
+                    old.renew(&old.describe(CacheStatus::Stale), None, self.store.now());
+                    return Ok(Answer::Kept(old, CacheStatus::Stale));
+                }
+            }
+        }
         match (self.replace(&object).await, file) {
             (Ok(()), _) => Ok(Answer::Kept(object, CacheStatus::Miss)),
             (Err(error), Some(file)) => {
                 tracing::warn!(%error, "nothing can be kept: it is passed through");
-                self.forget(key);
+                self.forget(object.key);
                 Ok(Answer::Passed(file))
             }
             (Err(_), None) => Ok(Answer::Kept(object, CacheStatus::Miss)),
+        }
+    }
+
+    /// What was kept since the caller looked: somebody else's question was answered in between.
+    fn answered_since(&self, key: Key, seen: Option<&Seen>) -> Option<Answer> {
+        let live = self.live.get(&key).and_then(|object| object.upgrade())?;
+        let is_known =
+            seen.is_some_and(|seen| Arc::ptr_eq(&seen.object, &live) && seen.asked == live.kept().asked);
+        (!is_known).then_some(Answer::Kept(live, CacheStatus::Hit))
+    }
+
+    /// What the source has at `path` now.
+    async fn open_source(
+        &self,
+        path: &VPath,
+        stored: Option<&Arc<Object>>,
+        intent: Intent,
+    ) -> Result<Sourced> {
+        let held = stored.and_then(|stored| stored.held());
+        let options =
+            OpenOptions { intent, held, freshness: Freshness::Revalidate, ..OpenOptions::reading() };
+        let nothing = |kind, metadata| Sourced { kind, metadata, file: None };
+        match self.inner.open(path, &options).await {
+            Ok(file) => {
+                let metadata = match file.opened_as() {
+                    Some(metadata) => metadata,
+                    None => file.metadata().await?,
+                };
+                Ok(Sourced { kind: Kind::File, metadata, file: Some(file) })
+            }
+            Err(error) if error.kind() == ErrorKind::IsADirectory => {
+                // A tree that has just seen a folder mostly knows it by heart.
+                let found = self.inner.metadata(path, &StatOptions::default()).await.ok();
+                let found = found.filter(Metadata::is_dir).unwrap_or(Metadata::new(FileType::Dir));
+                Ok(nothing(Kind::Folder, found))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(nothing(Kind::Missing, Metadata::new(FileType::File)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A new version of what stands at `path`; one that must sum to something shows nothing before it does.
+    fn object_of(&self, path: &VPath, found: Sourced, expected: Option<Digest>) -> Object {
+        let is_file = found.kind == Kind::File;
+        let record = Record {
+            source: Arc::clone(&self.source),
+            path: path.clone(),
+            kind: found.kind,
+            asked: self.store.now(),
+            blocks: Blocks::none_of(found.metadata.len),
+            digest: None,
+            metadata: found.metadata,
+            generation: self.store.next_generation(),
+            run: self.store.run(),
+        };
+        let key = self.key(path, Part::Entry);
+        let object = Object::new(key, &self.store, record, self.upstream(found.file));
+        match expected.filter(|_| is_file) {
+            Some(digest) => object.sealed(digest),
+            None => object,
         }
     }
 
@@ -328,7 +419,9 @@ impl Core {
         match (verdict, stored) {
             (Some(Verdict::Fresh), Some(stored)) => Ok(stored),
             (Some(Verdict::Refresh), Some(stored)) => {
-                drop(self.flights.begin(key, self.clone().ask_listing(path.clone(), true)));
+                drop(
+                    self.flights.begin(key, self.clone().ask_listing(path.clone(), Some(Seen::of(&stored)))),
+                );
                 Ok(stored)
             }
             (Some(Verdict::Refuse), _) => Err(not_kept(OP, path)),
@@ -336,8 +429,7 @@ impl Core {
                 Err(not_kept(OP, path))
             }
             (verdict, stored) => {
-                // What is kept is let go of when the new one is whole; who has nothing sees the new one grow.
-                let asking = self.clone().ask_listing(path.clone(), stored.is_some());
+                let asking = self.clone().ask_listing(path.clone(), stored.as_ref().map(Seen::of));
                 match (self.flights.join(key, asking).await, stored) {
                     (Ok(Answer::Kept(object, _)), _) => Ok(object),
                     (Ok(Answer::Passed(_)), _) => Err(Error::new(ErrorKind::Internal, OP, path)),
@@ -352,8 +444,12 @@ impl Core {
         }
     }
 
-    /// Asks the source for a listing. `whole`: returns when all of it is there.
-    async fn ask_listing(self: Arc<Self>, path: VPath, whole: bool) -> Result<Answer> {
+    /// Asks the source for a listing. What was seen is let go of when the new one is whole; who has nothing sees the new
+    /// one grow.
+    async fn ask_listing(self: Arc<Self>, path: VPath, seen: Option<Seen>) -> Result<Answer> {
+        if let Some(answered) = self.answered_since(self.key(&path, Part::Listing), seen.as_ref()) {
+            return Ok(answered);
+        }
         let options = ListOptions { metadata: true, freshness: Freshness::Revalidate };
         let listing = self.inner.read_dir(&path, &options).await?;
         let key = self.key(&path, Part::Listing);
@@ -365,11 +461,12 @@ impl Core {
             metadata: Metadata::new(FileType::Dir),
             generation: self.store.next_generation(),
             blocks: Blocks::none_of(None),
+            digest: None,
             run: self.store.run(),
         };
         let upstream = Upstream::Once(Mutex::new(Some(Box::new(Encoded(listing)))));
         let object = Arc::new(Object::new(key, &self.store, record, upstream));
-        if whole {
+        if seen.is_some() {
             let mut entries = listing::entries(&object, &path, false);
             while let Some(batch) = entries.next().await {
                 batch?;
@@ -420,6 +517,9 @@ impl FileSystem for Mirror {
         }
         if path.is_root() {
             return Err(Error::new(ErrorKind::IsADirectory, OP, path));
+        }
+        if !options.follow && self.0.is_link(path).await {
+            return Err(Error::new(ErrorKind::Loop, OP, path));
         }
         let file: Arc<dyn File> = match self.0.find(path, options.freshness, options.intent, OP).await? {
             Found::Object(object, _) if object.kind() == Kind::Folder => {

@@ -10,6 +10,7 @@ use tokio::sync::{OnceCell, watch};
 
 use super::freshness::{self, What};
 use super::run::{Demand, Joined, Run};
+use super::sets::Digest;
 use super::store::{BLOCK_BYTES, Blocks, Key, Kind, Record, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, FileSystem, SeekCost};
@@ -21,6 +22,9 @@ use crate::residency;
 
 /// Blocks that one look finds present at most: what a span may hold.
 const LOOK_BLOCKS: u64 = FileSpan::MAX_BYTES as u64 / BLOCK_BYTES;
+
+/// The record is saved after this many bytes, and when a run ends.
+const SAVED_BYTES: u64 = 8 << 20;
 
 /// How far before an offset a run may be, so that who reads there waits for it instead of starting another.
 const NEAR_BYTES: u64 = 4 << 20;
@@ -52,6 +56,8 @@ struct State {
     runs: Vec<Arc<Run>>,
     /// Nothing can be written: its readers read the source.
     bypassed: bool,
+    /// What all of it must sum to: nobody sees a byte before it was seen to.
+    sealed: Option<Digest>,
     /// Bytes that came since the record was saved.
     unsaved: u64,
 }
@@ -78,6 +84,12 @@ impl Object {
         Self::with(key, store, record, BTreeSet::new(), upstream)
     }
 
+    /// The same, of which nobody sees a byte before the whole was seen to sum to `digest`.
+    pub(super) fn sealed(self, digest: Digest) -> Self {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Self { state: Mutex::new(State { sealed: Some(digest), ..state }), ..self }
+    }
+
     /// A version that an earlier opening, or an earlier run of the program, has kept.
     pub(super) fn stored(key: Key, store: &Arc<Store>, mut record: Record, upstream: Upstream) -> Self {
         let trusted = store.trusts(&record);
@@ -96,7 +108,7 @@ impl Object {
         unchecked: BTreeSet<u64>,
         upstream: Upstream,
     ) -> Self {
-        let state = State { record, unchecked, runs: Vec::new(), bypassed: false, unsaved: 0 };
+        let state = State { record, unchecked, runs: Vec::new(), bypassed: false, sealed: None, unsaved: 0 };
         let store = Arc::clone(store);
         let news = watch::Sender::new(());
         Self { key, store, upstream, data: OnceCell::new(), state: Mutex::new(state), news }
@@ -176,7 +188,10 @@ impl Object {
     /// Its bytes, where all of them are there, believed and open: then it is a plain file.
     pub(super) fn whole(&self) -> Option<(SpanFile, u64)> {
         let state = self.state();
-        let is_whole = state.record.blocks.is_complete() && state.unchecked.is_empty() && !state.bypassed;
+        let is_whole = state.record.blocks.is_complete()
+            && state.unchecked.is_empty()
+            && !state.bypassed
+            && state.sealed.is_none();
         let len = state.record.blocks.len().filter(|_| is_whole)?;
         self.data.get().map(|data| (data.clone(), len))
     }
@@ -188,6 +203,9 @@ impl Object {
     /// What there is at `offset`, for somebody who will read as `demand` says.
     pub(super) fn locate(&self, offset: u64, demand: Demand) -> Located {
         let mut state = self.state();
+        if state.sealed.is_some() {
+            return Located::sealed(&mut state);
+        }
         let blocks = &state.record.blocks;
         if blocks.len().is_some_and(|len| offset >= len) {
             return Located::End;
@@ -223,10 +241,31 @@ impl Object {
         Located::Missing(run)
     }
 
+    /// What the whole must sum to, where that is still to be seen.
+    pub(super) fn seal(&self) -> Option<Digest> {
+        self.state().sealed
+    }
+
+    /// Notes that the whole sums to what it must. False where it does not.
+    pub(super) fn unseal(&self, found: Digest) -> bool {
+        let mut state = self.state();
+        let fits = state.sealed == Some(found);
+        if fits {
+            state.sealed = None;
+            state.record.digest = Some(found);
+        }
+        fits
+    }
+
+    /// What it was seen to sum to.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.state().record.digest
+    }
+
     /// How far the bytes from `offset` on are there, without anybody being asked to bring more.
     pub(super) fn present_until(&self, offset: u64) -> Option<u64> {
         let state = self.state();
-        let is_sure = !state.unchecked.contains(&Blocks::index(offset));
+        let is_sure = state.sealed.is_none() && !state.unchecked.contains(&Blocks::index(offset));
         let until = state.record.blocks.present_until(offset, 1);
         (is_sure && until > offset).then_some(until)
     }
@@ -319,7 +358,7 @@ impl Object {
         }
         state.unsaved += reached - run.reached();
         run.reach(reached);
-        let is_due = state.unsaved >= 8 << 20;
+        let is_due = state.unsaved >= SAVED_BYTES && state.sealed.is_none();
         if is_due {
             state.unsaved = 0;
         }
@@ -363,8 +402,13 @@ impl Object {
         (state.record.blocks.len(), state.record.blocks.present())
     }
 
+    /// Saves the record; of what is still sealed nothing is known to be right.
     pub(super) async fn save(&self) -> Result<()> {
-        let record = self.state().record.clone();
+        let record = {
+            let state = self.state();
+            let blocks = state.sealed.map(|_| Blocks::none_of(state.record.metadata.len));
+            Record { blocks: blocks.unwrap_or_else(|| state.record.blocks.clone()), ..state.record.clone() }
+        };
         self.store.save(self.key, &record).await
     }
 
@@ -378,6 +422,18 @@ impl Object {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Located {
+    /// All of it has to come first, in one run.
+    fn sealed(state: &mut State) -> Self {
+        if let Some(run) = state.runs.first() {
+            return Self::Coming(run.join());
+        }
+        let run = Arc::new(Run::new(0, None));
+        state.runs.push(Arc::clone(&run));
+        Self::Missing(run)
     }
 }
 

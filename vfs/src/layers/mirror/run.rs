@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crc32fast::Hasher;
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::object::Object;
 use super::store::BLOCK_BYTES;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::path::VPath;
 use crate::producer::{Chunk, Producer, ProducerExt};
 
@@ -24,6 +25,9 @@ const WRITTEN_BYTES: usize = 256 * 1024;
 
 /// How long a run waits for another reader when the last one has left.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// When to ask again for a file that does not fit its set: sources are changed within minutes.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// A deserted run goes on to the end where no more than this is missing.
 const FINISHED_BYTES: u64 = 16 << 20;
@@ -105,7 +109,8 @@ impl Run {
         let joined = self.join();
         let object = Arc::clone(object);
         tokio::spawn(async move {
-            let mut fetch = Fetch { object: &object, run: &self, at: self.start, sum: Hasher::new() };
+            let digest = object.seal().map(|_| Sha256::new());
+            let mut fetch = Fetch { object: &object, run: &self, at: self.start, sum: Hasher::new(), digest };
             let outcome = fetch.go().await;
             if let Err(error) = &outcome {
                 settle_failure(&object, error).await;
@@ -149,6 +154,8 @@ struct Fetch<'a> {
     at: u64,
     /// Of the block that `at` lies in.
     sum: Hasher,
+    /// Of the whole, where that has to sum to something.
+    digest: Option<Sha256>,
 }
 
 impl Fetch<'_> {
@@ -178,8 +185,13 @@ impl Fetch<'_> {
 
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let data = self.object.data().await?.clone();
-        let (at, written) = (self.at, bytes.clone());
-        let done = self.object.store.disk().run("write_at", move || write_all(&data, at, &written)).await?;
+        let (at, written, digest) = (self.at, bytes.clone(), self.digest.take());
+        let write = move || {
+            let digest = digest.map(|digest| digest.chain_update(&written));
+            (write_all(&data, at, &written), digest)
+        };
+        let (done, digest) = self.object.store.disk().run("write_at", write).await?;
+        self.digest = digest;
         done.map_err(|error| Error::from_io(error, "write_at", &VPath::root()))?;
         let blocks = self.sum_up(&bytes);
         if self.object.wrote(self.run, &blocks, self.at) {
@@ -219,6 +231,15 @@ impl Fetch<'_> {
         if len.is_none_or(|len| self.at == len) {
             let last = (self.at % BLOCK_BYTES != 0).then(|| std::mem::take(&mut self.sum).finalize());
             self.object.ended(self.at, last);
+            if let Some(digest) = self.digest.take()
+                && !self.object.unseal(digest.finalize().into())
+            {
+                let detail = "its bytes are not what the set that it belongs to says: the source is being changed, or \
+                              damaged; try again later";
+                return Err(failure(ErrorKind::Unavailable)
+                    .with_detail(detail)
+                    .with_retry(Retry::After(RETRY)));
+            }
         }
         Ok(())
     }

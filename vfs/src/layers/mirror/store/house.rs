@@ -66,6 +66,10 @@ impl House {
         Usage { entries: self.kept.len() as u64, bytes: self.bytes.load(Ordering::Relaxed) }
     }
 
+    pub(super) fn holds(&self, key: Key) -> bool {
+        self.kept.contains_key(&key)
+    }
+
     /// Notes what `key` takes now.
     pub(super) fn account(&self, key: Key, bytes: u64, now: SystemTime) {
         let now = Use { pages: pages(bytes), used: seconds(now) };

@@ -166,6 +166,11 @@ impl Store {
         self.disk.run("remove_file", move || drop(Removal(paths))).await
     }
 
+    /// True where something is kept under `key`, as far as the folder is counted by now.
+    pub(super) fn holds(&self, key: Key) -> bool {
+        self.house.holds(key)
+    }
+
     /// What is kept: paths and bytes on the disk, as far as they are counted by now.
     pub fn usage(&self) -> Usage {
         self.house.usage()

@@ -16,6 +16,7 @@
 //! text?        media type
 //! (u8 text)?   validator: 1 strong, 2 weak
 //! text?        the name of its identity
+//! [u8; 32]?    SHA-256 of the whole, where it was seen to be what it must be
 //! u32          blocks, each u32?: its CRC-32 where it is there
 //! u32          CRC-32 of all that comes before
 //! ```
@@ -26,6 +27,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Buf, BufMut, Bytes};
 
 use super::blocks::Blocks;
+use crate::layers::mirror::sets::Digest;
 use crate::metadata::{Caching, FileType, Identity, Metadata, Validator};
 use crate::path::VPath;
 
@@ -48,6 +50,8 @@ pub(in crate::layers::mirror) struct Record {
     /// Names its bytes: another version has another.
     pub(in crate::layers::mirror) generation: u64,
     pub(in crate::layers::mirror) blocks: Blocks,
+    /// What its bytes were seen to sum to.
+    pub(in crate::layers::mirror) digest: Option<Digest>,
     /// The run of the store that wrote it: blocks of a run that did not end well are not believed unseen.
     pub(in crate::layers::mirror) run: u64,
 }
@@ -88,6 +92,7 @@ impl Record {
             put_text(out, validator.as_str().as_bytes());
         });
         put_option(&mut out, name_of(metadata.identity.as_ref()), |out, name| put_text(out, name));
+        put_option(&mut out, self.digest, |out, digest| out.put_slice(&digest));
         let sums = self.blocks.sums();
         out.put_u32_le(u32::try_from(sums.len()).unwrap_or(u32::MAX));
         for sum in sums {
@@ -129,6 +134,11 @@ impl Record {
         })?;
         let name = take_option(rest, |rest| take_text(rest).map(Bytes::copy_from_slice))?;
         metadata.identity = name.map(|name| Identity::Source { name, validator: metadata.validator.clone() });
+        let digest = take_option(rest, |rest| {
+            let (digest, behind) = rest.split_first_chunk()?;
+            *rest = behind;
+            Some(*digest)
+        })?;
         let count = rest.try_get_u32_le().ok()? as usize;
         // Each takes a byte at least.
         if count > rest.len() {
@@ -139,7 +149,17 @@ impl Record {
             sums.push(take_option(rest, |rest| rest.try_get_u32_le().ok())?);
         }
         let blocks = Blocks::stored(len, sums)?;
-        rest.is_empty().then_some(Self { source, path, kind, asked, metadata, generation, blocks, run })
+        rest.is_empty().then_some(Self {
+            source,
+            path,
+            kind,
+            asked,
+            metadata,
+            generation,
+            blocks,
+            digest,
+            run,
+        })
     }
 }
 
@@ -204,11 +224,15 @@ fn take_string(rest: &mut &[u8]) -> Option<Arc<str>> {
     std::str::from_utf8(take_text(rest)?).ok().map(Arc::from)
 }
 
-/// What lies before 1970 counts from there backwards.
+/// The nanoseconds count forwards also where the seconds lie before 1970.
 fn put_time(out: &mut Vec<u8>, time: SystemTime) {
+    let seconds = |whole: u64| i64::try_from(whole).unwrap_or(i64::MAX);
     let (secs, nanos) = match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos()),
-        Err(before) => (i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |secs| -secs), 0),
+        Ok(since) => (seconds(since.as_secs()), since.subsec_nanos()),
+        Err(before) => match (before.duration().as_secs(), before.duration().subsec_nanos()) {
+            (secs, 0) => (-seconds(secs), 0),
+            (secs, nanos) => (-seconds(secs) - 1, 1_000_000_000 - nanos),
+        },
     };
     out.put_i64_le(secs);
     out.put_u32_le(nanos);
@@ -256,6 +280,7 @@ mod tests {
             metadata,
             generation: 0xdead_beef,
             blocks,
+            digest: Some([7; 32]),
             run: 3,
         }
     }

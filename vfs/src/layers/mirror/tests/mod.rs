@@ -1,5 +1,6 @@
 //! A mirror over a source that counts, changes and breaks off.
 
+mod apt;
 mod keeping;
 mod origin;
 mod reading;
