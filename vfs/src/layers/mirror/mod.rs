@@ -297,12 +297,11 @@ impl Core {
     }
 
     /// Asks the source what stands at `path`, and keeps its answer.
-    async fn ask(
-        self: Arc<Self>,
-        path: VPath,
-        stored: Option<Arc<Object>>,
-        intent: Intent,
-    ) -> Result<Answer> {
+    async fn ask(self: Arc<Self>, path: VPath, seen: Option<Seen>, intent: Intent) -> Result<Answer> {
+        if let Some(answered) = self.answered_since(self.key(&path, Part::Entry), seen.as_ref()) {
+            return Ok(answered);
+        }
+        let stored = seen.map(|seen| seen.object);
         let expected = self.expected(&path).await;
         let found = self.open_source(&path, stored.as_ref(), intent).await?;
         let rule = self.options.rules.of(&path);
