@@ -16,8 +16,8 @@ use vfs::conformance::Subject;
 use vfs::path::Scheme;
 
 use crate::trees::{
-    around, http, in_namespace, local, local_read_only, meta_cache, read_only, rights, tar, tar_in_xz,
-    tgz_in_zip, zip, zip_in_tgz,
+    around, http, in_namespace, local, local_read_only, meta_cache, mirror, read_only, rights, tar,
+    tar_in_xz, tgz_in_zip, zip, zip_in_tgz,
 };
 
 vfs::conformance_tests! {
@@ -32,6 +32,7 @@ vfs::conformance_tests! {
     read_only lacks [Writes, SpecialFiles] => read_only();
     rights lacks [SpecialFiles] => rights();
     meta_cache lacks [SpecialFiles] => meta_cache();
+    mirror lacks [Writes, Locks, SpecialFiles] => mirror();
     namespace lacks [SpecialFiles] => in_namespace("/");
     tar_gnu lacks [Writes, Locks] => tar("gnu", &[], Scheme::Tar);
     tar_pax lacks [Writes, Locks] => tar("pax", &[], Scheme::Auto);

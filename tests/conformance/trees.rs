@@ -14,6 +14,7 @@ use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
 use vfs::backends::registry;
 use vfs::conformance::{self, Body, Entry, Skill, Subject, fill, sample};
+use vfs::layers::mirror::{Mirror, MirrorOptions, Store, StoreOptions};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
 use vfs::path::Scheme;
 use vfs::{FileSystem, ListOptions, MountOptions, OpenOptions, Registry, SetAttributes, VPath, Vfs};
@@ -139,6 +140,14 @@ pub(crate) async fn rights() -> Subject {
 
 pub(crate) async fn meta_cache() -> Subject {
     Subject::new(Arc::new(MetaCache::new(memory().await, MetaCacheOptions::default())))
+}
+
+/// A mirror of a tree, on a folder of its own.
+pub(crate) async fn mirror() -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), StoreOptions::default()).await.unwrap();
+    let tree = Mirror::new(memory().await, "memory:", store, MirrorOptions::default());
+    Subject::new(Arc::new(tree)).keeping(folder)
 }
 
 /// A namespace with the tree mounted at `at`, and other mounts beside it.
