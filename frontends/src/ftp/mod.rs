@@ -56,6 +56,9 @@ pub struct Options {
     pub converts_lines: bool,
     /// What becomes of an upload that breaks off.
     pub partial_uploads: PartialUploads,
+    /// Who logs in as anonymous may replace and append to files that are there, where the tree lets them. Default false:
+    /// guests add files, by any command, and change none.
+    pub guests_overwrite: bool,
     /// `MDTM YYYYMMDDhhmmss path` sets a file's time, as some clients have it. Default false: it would hide a file whose
     /// name looks like that, and MFMT does the same.
     pub sets_times_by_mdtm: bool,
@@ -78,6 +81,7 @@ impl Default for Options {
             passive_ports: None,
             converts_lines: true,
             partial_uploads: PartialUploads::Delete,
+            guests_overwrite: false,
             sets_times_by_mdtm: false,
         }
     }

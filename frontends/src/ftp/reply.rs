@@ -30,7 +30,10 @@ pub(super) const HELP_SITE: Reply = Reply::fixed(214, "CHMOD CPFR CPTO HELP IDLE
 pub(super) const HOST_CHOSEN: Reply = Reply::fixed(220, "FTP server ready for this host.");
 pub(super) const HOST_TOO_LATE: Reply = Reply::fixed(503, "HOST comes before the login.");
 pub(super) const HOST_UNKNOWN: Reply = Reply::fixed(504, "No such host here.");
+pub(super) const IDENTITY: Reply =
+    Reply::fixed(200, concat!("Name=vfsd; Version=", env!("CARGO_PKG_VERSION"), ";"));
 pub(super) const IDLE: Reply = Reply::fixed(421, "Nothing was asked for too long; goodbye.");
+pub(super) const LANGUAGE: Reply = Reply::fixed(200, "Replies are in English.");
 pub(super) const LOG_IN_FIRST: Reply = Reply::fixed(530, "Log in first: USER and PASS.");
 pub(super) const LOGIN_TIMED_OUT: Reply = Reply::fixed(421, "No login in time; goodbye.");
 pub(super) const NO_IPV6_PASV: Reply = Reply::fixed(425, "PASV cannot say an IPv6 address: use EPSV.");
@@ -171,6 +174,8 @@ fn failed(sent: &[u8], failure: &Failure) -> Reply {
         Failure::TimeUnknown => (550, "its time is not known"),
         Failure::RestartInAscii => (554, "a transfer restarts in TYPE I only"),
         Failure::TooManyHashes => (450, "enough files are being hashed; try again later"),
+        Failure::GuestsAdd => (550, "guests add files and change none"),
+        Failure::RangeOfUpload => (504, "RANG is for RETR and HASH; use REST"),
         Failure::RestartPastEnd => (554, "it ends before the restart position"),
     };
     Reply::new(code, [sent, b": ", why.as_bytes(), b"."].concat())
@@ -231,12 +236,22 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
 pub(super) fn features(facts: Facts, hash: Algorithm) -> Reply {
     let star = |algorithm: Algorithm| if algorithm == hash { "*" } else { "" };
     let hashes: Vec<_> = Algorithm::ALL.iter().map(|each| format!("{each}{}", star(*each))).collect();
-    let before = [&b" HOST"[..], b" MD5", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
+    let before = [&b" HOST"[..], b" LANG EN*", b" MD5", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
     // ProFTPD's names for what it has under SITE; clients look for them.
-    let after =
-        [&b" REST STREAM"[..], b" SITE COPY", b" SITE SYMLINK", b" SITE UTIME", b" SIZE", b" TVFS", b" UTF8"];
+    let after = [
+        &b" PRET"[..],
+        b" RANG STREAM",
+        b" REST STREAM",
+        b" SITE COPY",
+        b" SITE SYMLINK",
+        b" SITE UTIME",
+        b" SIZE",
+        b" TVFS",
+        b" UTF8",
+    ];
     let checks = [&b" XCRC"[..], b" XMD5", b" XSHA1", b" XSHA256", b" XSHA512"];
-    let mut lines: Vec<Cow<'static, [u8]>> = [&b" CLNT"[..], b" EPRT", b" EPSV"].map(Cow::from).to_vec();
+    let mut lines: Vec<Cow<'static, [u8]>> =
+        [&b" CLNT"[..], b" CSID", b" EPRT", b" EPSV"].map(Cow::from).to_vec();
     lines.push(format!(" HASH {}", hashes.join(";")).into_bytes().into());
     lines.extend(before.map(Cow::from));
     lines.push(format!(" MLST {}", facts.feature()).into_bytes().into());
@@ -245,13 +260,27 @@ pub(super) fn features(facts: Facts, hash: Algorithm) -> Reply {
     Reply::block(211, &b"Features:"[..], lines)
 }
 
-/// The answer to HELP: every verb that is understood. Clients ask for those of SITE too.
+/// The answer to HELP: every verb that is understood, or one of them and what follows it. Clients ask for those of SITE
+/// too.
 pub(super) fn help(about: Option<&[u8]>) -> Reply {
-    if about.is_some_and(|about| about.eq_ignore_ascii_case(b"SITE")) {
+    let Some(about) = about.map(<[u8]>::trim_ascii).filter(|about| !about.is_empty()) else {
+        let line = |verbs: &[(&str, &str)]| {
+            let mut line = String::new();
+            for (verb, _) in verbs {
+                line.extend([" ", verb]);
+            }
+            line.into_bytes().into()
+        };
+        return Reply::block(214, &b"Commands:"[..], VERBS.chunks(11).map(line).collect());
+    };
+    if about.eq_ignore_ascii_case(b"SITE") {
         return HELP_SITE;
     }
-    let line = |verbs: &[&str]| format!(" {}", verbs.join(" ")).into_bytes().into();
-    Reply::block(214, &b"Commands:"[..], VERBS.chunks(11).map(line).collect())
+    match VERBS.iter().find(|(verb, _)| about.eq_ignore_ascii_case(verb.as_bytes())) {
+        Some((verb, "")) => Reply::fixed(214, verb),
+        Some((verb, follows)) => Reply::new(214, format!("{verb} {follows}").into_bytes()),
+        None => Reply::fixed(502, "Not a command here; HELP alone tells which there are."),
+    }
 }
 
 /// The answer to PWD (RFC 959 appendix II).
@@ -310,9 +339,16 @@ pub(super) fn idle_bounds(most: Duration) -> Reply {
     Reply::new(501, format!("SITE IDLE takes 1 to {} seconds here.", most.as_secs()).into_bytes())
 }
 
-/// The answer to REST.
-pub(super) fn restart(offset: u64) -> Reply {
-    Reply::new(350, format!("Restarting at {offset}; send RETR or STOR.").into_bytes())
+/// The answer to REST and RANG.
+pub(super) fn restart(range: ByteRange) -> Reply {
+    let ByteRange { start, end } = range;
+    match end {
+        None => Reply::new(350, format!("Restarting at {start}; send RETR or STOR.").into_bytes()),
+        Some(end) => Reply::new(
+            350,
+            format!("Restarting at {start}, ending at {}; send RETR or HASH.", end - 1).into_bytes(),
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One session, one task: what comes next, and in which order it is answered.
 //!
-//! The control connection is read all the time, at most [`MAX_WAITING`] commands ahead. One piece of work is under way
+//! The control connection is read all the time, at most [`MAX_WAITING`] commands ahead and as many bytes more as it takes to
+//! see an ABOR behind them. One piece of work is under way
 //! at most: a call on the tree, a transfer, or a listing in a reply; the commands behind it wait and are answered in
 //! their order. During a transfer NOOP and STAT are answered at once where nothing waits before them, and ABOR stops the
 //! transfer at once. Replies leave through one buffer, so none overtakes another.
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 use vfs::producer::Algorithm;
-use vfs::{FileSystem, VPath};
+use vfs::{ByteRange, FileSystem, VPath};
 
 use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
 use self::work::Work;
@@ -65,8 +66,8 @@ pub(super) struct Session {
     host: Option<String>,
     settings: Settings,
     folder: VPath,
-    /// Where the next transfer starts.
-    restart: u64,
+    /// What REST or RANG chose of the next transfer.
+    restart: ByteRange,
     /// What RNFR or SITE CPFR chose; the next command takes it or drops it.
     chosen: Option<(Errand, VPath)>,
     data: Data,
@@ -101,6 +102,8 @@ enum Login {
 /// Who is logged in.
 struct Member {
     user: Arc<str>,
+    /// Nobody knows who it is.
+    is_guest: bool,
     /// All that this session can see.
     view: Arc<dyn FileSystem>,
     /// Counts the session as logged in.
@@ -141,6 +144,8 @@ enum Stage {
 
 enum Event {
     Heard(Heard),
+    /// What is under way is to stop, says a line that waits for its turn.
+    StopAhead,
     /// A command is next.
     Command(Result<Command, Refusal>),
     Outcome(Outcome),
@@ -167,7 +172,7 @@ impl Session {
             host: None,
             settings: Settings::default(),
             folder: VPath::root(),
-            restart: 0,
+            restart: ByteRange::default(),
             chosen: None,
             data: Data::None,
             work: Work::None,
@@ -221,6 +226,12 @@ impl Session {
             return Poll::Ready(heard.map_or(Event::Gone, Event::Heard));
         }
         self.data.poll_connect(cx, &self.house.site.sight);
+        if self.stage == Stage::Serving
+            && matches!(self.work, Work::Transfer(_) | Work::Report(_))
+            && let Poll::Ready(ahead) = self.control.poll_stop(cx, is_abort)
+        {
+            return Poll::Ready(ahead.map_or(Event::Gone, |()| Event::StopAhead));
+        }
         self.poll_lapse(cx)
     }
 
@@ -247,6 +258,7 @@ impl Session {
                 self.data = Data::None;
                 self.stage = Stage::PeerDone(Instant::now() + FAREWELL_TIME);
             }
+            Event::StopAhead => self.abort(),
             Event::Command(Ok(command)) => {
                 self.conduct.unknown = 0;
                 self.obey(command);
@@ -342,6 +354,10 @@ impl Session {
         self.control.say(reply);
         self.stage = Stage::Leaving(Instant::now() + FAREWELL_TIME);
     }
+}
+
+fn is_abort(line: Line) -> bool {
+    command::interpret(line) == Ok(Command::Abort)
 }
 
 impl Default for Settings {

@@ -229,7 +229,7 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn start(files: &[(&str, &[u8])]) -> Self {
-        Self::start_with(files, Limits::default(), Options::default()).await
+        Self::start_with(files, Limits::default(), writable()).await
     }
 
     pub(super) async fn start_with(files: &[(&str, &[u8])], limits: Limits, options: Options) -> Self {
@@ -241,7 +241,7 @@ impl Running {
         over: impl FnOnce(Arc<dyn FileSystem>) -> Arc<dyn FileSystem>,
         files: &[(&str, &[u8])],
     ) -> Self {
-        Self::start_site(files, Limits::default(), Options::default(), over).await
+        Self::start_site(files, Limits::default(), writable(), over).await
     }
 
     async fn start_site(
@@ -281,6 +281,11 @@ impl Running {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Lets the one login that there is, the guest's, do all that the tree allows.
+pub(super) fn writable() -> Options {
+    Options { guests_overwrite: true, ..Options::default() }
 }
 
 fn site(tree: Arc<dyn FileSystem>, limits: Limits) -> Arc<Site> {

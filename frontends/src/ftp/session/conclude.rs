@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use vfs::FileSystem;
 
+use super::obey::is_guest;
 use super::work::Work;
-use super::{Login, Member, Presence, Session};
+use super::{Login, Member, Presence, Session, is_abort};
 use crate::ftp::calls::{Opening, Outcome};
 use crate::ftp::command::Command;
 use crate::ftp::data::Data;
@@ -44,13 +45,13 @@ impl Session {
     }
 
     fn admit(&mut self, view: Arc<dyn FileSystem>) {
-        let user = match std::mem::replace(&mut self.login, Login::Nobody) {
-            Login::Named(name) => String::from_utf8_lossy(&name).into(),
-            Login::In(member) => member.user,
-            Login::Nobody => "".into(),
+        let (user, is_guest): (Arc<str>, _) = match std::mem::replace(&mut self.login, Login::Nobody) {
+            Login::Named(name) => (String::from_utf8_lossy(&name).into(), is_guest(&name)),
+            Login::In(member) => (member.user, member.is_guest),
+            Login::Nobody => ("".into(), true),
         };
         let presence = Presence::new(&self.house.site.sight);
-        self.login = Login::In(Member { user, view, _presence: presence });
+        self.login = Login::In(Member { user, is_guest, view, _presence: presence });
         self.login_by = None;
         self.conduct.commands_before_login = 0;
     }
@@ -76,7 +77,7 @@ impl Session {
         let data = std::mem::replace(&mut self.data, Data::None);
         let transfer = Transfer::new(opening, data, self.stall(), &self.house.disk, asker);
         self.work = Work::Transfer(Box::new(transfer));
-        if self.waiting.contains(&Ok(Command::Abort)) {
+        if self.waiting.contains(&Ok(Command::Abort)) || self.control.has_ahead(is_abort) {
             self.abort();
         }
     }

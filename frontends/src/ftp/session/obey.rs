@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vfs::VPath;
+use vfs::{ByteRange, VPath};
 
 use super::lapse::LOGIN_TIME;
 use super::work::Work;
@@ -15,7 +15,7 @@ use crate::auth::Credentials;
 use crate::ftp::active::Active;
 use crate::ftp::calls::{self, Ask, Failure, Outcome, Storing};
 use crate::ftp::command::{
-    self, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store,
+    self, Answer, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store,
 };
 use crate::ftp::data::{Data, Passive};
 use crate::ftp::reply;
@@ -64,6 +64,8 @@ impl Session {
             Command::Hash(hashing, path) => self.hash(hashing, &path),
             Command::Help(about) => self.control.say(&reply::help(about.as_deref())),
             Command::Host(name) => self.choose_host(name),
+            Command::Identify => self.control.say(&reply::IDENTITY),
+            Command::Language => self.control.say(&reply::LANGUAGE),
             Command::IdleLimit(seconds) => self.limit_idling(seconds),
             Command::List(format, path) => self.list(format, &path.unwrap_or_default()),
             Command::Modified(path) => self.date(&path),
@@ -76,9 +78,9 @@ impl Session {
                 self.host = None;
                 self.control.say(&reply::REINITIALIZED);
             }
-            Command::Restart(offset) => {
-                self.restart = offset;
-                self.control.say(&reply::restart(offset));
+            Command::Restart(range) => {
+                self.restart = range;
+                self.control.say(&reply::restart(range));
             }
             Command::Retrieve(path) => self.retrieve(&path),
             Command::SiteHelp => self.control.say(&reply::HELP_SITE),
@@ -128,7 +130,7 @@ impl Session {
         self.login = Login::Nobody;
         self.login_by.get_or_insert_with(|| Instant::now() + LOGIN_TIME);
         self.folder = VPath::root();
-        self.restart = 0;
+        self.restart = ByteRange::default();
         self.chosen = None;
         self.data = Data::None;
     }
@@ -225,16 +227,23 @@ impl Session {
 
     fn retrieve(&mut self, sent: &[u8]) {
         let converts = self.converts().then(|| self.house.disk.clone());
-        self.begin(sent, move |ask, offset| ask.retrieve(offset, converts));
+        self.begin(sent, move |ask, range| ask.retrieve(range, converts));
     }
 
     fn store(&mut self, store: Store, sent: &[u8]) {
         let (converts, partial) = (self.converts(), self.house.options.partial_uploads);
-        self.begin(sent, move |ask, offset| ask.store(Storing { store, offset, converts, partial }));
+        let overwrites = self.overwrites();
+        self.begin(sent, move |ask, range| {
+            ask.store(Storing { store, range, converts, partial, overwrites })
+        });
     }
 
     /// HASH and its kin: one at a time a session, and few in the whole house, for they cost a core each.
-    fn hash(&mut self, hashing: Hashing, sent: &[u8]) {
+    fn hash(&mut self, mut hashing: Hashing, sent: &[u8]) {
+        if hashing.answer == Answer::Hash {
+            let ByteRange { start, end } = std::mem::take(&mut self.restart);
+            (hashing.start, hashing.end) = (start, end);
+        }
         let Ok(permit) = Arc::clone(&self.house.hashing).try_acquire_owned() else {
             let failure = Failure::TooManyHashes;
             return self.conclude(Outcome::Failed { sent: sent.to_vec(), failure });
@@ -259,10 +268,10 @@ impl Session {
 
     /// RNTO and SITE CPTO, which take what the command right before them chose.
     fn carry_out(&mut self, errand: Errand, chosen: Option<(Errand, VPath)>, sent: &[u8]) {
-        let disk = self.house.disk.clone();
+        let (disk, overwrites) = (self.house.disk.clone(), self.overwrites());
         match (chosen, errand) {
             (Some((chosen, from)), errand) if chosen == errand => {
-                self.ask(sent, reply::CALL_ABORTED, move |ask| ask.carry_out(errand, from, disk));
+                self.ask(sent, reply::CALL_ABORTED, move |ask| ask.carry_out(errand, from, overwrites, disk));
             }
             (_, Errand::Rename) => self.control.say(&reply::RNFR_FIRST),
             (_, Errand::Copy) => self.control.say(&reply::CPFR_FIRST),
@@ -281,15 +290,15 @@ impl Session {
     }
 
     /// Opens what a transfer is to send or to write. Whatever comes of it, REST holds no longer (RFC 3659 §5.3).
-    fn begin<F>(&mut self, sent: &[u8], call: impl FnOnce(Ask, u64) -> F)
+    fn begin<F>(&mut self, sent: &[u8], call: impl FnOnce(Ask, ByteRange) -> F)
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let offset = std::mem::take(&mut self.restart);
+        let range = std::mem::take(&mut self.restart);
         if !self.data.is_prepared() {
             return self.control.say(&reply::PASSIVE_FIRST);
         }
-        self.ask(sent, reply::ABORTED, |ask| call(ask, offset));
+        self.ask(sent, reply::ABORTED, |ask| call(ask, range));
     }
 
     /// Asks the tree about a path; `aborted` is what ABOR answers for the call.
@@ -307,6 +316,14 @@ impl Session {
                 self.work = Work::call(call(ask), Some(aborted));
             }
             Err(failure) => self.conclude(Outcome::Failed { sent: sent.to_vec(), failure }),
+        }
+    }
+
+    /// True where a file that is there may be replaced or grow, as far as the session is asked.
+    fn overwrites(&self) -> bool {
+        match &self.login {
+            Login::In(member) => !member.is_guest || self.house.options.guests_overwrite,
+            Login::Nobody | Login::Named(_) => false,
         }
     }
 
@@ -346,6 +363,8 @@ fn needs_login(command: &Command) -> bool {
             | Command::Features
             | Command::Help(_)
             | Command::Host(_)
+            | Command::Identify
+            | Command::Language
             | Command::Nothing
             | Command::Password(_)
             | Command::Quit
@@ -357,9 +376,14 @@ fn needs_login(command: &Command) -> bool {
     )
 }
 
+/// True for the names of those without one.
+pub(super) fn is_guest(name: &[u8]) -> bool {
+    GUESTS.iter().any(|guest| name.eq_ignore_ascii_case(guest))
+}
+
 /// Guests may say anything for a password. `None` for bytes that no name of ours can be.
 fn credentials(name: &[u8], password: &[u8]) -> Option<Credentials> {
-    if GUESTS.iter().any(|guest| name.eq_ignore_ascii_case(guest)) {
+    if is_guest(name) {
         return Some(Credentials::Anonymous);
     }
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();

@@ -96,9 +96,9 @@ async fn names_with_line_breaks_or_nul_are_refused_and_listed_in_one_row() {
         let reply = client.reply().await;
         assert!(reply.starts_with("550 ") && reply.lines().count() == 1, "{reply:?}");
     }
-    // Telnet commands within a name vanish, doubled 0xFF does not.
+    // Telnet commands are none within a name, and a doubled 0xFF is one.
     client.send(b"SIZE \xff\xf1x\xff\xff\r\n").await;
-    assert_eq!(client.reply().await, "550 x\\xff\\xff: no such file or folder.\r\n");
+    assert_eq!(client.reply().await, "550 \\xff\\xff\\xf1x\\xff\\xff: no such file or folder.\r\n");
     assert!(client.ask("NOOP").await.starts_with("200 "));
 }
 
@@ -207,4 +207,36 @@ async fn a_client_that_vanishes_leaves_nothing() {
     drop(client);
     running.until_empty().await;
     assert!(!running.tree.is_endless_open());
+}
+
+#[tokio::test]
+async fn a_guest_never_overwrites() {
+    let options = Options::default();
+    let running = Running::start_with(&[("/old", b"old"), ("/mine", b"x")], Limits::default(), options).await;
+    let mut client = running.log_in().await;
+    assert!(client.store("STOR new", b"new").await.starts_with("226 "));
+    assert!(client.store("APPE newer", b"newer").await.starts_with("226 "));
+    for line in ["STOR old", "APPE old"] {
+        assert!(client.store(line, b"x").await.starts_with("550 "), "{line}");
+    }
+    client.ask("REST 2").await;
+    assert!(client.store("STOR old", b"x").await.starts_with("550 "));
+    for (from, to) in [("RNFR mine", "RNTO old"), ("SITE CPFR mine", "SITE CPTO old")] {
+        assert!(client.ask(from).await.starts_with("350 "));
+        assert!(client.ask(to).await.starts_with("550 "), "{to}");
+    }
+    assert_eq!(running.tree.content("/old").await.unwrap(), "old");
+    assert_eq!(running.tree.content("/new").await.unwrap(), "new");
+    assert_eq!(running.tree.content("/newer").await.unwrap(), "newer");
+}
+
+#[tokio::test]
+async fn a_name_chosen_by_the_server_is_never_one_that_is_there() {
+    let running = Running::start_with(&[], Limits::default(), Options::default()).await;
+    let mut client = running.log_in().await;
+    for _ in 0..50 {
+        assert!(client.store("STOU same", b"x").await.starts_with("226 "));
+    }
+    let (names, _) = client.fetch("NLST").await;
+    assert_eq!(names.iter().filter(|byte| **byte == b'\n').count(), 50);
 }
