@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vfs::FileSystem;
 
-use crate::config::{ConfigError, Listen, PassivePorts, Protocol};
+use crate::config::{ConfigError, Listen, Protocol};
 use crate::failure::Failure;
 use crate::signals::{Signals, Wanted};
 
@@ -104,13 +104,7 @@ impl Bound {
         };
         match listen.protocol {
             Protocol::Http => frontends::http::serve(listener, site, shutdown).await,
-            Protocol::Ftp { passive_ports } => {
-                let options = frontends::ftp::Options {
-                    passive_ports: passive_ports.map(|PassivePorts(ports)| ports),
-                    ..frontends::ftp::Options::default()
-                };
-                frontends::ftp::serve(listener, site, options, shutdown).await;
-            }
+            Protocol::Ftp(options) => frontends::ftp::serve(listener, site, options, shutdown).await,
         }
     }
 }
@@ -168,7 +162,7 @@ impl Running {
 const fn scheme(protocol: &Protocol) -> &'static str {
     match protocol {
         Protocol::Http => "http",
-        Protocol::Ftp { .. } => "ftp",
+        Protocol::Ftp(_) => "ftp",
     }
 }
 

@@ -6,10 +6,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use frontends::Limits;
+use frontends::ftp::Options;
 use frontends::serve::Address;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::ftp::{RawFtp, write_options};
 use super::refusal::{Document, Origin, Refusal};
 use crate::units::{duration_text, parse_duration};
 
@@ -32,10 +34,7 @@ pub enum Protocol {
     /// HTTP/1.1, and HTTP/2 where the client starts with it.
     Http,
     /// FTP.
-    Ftp {
-        /// Where its data connections listen. Default: wherever the kernel chooses.
-        passive_ports: Option<PassivePorts>,
-    },
+    Ftp(frontends::ftp::Options),
 }
 
 /// A range of ports for FTP's data connections.
@@ -48,6 +47,7 @@ pub(super) struct RawListen {
     protocol: RawProtocol,
     listen: Spanned<String>,
     passive_ports: Option<Spanned<String>>,
+    ftp: Option<Spanned<RawFtp>>,
     #[serde(default)]
     limits: RawLimits,
 }
@@ -88,12 +88,18 @@ impl TryFrom<(RawListen, &Document<'_>)> for Listen {
 
     fn try_from((raw, document): (RawListen, &Document<'_>)) -> Result<Self, Refusal> {
         let address = parsed(&raw.listen)?;
-        let passive_ports = raw.passive_ports.as_ref().map(parsed).transpose()?;
-        let protocol = match (raw.protocol, &raw.passive_ports) {
-            (RawProtocol::Ftp, _) => Protocol::Ftp { passive_ports },
-            (RawProtocol::Http, None) => Protocol::Http,
-            (RawProtocol::Http, Some(written)) => {
+        let protocol = match (raw.protocol, &raw.passive_ports, raw.ftp) {
+            (RawProtocol::Ftp, ports, options) => {
+                let ports = ports.as_ref().map(parsed::<PassivePorts>).transpose()?;
+                let options = options.map(Spanned::into_inner).unwrap_or_default().try_into()?;
+                Protocol::Ftp(Options { passive_ports: ports.map(|PassivePorts(ports)| ports), ..options })
+            }
+            (RawProtocol::Http, None, None) => Protocol::Http,
+            (RawProtocol::Http, Some(written), _) => {
                 return Err(Refusal::new(written.span(), "only ftp has passive ports: remove it"));
+            }
+            (RawProtocol::Http, None, Some(written)) => {
+                return Err(Refusal::new(written.span(), "this is http: remove it"));
             }
         };
         let origin = document.origin(raw.listen.span());
@@ -156,9 +162,9 @@ impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.protocol {
             Protocol::Http => write!(f, "http on {}", self.address)?,
-            Protocol::Ftp { passive_ports: None } => write!(f, "ftp on {}", self.address)?,
-            Protocol::Ftp { passive_ports: Some(PassivePorts(ports)) } => {
-                write!(f, "ftp on {}, passive ports {}-{}", self.address, ports.start(), ports.end())?;
+            Protocol::Ftp(options) => {
+                write!(f, "ftp on {}", self.address)?;
+                write_options(f, options)?;
             }
         }
         let by_protocol = |time: Option<Duration>| time.map_or("by protocol".to_owned(), duration_text);

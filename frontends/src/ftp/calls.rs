@@ -7,6 +7,7 @@ mod rows;
 mod storing;
 
 use std::fmt;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -61,6 +62,8 @@ pub(super) enum Outcome {
         /// The file.
         path: VPath,
     },
+    /// The listener is open, and this is what PASV says of it; `None` where that cannot be known.
+    Awaited(Option<SocketAddrV4>),
     /// What is to be moved or copied is there.
     Chosen {
         /// Which of the two.
@@ -251,6 +254,7 @@ impl fmt::Debug for Outcome {
         f.write_str(match self {
             Self::Admitted(_) => "Admitted",
             Self::Denied => "Denied",
+            Self::Awaited(_) => "Awaited",
             Self::Moved(_) => "Moved",
             Self::Measured(_) => "Measured",
             Self::Dated(_) => "Dated",

@@ -16,6 +16,8 @@ mod control;
 mod data;
 mod facts;
 mod list;
+mod masquerade;
+mod passive;
 mod pattern;
 mod reply;
 mod session;
@@ -37,6 +39,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use vfs::jobs::Disk;
 
+pub use self::masquerade::Masquerade;
+use self::masquerade::Masquerading;
+use self::passive::Ports;
 use self::session::{Ends, Session};
 use self::urgent::Inline;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
@@ -49,8 +54,10 @@ const MAX_HASHES: usize = 4;
 /// What can be chosen about FTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Ports for data connections. Default: any that is free.
+    /// Ports for data connections; each serves any number of client addresses at once. Default: any that is free.
     pub passive_ports: Option<RangeInclusive<u16>>,
+    /// The address that PASV tells.
+    pub masquerade: Masquerade,
     /// In TYPE A a file's lines end with CRLF, and SIZE is refused there, for only reading the file would tell.
     /// Default true. Otherwise TYPE A sends bytes as they are.
     pub converts_lines: bool,
@@ -79,6 +86,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             passive_ports: None,
+            masquerade: Masquerade::Connection,
             converts_lines: true,
             partial_uploads: PartialUploads::Delete,
             guests_overwrite: false,
@@ -108,12 +116,18 @@ struct House {
     disk: Disk,
     /// Files that are being hashed.
     hashing: Arc<Semaphore>,
+    /// Where data connections come to.
+    ports: Ports,
+    /// What PASV says of where that is.
+    masquerading: Arc<Masquerading>,
 }
 
 impl House {
     fn new(site: Arc<Site>, options: Options) -> Self {
         let hashing = Arc::new(Semaphore::new(MAX_HASHES));
-        Self { site, options, disk: Disk::new(), hashing }
+        let ports = Ports::new(options.passive_ports.clone());
+        let masquerading = Arc::new(Masquerading::new(options.masquerade.clone()));
+        Self { site, options, disk: Disk::new(), hashing, ports, masquerading }
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) const LANGUAGE: Reply = Reply::fixed(200, "Replies are in English.");
 pub(super) const LOG_IN_FIRST: Reply = Reply::fixed(530, "Log in first: USER and PASS.");
 pub(super) const LOGIN_TIMED_OUT: Reply = Reply::fixed(421, "No login in time; goodbye.");
 pub(super) const NO_IPV6_PASV: Reply = Reply::fixed(425, "PASV cannot say an IPv6 address: use EPSV.");
+pub(super) const NO_MASQUERADE: Reply =
+    Reply::fixed(425, "The address for PASV is not known now: use EPSV, or try again later.");
 pub(super) const NO_PEER_ADDRESS: Reply =
     Reply::fixed(425, "Data connections need a control connection over TCP.");
 pub(super) const NO_PORT: Reply =
@@ -99,6 +101,8 @@ pub(super) fn outcome(outcome: &Outcome) -> Reply {
         Outcome::Hashed { answer, algorithm, range, digest, path } => {
             hashed(*answer, *algorithm, *range, digest, path)
         }
+        Outcome::Awaited(Some(address)) => passive(*address),
+        Outcome::Awaited(None) => NO_MASQUERADE,
         Outcome::Chosen { errand: Errand::Rename, .. } => Reply::fixed(350, "Send RNTO."),
         Outcome::Chosen { errand: Errand::Copy, .. } => Reply::fixed(350, "Send SITE CPTO."),
         Outcome::CarriedOut => Reply::fixed(250, "Done."),

@@ -33,7 +33,9 @@ impl Session {
                 self.work = Work::Report(rows);
                 return;
             }
-            Outcome::Measured(_)
+            Outcome::Awaited(None) => self.data = Data::None,
+            Outcome::Awaited(Some(_))
+            | Outcome::Measured(_)
             | Outcome::Dated(_)
             | Outcome::Described { .. }
             | Outcome::Edited { .. }

@@ -1,7 +1,7 @@
 //! What each command does: a word back, a change of the session, or a piece of work.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::ftp::calls::{self, Ask, Failure, Outcome, Storing};
 use crate::ftp::command::{
     self, Answer, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store,
 };
-use crate::ftp::data::{Data, Passive};
+use crate::ftp::data::Data;
 use crate::ftp::reply;
 use crate::ftp::wire::Reply;
 use crate::serve::Peer;
@@ -171,12 +171,27 @@ impl Session {
             return self.control.say(&reply::EPSV_ALONE);
         }
         match self.listen() {
-            Ok(SocketAddr::V4(address)) => self.control.say(&reply::passive(address)),
+            Ok(SocketAddr::V4(address)) => self.say_passive(address),
             Ok(SocketAddr::V6(_)) => {
                 self.data = Data::None;
                 self.control.say(&reply::NO_IPV6_PASV);
             }
             Err(refusal) => self.control.say(&refusal),
+        }
+    }
+
+    /// Tells where to come, at once where no name server has to be asked.
+    fn say_passive(&mut self, address: SocketAddrV4) {
+        let masquerading = Arc::clone(&self.house.masquerading);
+        match masquerading.at_hand(*address.ip()) {
+            Some(shown) => self.control.say(&reply::passive(SocketAddrV4::new(shown, address.port()))),
+            None => {
+                let call = async move {
+                    let shown = masquerading.ask(*address.ip()).await;
+                    Outcome::Awaited(shown.map(|shown| SocketAddrV4::new(shown, address.port())))
+                };
+                self.work = Work::call(call, Some(reply::CALL_ABORTED));
+            }
         }
     }
 
@@ -204,10 +219,11 @@ impl Session {
     /// Opens a listener in place of the one before.
     fn listen(&mut self) -> Result<SocketAddr, Reply> {
         self.data = Data::None;
-        let (Peer::Host(peer), Some(local)) = (self.ends.peer, self.ends.local) else {
+        let (Peer::Host(peer), Some(mut local)) = (self.ends.peer, self.ends.local) else {
             return Err(reply::NO_PEER_ADDRESS);
         };
-        match Passive::open(local, peer, self.house.options.passive_ports.as_ref()) {
+        local.set_port(0);
+        match self.house.ports.reserve(local, peer) {
             Ok(passive) => {
                 let address = passive.address();
                 self.data = Data::Awaited(passive);

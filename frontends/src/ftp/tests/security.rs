@@ -4,8 +4,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use vfs::{FileSystem, OpenOptions, VPath};
 
-use crate::ftp::Options;
 use crate::ftp::testing::Running;
+use crate::ftp::{Masquerade, Options};
 use crate::site::Limits;
 
 #[tokio::test]
@@ -53,6 +53,28 @@ async fn a_stolen_pasv_port_gives_nothing_and_stays_open_for_its_owner() {
     for mut thief in thieves {
         assert_eq!(thief.read(&mut [0]).await.unwrap_or(0), 0);
     }
+}
+
+#[tokio::test]
+async fn pasv_tells_the_address_that_was_chosen_for_it() {
+    for (masquerade, told) in [
+        (Masquerade::Connection, "(127,0,0,1,"),
+        (Masquerade::Address([203, 0, 113, 7].into()), "(203,0,113,7,"),
+        (Masquerade::Name("localhost".to_owned()), "(127,0,0,1,"),
+    ] {
+        let options = Options { masquerade: masquerade.clone(), ..Options::default() };
+        let running = Running::start_with(&[("/file", b"x")], Limits::default(), options).await;
+        let mut client = running.log_in().await;
+        let reply = client.ask("PASV").await;
+        assert!(reply.starts_with("227 ") && reply.contains(told), "{masquerade:?}: {reply}");
+        // The port is open all the same.
+        assert_eq!(client.fetch("RETR file").await.0, b"x");
+    }
+    let options = Options { masquerade: Masquerade::Name("no such name".to_owned()), ..Options::default() };
+    let running = Running::start_with(&[], Limits::default(), options).await;
+    let mut client = running.log_in().await;
+    assert!(client.ask("PASV").await.starts_with("425 "));
+    assert!(client.ask("LIST").await.starts_with("425 "));
 }
 
 #[tokio::test]
