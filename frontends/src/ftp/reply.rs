@@ -236,11 +236,12 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
     }
 }
 
-/// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959, and all of it.
+/// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959. All of it but LANG, which lftp takes for leave to send names
+/// in UTF-8, against what its user has set.
 pub(super) fn features(facts: Facts, hash: Algorithm) -> Reply {
     let star = |algorithm: Algorithm| if algorithm == hash { "*" } else { "" };
     let hashes: Vec<_> = Algorithm::ALL.iter().map(|each| format!("{each}{}", star(*each))).collect();
-    let before = [&b" HOST"[..], b" LANG EN*", b" MD5", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
+    let before = [&b" HOST"[..], b" MD5", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
     // ProFTPD's names for what it has under SITE; clients look for them.
     let after = [
         &b" PRET"[..],
