@@ -15,6 +15,7 @@ use vfs::jobs::Disk;
 use vfs::producer::{self, Algorithm, Producer};
 use vfs::{ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath};
 
+pub(super) use self::rows::Look;
 pub(super) use self::storing::{Storing, Upload};
 use super::ascii;
 use super::command::{Answer, Edit, Errand};

@@ -4,6 +4,7 @@ mod edit;
 mod endpoint;
 mod hash;
 mod site;
+mod switches;
 
 use std::net::SocketAddr;
 
@@ -12,6 +13,7 @@ use vfs::producer::Algorithm;
 
 pub(super) use self::edit::{Edit, Form, dated};
 pub(super) use self::hash::{Answer, Hashing};
+pub(super) use self::switches::Switches;
 use super::facts::Facts;
 use super::wire::Line;
 
@@ -47,7 +49,7 @@ pub(super) enum Command {
     /// HOST: which of several sites (RFC 7151).
     Host(String),
     /// LIST, NLST, MLSD: a folder's rows over a data connection.
-    List(Format, Option<Vec<u8>>),
+    List(Format, Switches, Option<Vec<u8>>),
     /// MDTM: the time of the last change.
     Modified(Vec<u8>),
     /// MLST: one row of facts in the reply.
@@ -268,9 +270,10 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"HELP" => Command::Help(optional(argument)),
         b"HOST" => Command::Host(host(argument)?),
         b"LANG" => language(argument)?,
-        b"LIST" => Command::List(Format::Long, optional(without_options(argument))),
-        b"NLST" => Command::List(Format::Names, optional(without_options(argument))),
-        b"MLSD" => Command::List(Format::Facts, optional(argument)),
+        b"LIST" => listing(Format::Long, argument),
+        b"NLST" => listing(Format::Names, argument),
+        // RFC 3659 §7: a path and nothing else.
+        b"MLSD" => Command::List(Format::Facts, Switches::default(), optional(argument)),
         b"MDTM" => Command::Modified(path(argument)?),
         b"MLST" => Command::Facts(optional(argument)),
         b"MODE" => confirm(argument, b"S")?,
@@ -324,25 +327,14 @@ fn name(argument: &[u8]) -> Result<Vec<u8>> {
     optional(argument).ok_or(Refusal::Syntax("Say who you are: USER anonymous."))
 }
 
-/// Takes the options of `ls` off the front (`-a`, `-la`, `--`): listings show everything there is in any case.
-fn without_options(mut argument: &[u8]) -> &[u8] {
-    loop {
-        argument = argument.trim_ascii_start();
-        if argument.first() != Some(&b'-') {
-            return argument;
-        }
-        let end = argument.iter().position(|byte| *byte == b' ').unwrap_or(argument.len());
-        let (option, rest) = argument.split_at(end);
-        argument = rest;
-        if option == b"--" {
-            return argument.trim_ascii_start();
-        }
-    }
+fn listing(format: Format, argument: &[u8]) -> Command {
+    let (switches, path) = Switches::split(argument);
+    Command::List(switches.format(format), switches, optional(path))
 }
 
 /// STAT with nothing but options lists the working folder.
 fn reported(argument: &[u8]) -> Vec<u8> {
-    optional(without_options(argument)).unwrap_or_else(|| b".".to_vec())
+    optional(Switches::split(argument).1).unwrap_or_else(|| b".".to_vec())
 }
 
 /// MODE and STRU: one value is what is done anyway (RFC 959 §3.1.2, §3.4).
@@ -451,12 +443,13 @@ mod tests {
         for (line, command) in [
             ("noop", C::Nothing),
             ("NoOp  x", C::Nothing),
-            ("list -la", C::List(Format::Long, None)),
-            ("LIST -a my dir", C::List(Format::Long, Some(bytes("my dir")))),
-            ("LIST -a -- -x", C::List(Format::Long, Some(bytes("-x")))),
-            ("LIST ", C::List(Format::Long, None)),
-            ("NLST -1 d", C::List(Format::Names, Some(bytes("d")))),
-            ("MLSD -a", C::List(Format::Facts, Some(bytes("-a")))),
+            ("list -la", C::List(Format::Long, Switches { long: true, ..Switches::default() }, None)),
+            ("NLST -l", C::List(Format::Long, Switches { long: true, ..Switches::default() }, None)),
+            ("LIST -a my dir", C::List(Format::Long, Switches::default(), Some(bytes("my dir")))),
+            ("LIST -a -- -x", C::List(Format::Long, Switches::default(), Some(bytes("-x")))),
+            ("LIST ", C::List(Format::Long, Switches::default(), None)),
+            ("NLST -1 d", C::List(Format::Names, Switches::default(), Some(bytes("d")))),
+            ("MLSD -a", C::List(Format::Facts, Switches::default(), Some(bytes("-a")))),
             ("CWD  a ", C::Change(bytes(" a "))),
             ("XCUP", C::Up),
             ("TYPE a n", C::Type(Representation::Ascii)),

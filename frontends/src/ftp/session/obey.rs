@@ -13,9 +13,9 @@ use super::work::Work;
 use super::{Login, Session, Settings};
 use crate::auth::Credentials;
 use crate::ftp::active::Active;
-use crate::ftp::calls::{self, Ask, Failure, Outcome, Storing};
+use crate::ftp::calls::{self, Ask, Failure, Look, Outcome, Storing};
 use crate::ftp::command::{
-    self, Answer, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store,
+    self, Answer, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store, Switches,
 };
 use crate::ftp::data::Data;
 use crate::ftp::reply;
@@ -67,7 +67,9 @@ impl Session {
             Command::Identify => self.control.say(&reply::IDENTITY),
             Command::Language => self.control.say(&reply::LANGUAGE),
             Command::IdleLimit(seconds) => self.limit_idling(seconds),
-            Command::List(format, path) => self.list(format, &path.unwrap_or_default()),
+            Command::List(format, switches, path) => {
+                self.list(format, switches, &path.unwrap_or_default());
+            }
             Command::Modified(path) => self.date(&path),
             Command::Passive => self.listen_passive(),
             Command::Password(password) => self.log_in(&password),
@@ -236,9 +238,9 @@ impl Session {
         }
     }
 
-    fn list(&mut self, format: Format, sent: &[u8]) {
-        let facts = self.settings.facts;
-        self.begin(sent, move |ask, _| ask.list(format, facts));
+    fn list(&mut self, format: Format, switches: Switches, sent: &[u8]) {
+        let look = Look { format, switches, facts: self.settings.facts };
+        self.begin(sent, move |ask, _| ask.list(look));
     }
 
     fn retrieve(&mut self, sent: &[u8]) {

@@ -4,6 +4,7 @@ mod active;
 mod changes;
 mod hashing;
 mod limits;
+mod listings;
 mod order;
 mod security;
 mod transfers;
