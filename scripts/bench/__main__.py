@@ -7,10 +7,11 @@ all processes of the server) and ratios of medians; wall times are there for ori
 import argparse
 
 import cold
+import ftp
 import idle
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle}
+BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "ftp": ftp}
 
 
 def main():
