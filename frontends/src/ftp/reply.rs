@@ -195,19 +195,12 @@ pub(super) fn ended(ended: &Ended) -> Reply {
         Ended::Stalled => Reply::fixed(426, "Nothing moved for too long; the data connection is closed."),
         Ended::PeerLost(_) => Reply::fixed(426, "The data connection broke."),
         Ended::Shrank => Reply::fixed(451, "The file became shorter while it was sent."),
+        // After the first reply every failure is a local error, or one of space (RFC 959 §5.4).
         Ended::SourceFailed(error) => {
-            // After the first reply a missing file is a local error like any other (RFC 959 §5.4).
-            let code = match code(error.kind()) {
-                450 => 450,
-                _ => 451,
-            };
-            Reply::new(code, format!("The transfer broke off: {}.", error.kind()).into_bytes())
+            Reply::new(451, format!("The transfer broke off: {}.", error.kind()).into_bytes())
         }
         Ended::TargetFailed(error) => {
-            let code = match code(error.kind()) {
-                code @ (450 | 552) => code,
-                _ => 451,
-            };
+            let code = if code(error.kind()) == 552 { 552 } else { 451 };
             Reply::new(code, format!("The file was not written: {}.", error.kind()).into_bytes())
         }
     }
@@ -402,7 +395,7 @@ mod tests {
         for kind in [ErrorKind::NotFound, ErrorKind::Truncated, ErrorKind::Unavailable, ErrorKind::Internal] {
             let error = vfs::Error::new(kind, "read_at", &VPath::root());
             let reply = ended(&Ended::SourceFailed(error));
-            assert!(matches!(reply.code, 450 | 451), "{kind:?}: {}", reply.code);
+            assert_eq!(reply.code, 451, "{kind:?}");
         }
     }
 }

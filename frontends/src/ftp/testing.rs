@@ -27,8 +27,8 @@ use crate::serve::{Address, Drain, Listener, Peer};
 use crate::site::{Limits, Site};
 
 /// A tree in memory, and beside it files that behave badly:
-/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described or opened, `/span` lies on a disk, and `/full`
-/// takes 100,000 bytes.
+/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described or opened, `/stuck` hangs after a while,
+/// read or written, `/span` lies on a disk, and `/full` takes 100,000 bytes.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) memory: MemoryFs,
@@ -89,7 +89,7 @@ impl FileSystem for Tree {
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> vfs::Result<Metadata> {
         match &path.to_bytes()[..] {
             b"/hung" => std::future::pending().await,
-            b"/endless" | b"/broken" | b"/span" => Ok(Metadata::new(FileType::File)),
+            b"/endless" | b"/broken" | b"/span" | b"/stuck" => Ok(Metadata::new(FileType::File)),
             _ => self.memory.metadata(path, options).await,
         }
     }
@@ -101,12 +101,13 @@ impl FileSystem for Tree {
     async fn open(&self, path: &VPath, options: &OpenOptions) -> vfs::Result<Arc<dyn File>> {
         match &path.to_bytes()[..] {
             b"/endless" => {
-                let file = Arc::new(Endless { fails_at: u64::MAX });
+                let file = Arc::new(Endless { fails_at: u64::MAX, hangs_at: u64::MAX });
                 *self.opened.lock().unwrap() = Arc::downgrade(&file);
                 Ok(file)
             }
             b"/hung" => std::future::pending().await,
-            b"/broken" => Ok(Arc::new(Endless { fails_at: 100_000 })),
+            b"/broken" => Ok(Arc::new(Endless { fails_at: 100_000, hangs_at: u64::MAX })),
+            b"/stuck" => Ok(Arc::new(Endless { fails_at: u64::MAX, hangs_at: 100_000 })),
             b"/span" => Ok(Arc::new(OnDisk(self.span.clone()))),
             b"/full" if options.write => Ok(Arc::new(Full(self.memory.open(path, options).await?))),
             _ => self.memory.open(path, options).await,
@@ -145,6 +146,7 @@ impl FileSystem for Tree {
 #[derive(Debug)]
 struct Endless {
     fails_at: u64,
+    hangs_at: u64,
 }
 
 #[async_trait]
@@ -158,10 +160,17 @@ impl File for Endless {
     }
 
     async fn read_at(&self, offset: u64, max: usize) -> vfs::Result<Bytes> {
+        if offset >= self.hangs_at {
+            return std::future::pending().await;
+        }
         if offset >= self.fails_at {
             return Err(Error::new(ErrorKind::Unavailable, "read_at", &VPath::root()));
         }
         Ok(vec![b'x'; max.min(50_000)].into())
+    }
+
+    async fn write_at(&self, _offset: u64, _data: Bytes) -> vfs::Result<()> {
+        std::future::pending().await
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod active;
 mod changes;
+mod faults;
 mod hashing;
 mod limits;
 mod listings;

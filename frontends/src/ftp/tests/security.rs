@@ -197,6 +197,13 @@ async fn nothing_of_the_tree_is_seen_without_a_login() {
         "SITE CHMOD 777 x",
         "SITE CPFR x",
         "SITE IDLE 10",
+        "SITE CPTO x",
+        "SITE SYMLINK x y",
+        "HASH file",
+        "XCRC file",
+        "MD5 file",
+        "RANG 0 1",
+        "PRET RETR file",
     ] {
         assert!(client.ask(line).await.starts_with("530 "), "{line}");
     }
@@ -261,4 +268,21 @@ async fn a_name_chosen_by_the_server_is_never_one_that_is_there() {
     }
     let (names, _) = client.fetch("NLST").await;
     assert_eq!(names.iter().filter(|byte| **byte == b'\n').count(), 50);
+}
+
+#[tokio::test]
+async fn a_glob_bomb_is_no_pattern() {
+    let name = format!("/{}b", "a".repeat(250));
+    let running = Running::start(&[(&name, b"x")]).await;
+    let mut client = running.log_in().await;
+    let many = "a*".repeat(5);
+    let long = "?".repeat(257);
+    let nested = format!("{{{}}}", "a,".repeat(50));
+    for pattern in [&many, &long, &nested] {
+        // 553 where it is too long even for a name.
+        assert!(client.fetch(&format!("LIST {pattern}")).await.1.starts_with("55"), "{pattern}");
+    }
+    // As many stars as there may be, and nothing that matches: time in proportion to both lengths.
+    assert!(client.fetch("LIST a*a*a*a*c").await.1.starts_with("550 "));
+    assert!(client.fetch("LIST a*a*a*a*b").await.1.starts_with("226 "));
 }

@@ -77,7 +77,7 @@ async fn a_source_that_fails_is_no_success() {
     let mut client = running.log_in().await;
     let (got, last) = client.fetch("RETR broken").await;
     assert_eq!(got.len(), 100_000);
-    assert!(last.starts_with("450 "), "{last}");
+    assert!(last.starts_with("451 "), "{last}");
 }
 
 #[tokio::test]
