@@ -28,11 +28,12 @@ def add_arguments(parser):
     parser.add_argument("--mib", type=int, default=1024, help="size of the large file (default 1024)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each server (default 5)")
     parser.add_argument("--sessions", type=int, default=10000, help="idle sessions of vfsd (default 10000)")
+    parser.add_argument("--load", help="the client's program, where cargo need not build it")
     parser.add_argument("--pure-ftpd", default=shutil.which("pure-ftpd"), help="where pure-ftpd is; without it, it is left out")
 
 
 def run(arguments):
-    load = build_load()
+    load = arguments.load or build_load()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with contextlib.ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -156,8 +157,12 @@ pasv_address=127.0.0.1
 @contextlib.contextmanager
 def pure_ftpd(program, folder):
     port = free_port()
-    arguments = [program, "-S", f"127.0.0.1,{port}", "-e", "-H", "-4", "-c", "20000", "-C", "20000", "-I", "60"]
-    with listening("pure-ftpd", arguments, "ftp", port, env={**os.environ, "FTP_ANON_DIR": folder}) as server:
+    # Its anonymous users see the home of the user ftp and nothing else: there the folder is mounted, for it alone.
+    home = pwd.getpwnam("ftp").pw_dir
+    mount = f'mount --bind "{folder}" "{home}" && exec "$@"'
+    options = ["-S", f"127.0.0.1,{port}", "-e", "-H", "-4", "-c", "20000", "-C", "20000", "-I", "60"]
+    arguments = ["unshare", "--mount", "sh", "-c", mount, "sh", program, *options]
+    with listening("pure-ftpd", arguments, "ftp", port) as server:
         yield server
 
 
