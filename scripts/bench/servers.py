@@ -160,7 +160,7 @@ def pure_ftpd(program, folder):
     # Its anonymous users see the home of the user ftp and nothing else: there the folder is mounted, for it alone.
     home = pwd.getpwnam("ftp").pw_dir
     mount = f'mount --bind "{folder}" "{home}" && exec "$@"'
-    options = ["-S", f"127.0.0.1,{port}", "-e", "-H", "-4", "-c", "20000", "-C", "20000", "-I", "60"]
+    options = ["-S", f"127.0.0.1,{port}", "-e", "-H", "-4", "-c", "20000", "-C", "20000", "-I", "60", "-L", "1000000:5"]
     arguments = ["unshare", "--mount", "sh", "-c", mount, "sh", program, *options]
     with listening("pure-ftpd", arguments, "ftp", port) as server:
         yield server
