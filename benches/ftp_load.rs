@@ -35,6 +35,9 @@ const SMALL: usize = 4096;
 /// How long a reader rests until its server can send no more.
 const STALL: Duration = Duration::from_millis(500);
 
+/// How long the answer to ABOR may take. Some servers give none.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// NOOPs of `noop`, one every few milliseconds.
 const NOOPS: usize = 1000;
 
@@ -133,6 +136,7 @@ fn abort(at: &str, path: &str, count: usize) {
     thread::sleep(STALL);
     let mut times = Vec::new();
     for (session, _) in &mut sessions {
+        session.control.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
         let start = Instant::now();
         session.send("ABOR");
         session.expect("426");

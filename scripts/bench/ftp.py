@@ -17,7 +17,7 @@ import urllib.parse
 
 import servers
 
-SMALL_FILES = 2000
+SMALL_FILES = 1000
 ENTRIES = 100_000
 TRANSFERS = 200
 STALLED = 100
