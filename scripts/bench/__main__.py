@@ -9,9 +9,10 @@ import argparse
 import cold
 import ftp
 import idle
+import remote
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "ftp": ftp}
+BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "ftp": ftp, "remote": remote}
 
 
 def main():

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::net::Ipv4Addr;
 
-use frontends::ftp::{Masquerade, Options, PartialUploads};
+use frontends::ftp::{Masquerade, Options, PartialUploads, Reuse};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -35,7 +35,6 @@ impl TryFrom<RawFtp> for Options {
     fn try_from(raw: RawFtp) -> Result<Self, Refusal> {
         let defaults = Self::default();
         Ok(Self {
-            passive_ports: None,
             masquerade: raw.masquerade.map_or(Ok(Masquerade::Connection), |written| masquerade(&written))?,
             partial_uploads: match raw.partial_uploads {
                 None => defaults.partial_uploads,
@@ -45,6 +44,10 @@ impl TryFrom<RawFtp> for Options {
             guests_overwrite: raw.guests_overwrite.unwrap_or(defaults.guests_overwrite),
             converts_lines: raw.converts_lines.unwrap_or(defaults.converts_lines),
             sets_times_by_mdtm: raw.sets_times_by_mdtm.unwrap_or(defaults.sets_times_by_mdtm),
+            // Ports and TLS are written beside this table.
+            passive_ports: None,
+            implicit_tls: false,
+            tls_reuse: Reuse::Off,
         })
     }
 }

@@ -1,19 +1,22 @@
 //! `[[serve]]`: one protocol on one address, within bounds.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use frontends::Limits;
-use frontends::ftp::Options;
+use frontends::ftp::{Options, Reuse};
 use frontends::serve::Address;
+use frontends::transport::proxy::Network;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::ftp::{RawFtp, write_options};
 use super::refusal::{Document, Origin, Refusal};
-use crate::units::{duration_text, parse_duration};
+use super::tls::{RawTls, Tls};
+use crate::units::{duration_text, parse_duration, parse_rate};
 
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,23 @@ pub struct Listen {
     pub address: Address,
     /// Its bounds.
     pub limits: Limits,
+    /// Bytes a second that all its connections together may send. Default: as many as go.
+    pub download: Option<NonZeroU64>,
+    /// Bytes a second that all its connections together may receive. Default: as many as go.
+    pub upload: Option<NonZeroU64>,
+    /// Who has to say by the PROXY protocol for whom it is connected. Default: nobody.
+    pub proxies: Vec<Network>,
+    /// Its TLS. Default: none.
+    pub tls: Option<Tls>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Where `/metrics` and `/healthz` are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// The address.
+    pub address: Address,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -50,6 +70,25 @@ pub(super) struct RawListen {
     ftp: Option<Spanned<RawFtp>>,
     #[serde(default)]
     limits: RawLimits,
+    tls: Option<Spanned<RawTls>>,
+    #[serde(default)]
+    proxies: Vec<Spanned<String>>,
+    download: Option<Spanned<String>>,
+    upload: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    listen: Spanned<String>,
+}
+
+impl TryFrom<(RawAdmin, &Document<'_>)> for Admin {
+    type Error = Refusal;
+
+    fn try_from((raw, document): (RawAdmin, &Document<'_>)) -> Result<Self, Refusal> {
+        Ok(Self { address: parsed(&raw.listen)?, origin: document.origin(raw.listen.span()) })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,11 +127,17 @@ impl TryFrom<(RawListen, &Document<'_>)> for Listen {
 
     fn try_from((raw, document): (RawListen, &Document<'_>)) -> Result<Self, Refusal> {
         let address = parsed(&raw.listen)?;
+        let tls = raw.tls.map(|written| tls(written, &raw.protocol, document)).transpose()?;
         let protocol = match (raw.protocol, &raw.passive_ports, raw.ftp) {
             (RawProtocol::Ftp, ports, options) => {
                 let ports = ports.as_ref().map(parsed::<PassivePorts>).transpose()?;
                 let options = options.map(Spanned::into_inner).unwrap_or_default().try_into()?;
-                Protocol::Ftp(Options { passive_ports: ports.map(|PassivePorts(ports)| ports), ..options })
+                Protocol::Ftp(Options {
+                    passive_ports: ports.map(|PassivePorts(ports)| ports),
+                    implicit_tls: tls.as_ref().is_some_and(|tls| tls.implicit),
+                    tls_reuse: tls.as_ref().map_or(Reuse::Off, |tls| tls.reuse),
+                    ..options
+                })
             }
             (RawProtocol::Http, None, None) => Protocol::Http,
             (RawProtocol::Http, Some(written), _) => {
@@ -102,8 +147,22 @@ impl TryFrom<(RawListen, &Document<'_>)> for Listen {
                 return Err(Refusal::new(written.span(), "this is http: remove it"));
             }
         };
+        let proxies = raw.proxies.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
+        let (download, upload) = (rate(raw.download)?, rate(raw.upload)?);
         let origin = document.origin(raw.listen.span());
-        Ok(Self { protocol, address, limits: raw.limits.try_into()?, origin })
+        Ok(Self { protocol, address, limits: raw.limits.try_into()?, download, upload, proxies, tls, origin })
+    }
+}
+
+/// The TLS of a listener: what it says of FTP is for FTP alone.
+fn tls(written: Spanned<RawTls>, protocol: &RawProtocol, document: &Document<'_>) -> Result<Tls, Refusal> {
+    let span = written.span();
+    let tls = Tls::try_from((written.into_inner(), document))?;
+    match protocol {
+        RawProtocol::Http if tls.implicit || tls.reuse != Reuse::Off => {
+            Err(Refusal::new(span, "\"implicit\" and \"reuse\" are for ftp: remove them"))
+        }
+        RawProtocol::Http | RawProtocol::Ftp => Ok(tls),
     }
 }
 
@@ -127,7 +186,13 @@ fn parsed<T: FromStr<Err: fmt::Display>>(written: &Spanned<String>) -> Result<T,
     written.get_ref().parse().map_err(|error: T::Err| Refusal::new(written.span(), error.to_string()))
 }
 
-fn count(written: Option<Spanned<usize>>) -> Result<Option<usize>, Refusal> {
+/// Bytes a second.
+pub(super) fn rate(written: Option<Spanned<String>>) -> Result<Option<NonZeroU64>, Refusal> {
+    let Some(written) = written else { return Ok(None) };
+    parse_rate(written.get_ref()).map(Some).map_err(|says| Refusal::new(written.span(), says))
+}
+
+pub(super) fn count(written: Option<Spanned<usize>>) -> Result<Option<usize>, Refusal> {
     match written {
         Some(written) if *written.get_ref() == 0 => {
             Err(Refusal::new(written.span(), "nobody could connect: write 1 at least"))
@@ -136,7 +201,7 @@ fn count(written: Option<Spanned<usize>>) -> Result<Option<usize>, Refusal> {
     }
 }
 
-fn time(written: Option<Spanned<Value>>) -> Result<Option<Duration>, Refusal> {
+pub(super) fn time(written: Option<Spanned<Value>>) -> Result<Option<Duration>, Refusal> {
     let Some(written) = written else { return Ok(None) };
     let time = match written.get_ref() {
         Value::String(text) => parse_duration(text),
@@ -166,6 +231,17 @@ impl fmt::Display for Listen {
                 write!(f, "ftp on {}", self.address)?;
                 write_options(f, options)?;
             }
+        }
+        if let Some(tls) = &self.tls {
+            write!(f, "{tls}")?;
+        }
+        for (rate, what) in [(self.download, "sends"), (self.upload, "receives")] {
+            if let Some(rate) = rate {
+                write!(f, ", {what} {rate} bytes a second")?;
+            }
+        }
+        for network in &self.proxies {
+            write!(f, ", proxy {network}")?;
         }
         let by_protocol = |time: Option<Duration>| time.map_or("by protocol".to_owned(), duration_text);
         let Limits { connections, connections_per_address, idle, stall, drain } = self.limits.clone();

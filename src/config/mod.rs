@@ -3,12 +3,15 @@
 //! Each room of the configuration is one file here: what is written (a raw struct), what is meant (a ready struct), and
 //! one `TryFrom` between them, the only place that refuses.
 
+mod auth;
 mod ftp;
 mod listen;
 mod log;
 mod mount;
 mod refusal;
+mod remote;
 mod right;
+mod tls;
 
 use std::fmt;
 use std::path::Path;
@@ -16,13 +19,17 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use self::listen::{Listen, PassivePorts, Protocol};
+pub(crate) use self::auth::shared_rate;
+pub use self::auth::{Account, Auth};
+pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
 pub use self::mount::{Mount, Source};
 pub(crate) use self::mount::{host_path, path_of_host};
 pub use self::refusal::{ConfigError, Origin};
 use self::refusal::{Document, Refusal};
+pub use self::remote::{Remote, Secret, User};
 pub use self::right::Right;
+pub use self::tls::Tls;
 
 /// Largest configuration file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -34,8 +41,12 @@ pub struct Config {
     pub mounts: Vec<Mount>,
     /// What may be done where. Empty: everything may be listed and read.
     pub rights: Vec<Right>,
+    /// Who may enter.
+    pub auth: Auth,
     /// Who shows it.
     pub listeners: Vec<Listen>,
+    /// Where operators' programs ask. Default: nowhere.
+    pub admin: Option<Admin>,
     /// What is logged.
     pub log: Log,
 }
@@ -48,7 +59,12 @@ struct RawConfig {
     #[serde(default)]
     right: Vec<Spanned<right::RawRight>>,
     #[serde(default)]
+    auth: auth::RawAuth,
+    #[serde(default)]
+    user: Vec<auth::RawUser>,
+    #[serde(default)]
     serve: Vec<Spanned<listen::RawListen>>,
+    admin: Option<listen::RawAdmin>,
     #[serde(default)]
     log: log::RawLog,
 }
@@ -85,7 +101,8 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
     type Error = Refusal;
 
     fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
-        let mut config = Self { log: raw.log.into(), ..Self::default() };
+        let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
+        let mut config = Self { log: (raw.log, document).into(), admin, ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -103,6 +120,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
             }
             config.rights.push(right);
         }
+        config.auth = Auth::try_from((raw.auth, raw.user, document))?;
         for written in raw.serve {
             let span = written.span();
             let listen = Listen::try_from((written.into_inner(), document))?;
@@ -126,8 +144,12 @@ impl fmt::Display for Config {
         for right in &self.rights {
             writeln!(f, "right {right}")?;
         }
+        write!(f, "{}", self.auth)?;
         for listen in &self.listeners {
             writeln!(f, "serve {listen}")?;
+        }
+        if let Some(admin) = &self.admin {
+            writeln!(f, "admin on {}", admin.address)?;
         }
         write!(f, "log {}", self.log)
     }
@@ -157,6 +179,11 @@ mod tests {
             at = "/scratch"
             source = "memory:"
 
+            [[mount]]
+            at = "/site"
+            source = "https://me:secret@example.org/pub/"
+            remote = { connections = 8, connect = "5s", stall = "1m", allow_private = true, ca = "own.pem" }
+
             [[right]]
             path = "/releases/drafts"
             allow = ["read"]
@@ -183,6 +210,7 @@ mod tests {
             [
                 "mount /releases from /etc/vfsd/releases",
                 "mount /scratch from memory:",
+                "mount /site from https://me:…@example.org/pub/",
                 "right /releases/drafts allow read",
                 "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, masquerade ftp.example.org, \
                  partial uploads kept, guests overwrite, 200 connections, 10 an address, idle 5m, stall by protocol, drain 10s",
@@ -221,6 +249,18 @@ mod tests {
             (
                 "[[mount]]\nat = \"/a\"\nsource = \".\"\n[[mount]]\nat = \"/b/../a\"\nsource = \".\"",
                 "vfsd.toml:4: mount: /a is mounted twice: give one of them another \"at\"",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \".\"\nremote = { connections = 1 }",
+                "vfsd.toml:4: mount.remote: the source is on this machine: remove \"remote\", or name a URL",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://a.b\"\nremote = { password_env = \"X\" }",
+                "vfsd.toml:4: mount.remote.password_env: a password without a user: add the key \"user\"",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://a.b\"\nremote = { connection = 1 }",
+                "vfsd.toml:4: mount.remote.connection: unknown key; did you mean \"connections\"?",
             ),
             (
                 "[[right]]\npath = \"/a\"\nallow = [\"writes\"]",
@@ -291,7 +331,10 @@ mod tests {
                 "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
             ),
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
-            ("zzzzzz = 1", "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, serve, log"),
+            (
+                "zzzzzz = 1",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, log",
+            ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {
             let refused = parse(text).unwrap_err();

@@ -21,6 +21,7 @@ pub mod path;
 pub mod producer;
 mod registry;
 mod residency;
+mod traffic;
 mod vfs;
 pub mod walk;
 
@@ -35,4 +36,5 @@ pub use self::options::{
 };
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry};
-pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions};
+pub use self::traffic::{Traffic, TrafficTotals};
+pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};

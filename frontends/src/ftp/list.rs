@@ -22,11 +22,11 @@ use vfs::{DirEntry, DirStream, FileSystem, FileType, LinkTarget, ListOptions, Me
 
 use self::descent::{Descent, Within};
 use self::order::Gathering;
-use super::clock::Moment;
 use super::command::Format;
 use super::facts::Facts;
 use super::pattern::Pattern;
 use super::wire::one_line;
+use crate::clock::Moment;
 
 /// A chunk is handed on once it is this long; the last row may carry it past, to 64 KiB for any name of a disk.
 const CHUNK_BYTES: usize = 60 * 1024;

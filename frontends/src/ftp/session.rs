@@ -12,6 +12,7 @@
 mod conclude;
 mod lapse;
 mod obey;
+mod secrecy;
 mod work;
 
 use std::collections::VecDeque;
@@ -25,9 +26,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 use vfs::producer::Algorithm;
-use vfs::{ByteRange, FileSystem, VPath};
+use vfs::{ByteRange, VPath};
 
 use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
+use self::secrecy::Secrecy;
 use self::work::Work;
 use super::House;
 use super::calls::Outcome;
@@ -38,9 +40,11 @@ use super::facts::Facts;
 use super::reply;
 use super::transfer::Ended;
 use super::wire::{self, Line, Reply};
+use crate::auth::Entry;
 use crate::serve::{Drain, Peer};
 use crate::sight::Sight;
 use crate::transport::Transport;
+use crate::transport::tls::Tls;
 
 /// Commands that wait behind the one under way. Past that nothing more is read.
 const MAX_WAITING: usize = 16;
@@ -65,6 +69,7 @@ pub(super) struct Session {
     /// The site that HOST chose.
     host: Option<String>,
     settings: Settings,
+    secrecy: Secrecy,
     folder: VPath,
     /// What REST or RANG chose of the next transfer.
     restart: ByteRange,
@@ -102,10 +107,8 @@ enum Login {
 /// Who is logged in.
 struct Member {
     user: Arc<str>,
-    /// Nobody knows who it is.
-    is_guest: bool,
-    /// All that this session can see.
-    view: Arc<dyn FileSystem>,
+    /// All that this session can see, and as whom.
+    entry: Entry,
     /// Counts the session as logged in.
     _presence: Presence,
 }
@@ -171,6 +174,7 @@ impl Session {
             login_by: Some(now + LOGIN_TIME),
             host: None,
             settings: Settings::default(),
+            secrecy: Secrecy::default(),
             folder: VPath::root(),
             restart: ByteRange::default(),
             chosen: None,
@@ -183,6 +187,12 @@ impl Session {
             active_at: now,
             timer: Box::pin(tokio::time::sleep_until(now + LOGIN_TIME)),
         }
+    }
+
+    /// The same session, which began inside `tls`.
+    pub(super) fn secured(mut self, tls: Tls) -> Self {
+        self.secrecy = Secrecy::implicit(tls);
+        self
     }
 
     /// Serves the session to its end.
@@ -225,7 +235,10 @@ impl Session {
         {
             return Poll::Ready(heard.map_or(Event::Gone, Event::Heard));
         }
-        self.data.poll_connect(cx, &self.house.site.sight);
+        if self.data.is_prepared() {
+            let guard = self.guard();
+            self.data.poll_connect(cx, &self.house.site.sight, &guard);
+        }
         if self.stage == Stage::Serving
             && matches!(self.work, Work::Transfer(_) | Work::Report(_))
             && let Poll::Ready(ahead) = self.control.poll_stop(cx, is_abort)
@@ -270,7 +283,11 @@ impl Session {
             Event::Lapsed(lapse) => self.give_up(lapse),
             Event::Stop => self.is_stopping = true,
             Event::Idle if self.is_stopping => self.leave(&reply::STOPPING),
-            Event::Idle => self.stage = Stage::Leaving(Instant::now() + FAREWELL_TIME),
+            Event::Idle => {
+                // A port that was asked for behind the peer's end is for nobody any more.
+                self.data = Data::None;
+                self.stage = Stage::Leaving(Instant::now() + FAREWELL_TIME);
+            }
             Event::Gone => {}
         }
     }
@@ -358,6 +375,13 @@ impl Session {
 
 fn is_abort(line: Line) -> bool {
     command::interpret(line) == Ok(Command::Abort)
+}
+
+impl Member {
+    /// True for who came without a name of theirs.
+    fn is_guest(&self) -> bool {
+        self.entry.user.is_none()
+    }
 }
 
 impl Default for Settings {

@@ -21,7 +21,7 @@ pub(super) enum Line {
 }
 
 /// Turns bytes into lines, across any split. It holds one unfinished line at most.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Decoder {
     line: Vec<u8>,
     too_long: bool,
@@ -60,6 +60,11 @@ impl Decoder {
             }
         }
         None
+    }
+
+    /// True where no line has begun.
+    pub(super) fn is_between_lines(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Takes one byte as it came; true at the end of a line.

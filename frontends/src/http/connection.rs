@@ -15,6 +15,7 @@ use vfs::jobs::Disk;
 
 use super::pace::Pace;
 use super::service::Service;
+use crate::auth::Asker;
 use crate::serve::{Drain, Peer};
 use crate::site::Site;
 use crate::transport::{SpanIo, Transport};
@@ -45,14 +46,15 @@ const FIRST_BYTES: usize = 2048;
 /// Serves one connection to its end.
 pub(super) async fn run<T: Transport>(
     transport: T,
-    peer: Peer,
+    asker: impl Into<Asker>,
     site: Arc<Site>,
     disk: Disk,
     mut drain: Drain,
 ) {
+    let asker = asker.into();
     let stall = site.limits.stall.unwrap_or(STALL);
     let idle = site.limits.idle.unwrap_or(IDLE);
-    let connection = Connection { site, peer, disk, stall, idle };
+    let connection = Connection { site, peer: asker.peer, asker, disk, stall, idle };
     let mut io = SpanIo::new(transport, stall);
     let Some(first) = connection.first_bytes(&mut io, &mut drain).await else { return };
     let Ok(Some((mut first, is_h2))) = timeout(HEAD, sniff(&mut io, first)).await else { return };
@@ -87,6 +89,7 @@ pub(super) async fn turn_away<T: Transport>(mut transport: T) {
 pub(super) struct Connection {
     pub(super) site: Arc<Site>,
     pub(super) peer: Peer,
+    asker: Asker,
     disk: Disk,
     /// How long its peer may take nothing.
     pub(super) stall: Duration,
@@ -107,7 +110,7 @@ impl Connection {
     pub(super) fn service<T: Transport>(&self, io: &SpanIo<T>, pace: &Arc<Pace>, is_h2: bool) -> Service {
         Service {
             site: Arc::clone(&self.site),
-            peer: self.peer,
+            asker: self.asker,
             pace: Arc::clone(pace),
             // HTTP/2 cuts content into frames, which is reading it.
             mappings: io.mappings().filter(|_| !is_h2),

@@ -11,15 +11,16 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use tokio::time::timeout;
 use vfs::jobs::Disk;
-use vfs::producer::{Producer, once};
+use vfs::producer::{Producer, ProducerExt, once};
 
 use super::access::Record;
 use super::body::Body;
 use super::command::{Command, Refusal};
 use super::pace::Pace;
-use super::session::carry_out;
+use super::session::{Who, carry_out};
 use super::status::{Answer, Content};
-use crate::serve::Peer;
+use super::wire::credentials;
+use crate::auth::Asker;
 use crate::site::Site;
 use crate::transport::Mappings;
 
@@ -34,7 +35,7 @@ const SKIPPING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     pub(super) site: Arc<Site>,
-    pub(super) peer: Peer,
+    pub(super) asker: Asker,
     pub(super) pace: Arc<Pace>,
     /// Where spans can leave by `sendfile(2)`.
     pub(super) mappings: Option<Mappings>,
@@ -50,12 +51,16 @@ impl Service {
     {
         let (head, body) = request.into_parts();
         let method = head.method.clone();
-        let mut record = Record::begin(&self.site, self.peer, &self.pace, method.clone(), head.uri.clone());
+        let mut record = Record::begin(&self.site, self.asker.peer, &self.pace, &head);
         let command = match skip(&head, body).await {
             Ok(()) => Command::read(&head),
             Err(BadBody) => Command::Refused(Refusal::BadBody),
         };
-        let outcome = carry_out(&self.site, command).await;
+        let who = Who { asker: self.asker, credentials: credentials(&head.headers) };
+        let (outcome, entry) = carry_out(&self.site, &who, command).await;
+        if let Some(entry) = entry {
+            record.entered(entry);
+        }
         let answer = Answer::to(outcome, head.uri.path());
         record.answered(answer.status);
         self.respond(answer, method == Method::HEAD, record)
@@ -70,6 +75,11 @@ impl Service {
             }
             Content::Produced(producer, len) => (Some(producer), len),
         };
+        let rate = record.user().and_then(|user| user.download.clone());
+        let content = content.map(|content| match rate {
+            Some(rate) => content.throttle(&rate).boxed(),
+            None => content,
+        });
         let body = match content.filter(|_| !head_only) {
             Some(content) => Body::new(content, len, self.mappings, record, self.disk),
             None => Body::empty(record, self.disk),

@@ -12,7 +12,7 @@ use vfs::{
 use super::command::{Command, Fetch, Refusal};
 use super::media::content_type;
 use super::wire::{Format, Selection, Verdict, encode_path};
-use crate::auth::{Credentials, Denied};
+use crate::auth::{Asker, Credentials, Denied, Entry};
 use crate::site::Site;
 
 /// What became of a request.
@@ -36,8 +36,8 @@ pub(super) enum Outcome {
     NotAllowed,
     /// The request makes no sense.
     Refused(Refusal),
-    /// Entry was refused.
-    Denied,
+    /// Entry was refused; where a name and a password could help, they are asked for.
+    Denied(Denied, Challenge),
     /// The tree refused.
     Failed(Error),
 }
@@ -72,17 +72,68 @@ pub(super) struct Facts {
     pub(super) provisional: bool,
 }
 
-/// Carries out a command.
-pub(super) async fn carry_out(site: &Site, command: Command) -> Outcome {
+/// Whether a client is asked for a name and a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// There are users, and it is none yet.
+    Asked,
+    /// It would not help.
+    Useless,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) asker: Asker,
+    /// `None` where they are not understood.
+    pub(super) credentials: Option<Credentials>,
+}
+
+impl Who {
+    /// Looks the asker up.
+    async fn enter(&self, site: &Site, host: Option<&str>) -> Result<Entry, Outcome> {
+        let entry = match &self.credentials {
+            Some(credentials) => site.view(host, self.asker, credentials).await,
+            None => Err(Denied::Credentials),
+        };
+        entry.map_err(|denied| Outcome::Denied(denied, Challenge::of(site)))
+    }
+
+    /// What a guest may not do, somebody with a name perhaps may.
+    fn asked(&self, site: &Site, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Failed(error)
+                if error.kind() == ErrorKind::PermissionDenied
+                    && self.credentials == Some(Credentials::Anonymous)
+                    && site.auth.has_users() =>
+            {
+                Outcome::Denied(Denied::Credentials, Challenge::Asked)
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Challenge {
+    fn of(site: &Site) -> Self {
+        if site.auth.has_users() { Self::Asked } else { Self::Useless }
+    }
+}
+
+/// Carries out a command; the entry is what its answer is under way with.
+pub(super) async fn carry_out(site: &Site, who: &Who, command: Command) -> (Outcome, Option<Entry>) {
     let fetch = match command {
         Command::Fetch(fetch) => fetch,
-        Command::Options => return Outcome::Options,
-        Command::NotAllowed => return Outcome::NotAllowed,
-        Command::Refused(refusal) => return Outcome::Refused(refusal),
+        Command::Options => return (Outcome::Options, None),
+        Command::NotAllowed => return (Outcome::NotAllowed, None),
+        Command::Refused(refusal) => return (Outcome::Refused(refusal), None),
     };
-    match site.view(fetch.host.as_deref(), &Credentials::Anonymous).await {
-        Ok(tree) => retrieve(&*tree, *fetch).await.unwrap_or_else(Outcome::Failed),
-        Err(Denied) => Outcome::Denied,
+    match who.enter(site, fetch.host.as_deref()).await {
+        Ok(entry) => {
+            let outcome = retrieve(&*entry.view, *fetch).await.unwrap_or_else(Outcome::Failed);
+            (who.asked(site, outcome), Some(entry))
+        }
+        Err(outcome) => (outcome, None),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use vfs::path::escaped;
@@ -15,8 +15,9 @@ use vfs::{ByteRange, Error, ErrorKind, Retry};
 use super::command::Refusal;
 use super::listing::Listing;
 use super::multipart::Multipart;
-use super::session::{Facts, Opened, Outcome, Sent};
-use super::wire::{BadTarget, Fault, Format, entity_tag, http_date};
+use super::session::{Challenge, Facts, Opened, Outcome, Sent};
+use super::wire::{BadTarget, CHALLENGE, Fault, Format, entity_tag, http_date};
+use crate::auth::Denied;
 
 /// What is done here.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -88,7 +89,7 @@ impl Answer {
                 let (status, words) = refused(&refusal);
                 Self::text(status, target, &words)
             }
-            Outcome::Denied => Self::text(StatusCode::FORBIDDEN, target, "entry is refused"),
+            Outcome::Denied(denied, challenge) => Self::denied(denied, challenge, target),
             Outcome::Failed(error) => Self::failure(&error, target),
         }
     }
@@ -102,6 +103,29 @@ impl Answer {
         let text = format!("{status}\n\n{}: {words}\n", escaped(target.as_bytes()));
         Self::new(status, Content::Text(text))
             .with(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+    }
+
+    fn denied(denied: Denied, challenge: Challenge, target: &str) -> Self {
+        match (denied, challenge) {
+            (Denied::Credentials, Challenge::Asked) => {
+                Self::text(StatusCode::UNAUTHORIZED, target, "a name and a password are needed")
+                    .with(WWW_AUTHENTICATE, CHALLENGE)
+            }
+            (Denied::Credentials, Challenge::Useless) => {
+                Self::text(StatusCode::FORBIDDEN, target, "entry is refused")
+            }
+            (Denied::Insecure, _) => {
+                Self::text(StatusCode::FORBIDDEN, target, "passwords are taken over https only")
+            }
+            (Denied::Banned(left), _) => {
+                Self::text(StatusCode::TOO_MANY_REQUESTS, target, "too many failed logins from your address")
+                    .with(RETRY_AFTER, left.as_secs().max(1).into())
+            }
+            (Denied::Crowded, _) => {
+                Self::text(StatusCode::TOO_MANY_REQUESTS, target, "too many requests at once under this name")
+                    .with(RETRY_AFTER, RETRY_SECONDS.into())
+            }
+        }
     }
 
     /// The peer hears the kind and the path that it sent; the log hears everything.

@@ -8,5 +8,6 @@ mod limits;
 mod listings;
 mod order;
 mod security;
+mod tls;
 mod transfers;
 mod uploads;

@@ -2,6 +2,7 @@
 
 mod content;
 mod deadlines;
+mod guard;
 mod log;
 mod odd;
 mod raw;
@@ -46,7 +47,14 @@ impl Server {
     }
 
     async fn with_limits(tree: impl FileSystem, limits: Limits) -> Self {
-        let site = site(tree, limits);
+        Self::over(site(tree, limits)).await
+    }
+
+    async fn of(site: Site) -> Self {
+        Self::over(Arc::new(site)).await
+    }
+
+    async fn over(site: Arc<Site>) -> Self {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
         let (stop, stopped) = oneshot::channel();

@@ -2,6 +2,7 @@
 //! compared here and nowhere else.
 
 mod conditions;
+mod credentials;
 mod dates;
 mod format;
 mod heads;
@@ -10,6 +11,7 @@ mod range;
 mod target;
 
 pub(super) use self::conditions::{Conditions, Verdict, entity_tag};
+pub(super) use self::credentials::{CHALLENGE, credentials};
 pub(super) use self::dates::{http_date, listing_date};
 pub(super) use self::format::Format;
 pub(super) use self::heads::{Fault, Heads};
