@@ -163,7 +163,7 @@ impl Protocol for Ftp {
             Some(tls) if self.0.options.implicit_tls => {
                 let tls = tls.apart();
                 let Ok(stream) = tls.accept(stream).await else { return };
-                Session::new(Arc::clone(&self.0), Box::new(stream), ends).secured(tls)
+                Session::new(Arc::clone(&self.0), Box::new(stream), ends).secured(&tls)
             }
             _ => Session::new(Arc::clone(&self.0), Box::new(stream), ends),
         };

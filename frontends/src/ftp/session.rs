@@ -190,7 +190,7 @@ impl Session {
     }
 
     /// The same session, which began inside `tls`.
-    pub(super) fn secured(mut self, tls: Tls) -> Self {
+    pub(super) fn secured(mut self, tls: &Tls) -> Self {
         self.secrecy = Secrecy::implicit(tls);
         self
     }

@@ -151,6 +151,22 @@ async fn an_upload_that_is_cut_inside_tls_leaves_no_file() {
 }
 
 #[tokio::test]
+async fn a_client_that_only_sends_has_nothing_to_read() {
+    let running = start(Options::default()).await;
+    let tls = Tls::new(&[]);
+    let mut client = log_in(&running, &tls).await;
+    let mut connection = data(&mut client, &tls).await.unwrap();
+    assert!(client.ask("STOR new").await.starts_with("150 "));
+    connection.write_all(b"uploaded").await.unwrap();
+    connection.shutdown().await.unwrap();
+    assert!(client.reply().await.starts_with("226 "));
+    // It would lose what it sent if it closed with a ticket unread. The end comes as one record, an alert.
+    let mut unread = Vec::new();
+    connection.into_inner().0.read_to_end(&mut unread).await.unwrap();
+    assert!(unread.len() <= 24, "{unread:?}");
+}
+
+#[tokio::test]
 async fn a_data_connection_resumes_its_own_session_where_that_is_required() {
     let running = start(Options { tls_reuse: Reuse::Require, ..Options::default() }).await;
     let (tls, stranger) = (Tls::new(&[]), Tls::new(&[]));
