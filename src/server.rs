@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use frontends::Site;
 use frontends::auth::Auth;
-use frontends::ftp::Reuse;
 use frontends::serve::{Address, Listener};
 use frontends::sight::{self, AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
 use frontends::transport::tls::{Spoken, Tls};
@@ -16,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vfs::{FileSystem, Vfs};
 
-use crate::config::{Config, ConfigError, Listen, Origin, PassivePorts, Protocol, shared_rate};
+use crate::config::{Config, ConfigError, Listen, Origin, Protocol, shared_rate};
 use crate::failure::Failure;
 use crate::journal::LogFile;
 use crate::signals::{Signals, Wanted};
@@ -161,15 +160,7 @@ impl Bound {
         };
         match listen.protocol {
             Protocol::Http => frontends::http::serve(listener, site, shutdown).await,
-            Protocol::Ftp { passive_ports } => {
-                let options = frontends::ftp::Options {
-                    passive_ports: passive_ports.map(|PassivePorts(ports)| ports),
-                    implicit_tls: listen.tls.as_ref().is_some_and(|tls| tls.implicit),
-                    tls_reuse: listen.tls.as_ref().map_or(Reuse::Off, |tls| tls.reuse),
-                    ..frontends::ftp::Options::default()
-                };
-                frontends::ftp::serve(listener, site, options, shutdown).await;
-            }
+            Protocol::Ftp(options) => frontends::ftp::serve(listener, site, options, shutdown).await,
         }
     }
 }
@@ -282,7 +273,7 @@ fn metrics(sources: Vec<Source>, space: Arc<Vfs>) -> impl Fn() -> String + Send 
 const fn name(protocol: &Protocol) -> &'static str {
     match protocol {
         Protocol::Http => "http",
-        Protocol::Ftp { .. } => "ftp",
+        Protocol::Ftp(_) => "ftp",
     }
 }
 
@@ -290,15 +281,15 @@ fn scheme(listen: &Listen) -> &'static str {
     match (&listen.protocol, &listen.tls) {
         (Protocol::Http, None) => "http",
         (Protocol::Http, Some(_)) => "https",
-        (Protocol::Ftp { .. }, Some(tls)) if tls.implicit => "ftps",
-        (Protocol::Ftp { .. }, _) => "ftp",
+        (Protocol::Ftp(_), Some(tls)) if tls.implicit => "ftps",
+        (Protocol::Ftp(_), _) => "ftp",
     }
 }
 
 const fn spoken(protocol: &Protocol) -> Spoken {
     match protocol {
         Protocol::Http => Spoken::Http,
-        Protocol::Ftp { .. } => Spoken::Ftp,
+        Protocol::Ftp(_) => Spoken::Ftp,
     }
 }
 

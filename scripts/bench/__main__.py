@@ -8,11 +8,19 @@ import argparse
 
 import archives
 import cold
+import ftp
 import idle
 import remote
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "archives": archives, "remote": remote}
+BENCHES = {
+    "transfer": transfer,
+    "cold": cold,
+    "idle": idle,
+    "archives": archives,
+    "ftp": ftp,
+    "remote": remote,
+}
 
 
 def main():

@@ -107,7 +107,7 @@ def first_mount(bench):
         with tempfile.TemporaryDirectory() as cache, bench.serve(cache) as server:
             first, seconds = list_folder(server, inside("large.tar.gz", "tgz"))
             seconds += wait_for_index(cache)
-            note("vfsd", seconds=seconds, first=first, peak=server.peak_mib(), cpu=server.cpu(),
+            note("vfsd", seconds=seconds, first=first, peak=server.peak_kib() / 1024, cpu=server.cpu(),
                  index=index_bytes(cache))
         for name, spacing in (("default", 0), ("tuned", TUNED)):
             with tempfile.TemporaryDirectory() as cache:
@@ -186,7 +186,7 @@ def zip_archive(bench):
     for _ in range(bench.arguments.rounds):
         with tempfile.TemporaryDirectory() as cache, bench.serve(cache) as server:
             times.append(list_folder(server, inside("many.zip", "zip"))[1])
-            peaks.append(server.peak_mib())
+            peaks.append(server.peak_kib() / 1024)
         with tempfile.TemporaryDirectory() as cache:
             found = bench.peer("mount", "many.zip", f"{cache}/index", 0)
             peers += [found["seconds"]] if found else []
@@ -207,7 +207,7 @@ def many_clients(bench):
         list_folder(server, inside("large.tar.gz", "tgz"))
         read = server.read_bytes() - before
         say("64 clients, cold", f"read {read / os.path.getsize(bench.path('large.tar.gz')):.3f} x the archive, "
-            f"{server.peak_mib():.0f} MiB; every body is right")
+            f"{server.peak_kib() / 1024:.0f} MiB; every body is right")
 
 
 def killed(bench):

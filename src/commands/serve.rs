@@ -273,7 +273,7 @@ impl Serve {
         let file_is_silent = config.listeners.is_empty();
         for (option, places, port, protocol) in [
             ("--http", &self.http, HTTP_PORT, Protocol::Http),
-            ("--ftp", &self.ftp, FTP_PORT, Protocol::Ftp { passive_ports: None }),
+            ("--ftp", &self.ftp, FTP_PORT, Protocol::Ftp(frontends::ftp::Options::default())),
         ] {
             let usual = [Place::At(Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))))];
             let places = match &places[..] {
@@ -315,8 +315,8 @@ impl Serve {
         let Some(ports) = &self.passive_ports else { return Ok(()) };
         let mut used = false;
         for listen in &mut config.listeners {
-            if let Protocol::Ftp { passive_ports } = &mut listen.protocol {
-                *passive_ports = Some(ports.clone());
+            if let Protocol::Ftp(options) = &mut listen.protocol {
+                options.passive_ports = Some(ports.0.clone());
                 used = true;
             }
         }

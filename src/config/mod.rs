@@ -4,6 +4,7 @@
 //! one `TryFrom` between them, the only place that refuses.
 
 mod auth;
+mod ftp;
 mod listen;
 mod log;
 mod mount;
@@ -191,6 +192,7 @@ mod tests {
             protocol = "ftp"
             listen = "127.0.0.1:2121"
             passive_ports = "50000-50100"
+            ftp = { masquerade = "ftp.example.org", partial_uploads = "keep", guests_overwrite = true }
             limits = { connections = 200, connections_per_address = 10, idle = "5m", drain = "10s" }
 
             [[serve]]
@@ -210,8 +212,8 @@ mod tests {
                 "mount /scratch from memory:",
                 "mount /site from https://me:…@example.org/pub/",
                 "right /releases/drafts allow read",
-                "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, 200 connections, 10 an address, idle 5m, \
-                 stall by protocol, drain 10s",
+                "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, masquerade ftp.example.org, \
+                 partial uploads kept, guests overwrite, 200 connections, 10 an address, idle 5m, stall by protocol, drain 10s",
                 "serve http on unix:/run/vfsd.sock, 16384 connections, 16384 an address, idle by protocol, \
                  stall by protocol, drain 30s",
                 "log debug as json",
@@ -295,6 +297,18 @@ mod tests {
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\npassive_ports = \"9-2\"",
                 "vfsd.toml:4: serve.passive_ports: \"9-2\" is no range of ports: write LOW-HIGH, as in 50000-50100",
+            ),
+            (
+                "[[serve]]\nprotocol = \"http\"\nlisten = \"127.0.0.1:80\"\nftp = {}",
+                "vfsd.toml:4: serve.ftp: this is http: remove it",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nftp = { masquerade = \"203.0.113\" }",
+                "vfsd.toml:4: serve.ftp.masquerade: \"203.0.113\" is neither an IPv4 address nor a name: write what clients outside reach, as 203.0.113.7; EPSV needs none",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nftp = { partial_uploads = \"kept\" }",
+                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep",
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { idle = 300 }",

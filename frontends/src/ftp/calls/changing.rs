@@ -35,10 +35,18 @@ impl Ask {
     }
 
     /// RNTO and CPTO.
-    pub(in crate::ftp) async fn carry_out(self, errand: Errand, from: VPath, disk: Disk) -> Outcome {
+    pub(in crate::ftp) async fn carry_out(
+        self,
+        errand: Errand,
+        from: VPath,
+        overwrites: bool,
+        disk: Disk,
+    ) -> Outcome {
         let done = match errand {
-            Errand::Rename => self.view.rename(&from, &self.path, &RenameOptions::default()).await,
-            Errand::Copy => self.copy_from(&from, &disk).await,
+            Errand::Rename => {
+                self.view.rename(&from, &self.path, &RenameOptions { no_replace: !overwrites }).await
+            }
+            Errand::Copy => self.copy_from(&from, overwrites, &disk).await,
         };
         match done {
             Ok(()) => Outcome::CarriedOut,
@@ -51,10 +59,11 @@ impl Ask {
     }
 
     /// The old file stays until the copy is whole; a dropped call leaves it.
-    async fn copy_from(&self, from: &VPath, disk: &Disk) -> vfs::Result<()> {
+    async fn copy_from(&self, from: &VPath, overwrites: bool, disk: &Disk) -> vfs::Result<()> {
         let source = self.view.open(from, &OpenOptions::reading()).await?;
         let len = source.metadata().await?.len;
-        let target = self.view.open(&self.path, &OpenOptions::replacing()).await?;
+        let options = OpenOptions { create_new: !overwrites, ..OpenOptions::replacing() };
+        let target = self.view.open(&self.path, &options).await?;
         let range = ByteRange { start: 0, end: len };
         let mut pieces = producer::of(source, range).lower(disk).peeked();
         let mut offset = 0;
