@@ -50,14 +50,25 @@ const SIZES: [(&str, u64); 7] = [
 /// # Errors
 /// A sentence that says what to write instead; also for zero.
 pub(crate) fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let length = SIZES.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, length)| *length);
-    let bytes =
-        number.parse::<u64>().ok().zip(length).and_then(|(number, length)| number.checked_mul(length));
-    bytes.and_then(NonZeroU64::new).ok_or_else(|| {
+    bytes_of(text).and_then(NonZeroU64::new).ok_or_else(|| {
         format!("\"{text}\" is no number of bytes a second: write a number and a unit, as in 500KiB, 10MiB")
     })
+}
+
+/// Parses a number of bytes: `512MiB`, `10GiB`, `0B`.
+///
+/// # Errors
+/// A sentence that says what to write instead.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    bytes_of(text)
+        .ok_or_else(|| format!("\"{text}\" is no size: write a number and a unit, as in 512MiB, 10GiB"))
+}
+
+fn bytes_of(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, length) = SIZES.iter().find(|(name, _)| *name == unit.trim_start())?;
+    number.parse::<u64>().ok()?.checked_mul(*length)
 }
 
 /// The shortest text that parses back to `duration`; what is finer than a millisecond is left out.

@@ -4,9 +4,11 @@
 //! one `TryFrom` between them, the only place that refuses.
 
 mod auth;
+mod cache;
 mod ftp;
 mod listen;
 mod log;
+mod mirror;
 mod mount;
 mod refusal;
 mod remote;
@@ -21,8 +23,11 @@ use toml::Spanned;
 
 pub(crate) use self::auth::shared_rate;
 pub use self::auth::{Account, Auth};
+pub use self::cache::CacheFolder;
 pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
+pub use self::mirror::Mirror;
+pub(crate) use self::mirror::parse_preset;
 pub use self::mount::{Mount, Source};
 pub(crate) use self::mount::{host_path, path_of_host};
 pub use self::refusal::{ConfigError, Origin};
@@ -43,6 +48,8 @@ pub struct Config {
     pub rights: Vec<Right>,
     /// Who may enter.
     pub auth: Auth,
+    /// Where is kept what can be had again.
+    pub cache: CacheFolder,
     /// Who shows it.
     pub listeners: Vec<Listen>,
     /// Where operators' programs ask. Default: nowhere.
@@ -65,6 +72,8 @@ struct RawConfig {
     #[serde(default)]
     serve: Vec<Spanned<listen::RawListen>>,
     admin: Option<listen::RawAdmin>,
+    #[serde(default)]
+    cache: cache::RawCache,
     #[serde(default)]
     log: log::RawLog,
 }
@@ -102,7 +111,8 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
 
     fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
         let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
-        let mut config = Self { log: (raw.log, document).into(), admin, ..Self::default() };
+        let cache = CacheFolder::try_from((raw.cache, document))?;
+        let mut config = Self { log: (raw.log, document).into(), admin, cache, ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use vfs::VPath;
 
+use super::mirror::{Mirror, RawMirror};
 use super::refusal::{ConfigError, Document, Origin, Refusal};
 use super::remote::{RawRemote, Remote, without_password};
 
@@ -23,6 +24,8 @@ pub struct Mount {
     pub writable: bool,
     /// How it is asked, where it is a site.
     pub remote: Remote,
+    /// What is kept of it, where it is remote and not writable.
+    pub mirror: Mirror,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -44,6 +47,7 @@ pub(super) struct RawMount {
     #[serde(default)]
     writable: bool,
     remote: Option<Spanned<RawRemote>>,
+    mirror: Option<Spanned<RawMirror>>,
 }
 
 impl TryFrom<(RawMount, &Document<'_>)> for Mount {
@@ -61,7 +65,20 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
             Some(written) => Remote::try_from((written.into_inner(), document))?,
             None => Remote::default(),
         };
-        Ok(Self { at, source, writable: raw.writable, remote, origin: document.origin(raw.source.span()) })
+        let mirror = match raw.mirror {
+            Some(written) if !source.is_remote() => {
+                let cure = "the source is on this machine: remove \"mirror\", or name a URL";
+                return Err(Refusal::new(written.span(), cure));
+            }
+            Some(written) if raw.writable => {
+                let cure = "a mirror takes no changes: remove \"mirror\" or \"writable\"";
+                return Err(Refusal::new(written.span(), cure));
+            }
+            Some(written) => Mirror::try_from(written.into_inner())?,
+            None => Mirror::default(),
+        };
+        let origin = document.origin(raw.source.span());
+        Ok(Self { at, source, writable: raw.writable, remote, mirror, origin })
     }
 }
 
@@ -85,7 +102,14 @@ impl Mount {
             None => Source::parse(text, folder).map(|source| (VPath::root(), source)),
         };
         match parts {
-            Ok((at, source)) => Ok(Self { at, source, writable: false, remote: Remote::default(), origin }),
+            Ok((at, source)) => Ok(Self {
+                at,
+                source,
+                writable: false,
+                remote: Remote::default(),
+                mirror: Mirror::default(),
+                origin,
+            }),
             Err(says) => Err(ConfigError::new(&origin, says)),
         }
     }
@@ -96,6 +120,7 @@ impl Mount {
             && self.source == other.source
             && self.writable == other.writable
             && self.remote == other.remote
+            && self.mirror == other.mirror
     }
 }
 

@@ -154,7 +154,7 @@ impl Object {
         let state = self.state();
         let metadata = &state.record.metadata;
         let validator = metadata.validator.clone().filter(|_| state.record.kind == Kind::File)?;
-        Some(Held { validator, modified: metadata.modified })
+        Some(Held { validator, len: metadata.len, modified: metadata.modified })
     }
 
     /// True where `found` describes this version.

@@ -229,7 +229,8 @@ impl Fetch<'_> {
             return Err(failure(ErrorKind::Truncated).with_detail(detail));
         }
         if len.is_none_or(|len| self.at == len) {
-            let last = (self.at % BLOCK_BYTES != 0).then(|| std::mem::take(&mut self.sum).finalize());
+            let last =
+                (!self.at.is_multiple_of(BLOCK_BYTES)).then(|| std::mem::take(&mut self.sum).finalize());
             self.object.ended(self.at, last);
             if let Some(digest) = self.digest.take()
                 && !self.object.unseal(digest.finalize().into())
