@@ -103,7 +103,10 @@ impl Bound {
             drop(socket);
         };
         match listen.protocol {
-            Protocol::Http => frontends::http::serve(listener, site, shutdown).await,
+            Protocol::Http => {
+                let options = frontends::http::Options::default();
+                frontends::http::serve(listener, site, options, shutdown).await;
+            }
             Protocol::Ftp { passive_ports } => {
                 let options = frontends::ftp::Options {
                     passive_ports: passive_ports.map(|PassivePorts(ports)| ports),

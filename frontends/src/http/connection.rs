@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 use vfs::jobs::Disk;
 
+use super::options::Options;
 use super::pace::Pace;
 use super::service::Service;
 use crate::serve::{Drain, Peer};
@@ -47,12 +48,13 @@ pub(super) async fn run<T: Transport>(
     transport: T,
     peer: Peer,
     site: Arc<Site>,
+    options: Arc<Options>,
     disk: Disk,
     mut drain: Drain,
 ) {
     let stall = site.limits.stall.unwrap_or(STALL);
     let idle = site.limits.idle.unwrap_or(IDLE);
-    let connection = Connection { site, peer, disk, stall, idle };
+    let connection = Connection { site, options, peer, disk, stall, idle };
     let mut io = SpanIo::new(transport, stall);
     let Some(first) = connection.first_bytes(&mut io, &mut drain).await else { return };
     let Ok(Some((mut first, is_h2))) = timeout(HEAD, sniff(&mut io, first)).await else { return };
@@ -86,6 +88,7 @@ pub(super) async fn turn_away<T: Transport>(mut transport: T) {
 /// What a connection is made of, apart from its bytes.
 pub(super) struct Connection {
     pub(super) site: Arc<Site>,
+    options: Arc<Options>,
     pub(super) peer: Peer,
     disk: Disk,
     /// How long its peer may take nothing.
@@ -107,6 +110,7 @@ impl Connection {
     pub(super) fn service<T: Transport>(&self, io: &SpanIo<T>, pace: &Arc<Pace>, is_h2: bool) -> Service {
         Service {
             site: Arc::clone(&self.site),
+            options: Arc::clone(&self.options),
             peer: self.peer,
             pace: Arc::clone(pace),
             // HTTP/2 cuts content into frames, which is reading it.
