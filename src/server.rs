@@ -79,19 +79,24 @@ impl Server {
         })
     }
 
-    /// Serves `tree` on every listener.
-    pub(crate) fn start(self, tree: &Arc<dyn FileSystem>) -> Running {
+    /// Serves `tree` on every listener; `http` is what HTTP is told.
+    pub(crate) fn start(self, tree: &Arc<dyn FileSystem>, http: &frontends::http::Options) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut frontends = JoinSet::new();
         for bound in self.bound {
-            frontends.spawn(bound.serve(Arc::clone(tree), stopped.clone()));
+            frontends.spawn(bound.serve(Arc::clone(tree), http.clone(), stopped.clone()));
         }
         Running { frontends, stop }
     }
 }
 
 impl Bound {
-    async fn serve(self, tree: Arc<dyn FileSystem>, mut stopped: watch::Receiver<bool>) {
+    async fn serve(
+        self,
+        tree: Arc<dyn FileSystem>,
+        http: frontends::http::Options,
+        mut stopped: watch::Receiver<bool>,
+    ) {
         let Self { listen, listener, socket } = self;
         let mut site = Site::new(tree);
         site.limits = listen.limits;
@@ -103,10 +108,7 @@ impl Bound {
             drop(socket);
         };
         match listen.protocol {
-            Protocol::Http => {
-                let options = frontends::http::Options::default();
-                frontends::http::serve(listener, site, options, shutdown).await;
-            }
+            Protocol::Http => frontends::http::serve(listener, site, http, shutdown).await,
             Protocol::Ftp { passive_ports } => {
                 let options = frontends::ftp::Options {
                     passive_ports: passive_ports.map(|PassivePorts(ports)| ports),

@@ -8,9 +8,11 @@ import argparse
 
 import cold
 import idle
+import listing
+import requests
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle}
+BENCHES = {"transfer": transfer, "requests": requests, "listing": listing, "cold": cold, "idle": idle}
 
 
 def main():

@@ -83,7 +83,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     }
     let _ = console.flush();
     console.note("ready");
-    let mut running = server.start(&tree);
+    let mut running = server.start(&tree, &config.http_options());
     let rights = config.rights;
     let mut mounted = config.mounts;
     loop {
@@ -177,7 +177,7 @@ impl Serve {
             }
             let origin = Origin::of_argument("MOUNT", b".");
             let (at, source) = (VPath::root(), Source::Path(folder));
-            config.mounts.push(Mount { at, source, writable: self.writable, origin });
+            config.mounts.push(Mount { at, source, writable: self.writable, cache_control: None, origin });
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod log;
 mod mount;
 mod refusal;
 mod right;
+mod web;
 
 use std::fmt;
 use std::path::Path;
@@ -22,6 +23,7 @@ pub(crate) use self::mount::{host_path, path_of_host};
 pub use self::refusal::{ConfigError, Origin};
 use self::refusal::{Document, Refusal};
 pub use self::right::Right;
+pub use self::web::Web;
 
 /// Largest configuration file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -35,6 +37,8 @@ pub struct Config {
     pub rights: Vec<Right>,
     /// Who shows it.
     pub listeners: Vec<Listen>,
+    /// What all HTTP listeners do.
+    pub http: Web,
     /// What is logged.
     pub log: Log,
 }
@@ -48,6 +52,8 @@ struct RawConfig {
     right: Vec<Spanned<right::RawRight>>,
     #[serde(default)]
     serve: Vec<Spanned<listen::RawListen>>,
+    #[serde(default)]
+    http: web::RawWeb,
     #[serde(default)]
     log: log::RawLog,
 }
@@ -74,6 +80,22 @@ impl Config {
         Self::parse(&Document { file: path, text: &text, folder: &folder })
     }
 
+    /// What HTTP listeners are told.
+    pub(crate) fn http_options(&self) -> frontends::http::Options {
+        let mut options = frontends::http::Options {
+            compress: self.http.compress,
+            origins: self.http.origins.clone(),
+            upload_bytes: self.http.upload_bytes,
+            ..frontends::http::Options::default()
+        };
+        for mount in &self.mounts {
+            if let Some(value) = &mount.cache_control {
+                options.keep(&mount.at, value);
+            }
+        }
+        options
+    }
+
     fn parse(document: &Document<'_>) -> Result<Self, ConfigError> {
         let raw = toml::from_str::<RawConfig>(document.text).map_err(Refusal::from);
         raw.and_then(|raw| Self::try_from((raw, document))).map_err(|refusal| document.locate(refusal))
@@ -84,7 +106,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
     type Error = Refusal;
 
     fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
-        let mut config = Self { log: raw.log.into(), ..Self::default() };
+        let mut config = Self { http: raw.http.try_into()?, log: raw.log.into(), ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -128,6 +150,9 @@ impl fmt::Display for Config {
         for listen in &self.listeners {
             writeln!(f, "serve {listen}")?;
         }
+        if self.http != Web::default() {
+            writeln!(f, "http {}", self.http)?;
+        }
         write!(f, "log {}", self.log)
     }
 }
@@ -170,6 +195,11 @@ mod tests {
             protocol = "http"
             listen = "unix:/run/vfsd.sock"
 
+            [http]
+            compress = false
+            origins = ["https://app.example"]
+            upload_bytes = 1000
+
             [log]
             level = "debug"
             format = "json"
@@ -186,6 +216,7 @@ mod tests {
                  stall by protocol, drain 10s",
                 "serve http on unix:/run/vfsd.sock, 16384 connections, 16384 an address, idle by protocol, \
                  stall by protocol, drain 30s",
+                "http compresses nothing, read by scripts of https://app.example, uploads of 1000 bytes at most",
                 "log debug as json",
             ]
         );
@@ -273,11 +304,19 @@ mod tests {
                 "vfsd.toml:5: serve.limits.connects: unknown key; did you mean \"connections\"?",
             ),
             (
+                "[http]\norigins = [\"app.example/\"]",
+                "vfsd.toml:2: http.origins: \"app.example/\" is no origin: write https://HOST without a path, or * for all",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \".\"\ncache_control = \"a\\nb\"",
+                "vfsd.toml:4: mount.cache_control: it is no value of a header: write one line of ASCII, as in \"max-age=3600\"",
+            ),
+            (
                 "[log]\nlevel = \"loud\"",
                 "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
             ),
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
-            ("zzzzzz = 1", "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, serve, log"),
+            ("zzzzzz = 1", "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, serve, http, log"),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {
             let refused = parse(text).unwrap_err();

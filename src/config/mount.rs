@@ -20,6 +20,8 @@ pub struct Mount {
     pub source: Source,
     /// Clients may change it, as far as their rights go. Default false.
     pub writable: bool,
+    /// How long what is read from it over HTTP may be kept: the value of `Cache-Control`. Default: nothing is said.
+    pub cache_control: Option<String>,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -40,6 +42,7 @@ pub(super) struct RawMount {
     source: Spanned<String>,
     #[serde(default)]
     writable: bool,
+    cache_control: Option<Spanned<String>>,
 }
 
 impl TryFrom<(RawMount, &Document<'_>)> for Mount {
@@ -49,7 +52,9 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
         let at = parse_at(raw.at.get_ref().as_bytes()).map_err(|says| Refusal::new(raw.at.span(), says))?;
         let source = Source::parse(raw.source.get_ref().as_bytes(), document.folder)
             .map_err(|says| Refusal::new(raw.source.span(), says))?;
-        Ok(Self { at, source, writable: raw.writable, origin: document.origin(raw.source.span()) })
+        let cache_control = raw.cache_control.map(header_value).transpose()?;
+        let origin = document.origin(raw.source.span());
+        Ok(Self { at, source, writable: raw.writable, cache_control, origin })
     }
 }
 
@@ -71,7 +76,7 @@ impl Mount {
             None => Source::parse(text, folder).map(|source| (VPath::root(), source)),
         };
         match parts {
-            Ok((at, source)) => Ok(Self { at, source, writable: false, origin }),
+            Ok((at, source)) => Ok(Self { at, source, writable: false, cache_control: None, origin }),
             Err(says) => Err(ConfigError::new(&origin, says)),
         }
     }
@@ -97,6 +102,17 @@ impl Source {
             _ => folder.join(text).map(Self::Path).map_err(|error| error.to_string()),
         }
     }
+}
+
+/// A text that a header can hold.
+fn header_value(written: Spanned<String>) -> Result<String, Refusal> {
+    if written.get_ref().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(written.into_inner());
+    }
+    Err(Refusal::new(
+        written.span(),
+        "it is no value of a header: write one line of ASCII, as in \"max-age=3600\"",
+    ))
 }
 
 fn parse_at(text: &[u8]) -> Result<VPath, String> {

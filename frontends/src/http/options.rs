@@ -24,6 +24,13 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Files at and below `path` get this `Cache-Control`. A value that no header can hold is left out.
+    pub fn keep(&mut self, path: &VPath, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.cache_control.push((path.clone(), value));
+        }
+    }
+
     /// What `Cache-Control` a file at `path` gets.
     pub(super) fn cache_control(&self, path: &VPath) -> Option<HeaderValue> {
         let covering = self.cache_control.iter().filter(|(cover, _)| path.is_covered_by(cover));

@@ -31,7 +31,10 @@ const CHANGING: HeaderValue =
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// A change of what is written here is seen at the next look.
+/// What is made for one look is not kept; it has no version that a cache could ask about.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What may still change is asked about at every look.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// What other sites' scripts may send and see, where they may read at all.
@@ -205,7 +208,7 @@ impl Answer {
         let answer = Self::new(StatusCode::OK, Content::Produced(content, None))
             .with(CONTENT_TYPE, HeaderValue::from_static(media))
             .with(CONTENT_SECURITY_POLICY, listing::policy())
-            .with(CACHE_CONTROL, NO_CACHE)
+            .with(CACHE_CONTROL, NO_STORE)
             .with(VARY, HeaderValue::from_static(vary));
         match coding {
             Some(coding) => answer.with_coding(coding),
@@ -231,7 +234,7 @@ impl Answer {
         };
         Self::new(StatusCode::OK, Content::Produced(content, None))
             .with(CONTENT_TYPE, HeaderValue::from_static(media))
-            .with(CACHE_CONTROL, NO_CACHE)
+            .with(CACHE_CONTROL, NO_STORE)
             .with_text(CONTENT_DISPOSITION, attachment(&name))
     }
 

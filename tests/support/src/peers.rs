@@ -13,6 +13,8 @@ pub enum Program {
     Lftp,
     /// Python 3, for its `ftplib`.
     Python,
+    /// Chromium.
+    Chromium,
 }
 
 /// A program that is there.
@@ -26,6 +28,7 @@ impl Program {
             Self::Wget => "wget",
             Self::Lftp => "lftp",
             Self::Python => "python3",
+            Self::Chromium => "chromium",
         }
     }
 

@@ -64,8 +64,11 @@ pub struct Compress<P> {
     encoder: Option<Encoder>,
     block: Vec<Bytes>,
     block_bytes: usize,
-    working: Option<Job<io::Result<(Option<Encoder>, Bytes)>>>,
+    working: Option<Job<Worked>>,
 }
+
+/// The encoder, unless it is finished, and what came out.
+type Worked = io::Result<(Option<Encoder>, Bytes)>;
 
 /// What becomes of an encoder after a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +92,7 @@ impl<P: Producer> Compress<P> {
         self.working = Some(Box::pin(jobs::cpu("compress", move || encoder.work(&block, then))));
     }
 
-    fn accept(&mut self, done: Result<io::Result<(Option<Encoder>, Bytes)>>) -> Result<Bytes> {
+    fn accept(&mut self, done: Result<Worked>) -> Result<Bytes> {
         let (encoder, bytes) = done?.map_err(|error| failure().with_source(error))?;
         self.encoder = encoder;
         Ok(bytes)
@@ -176,7 +179,7 @@ impl Encoder {
     }
 
     /// Compresses one block; gives itself back unless it is finished, and what came out.
-    pub(super) fn work(mut self, block: &[Bytes], then: Then) -> io::Result<(Option<Self>, Bytes)> {
+    pub(super) fn work(mut self, block: &[Bytes], then: Then) -> Worked {
         for piece in block {
             self.writer()?.write_all(piece)?;
         }
@@ -262,7 +265,7 @@ mod tests {
             for source in [
                 Script::of([span]),
                 Script::of([Chunk::from(content.clone())]),
-                Script::of([Chunk::from(""); 0]),
+                Script::of(Vec::<Chunk>::new()),
             ] {
                 let is_empty = source.hint() == Hint::END;
                 let drained = drain(source.compress(coding, &Disk::new())).await;

@@ -170,15 +170,16 @@ impl Writer {
         let width = write_markup(text, &printed) + slash.len();
         text.push_str(slash);
         text.push_str("</a>");
-        if self.enters_archives && !row.is_dir {
-            write_browse(text, name);
-        }
         let pad = NAME_WIDTH.saturating_sub(width);
         let date = self.date(row).unwrap_or("-");
         write(text, format_args!("{:pad$} <i>{date:<17}</i> ", ""));
         match row.len() {
             Some(len) => write_size(text, len),
             None => text.push_str("<b>                  -</b>"),
+        }
+        // Behind what other clients read.
+        if self.enters_archives && !row.is_dir {
+            write_browse(text, name);
         }
         text.push_str(match row.mount {
             None | Some(Availability::Ok) => "</span>\n",

@@ -199,7 +199,10 @@ async fn a_listing_leads_to_every_name() {
     assert!(page.field("content-security-policy").unwrap().starts_with("default-src 'none'"));
     let links: Vec<_> =
         page.text().split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    assert_eq!(links, ["../", "../", "sub/", "plain", "with%20space%20%26%20%3Cb%3E", "x%23%23tgz%3A", "%FF%FE"]);
+    assert_eq!(
+        links,
+        ["../", "../", "sub/", "plain", "with%20space%20%26%20%3Cb%3E", "x%23%23tgz%3A", "%FF%FE"]
+    );
     for (target, fields, media) in [
         ("/d/?format=json", "", "application/json"),
         ("/d/", "Accept: application/x-ndjson\r\n", "application/x-ndjson"),

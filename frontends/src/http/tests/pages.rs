@@ -85,7 +85,7 @@ async fn only_entries_are_links_and_a_page_runs_its_own_script_alone() {
     let policy = page.field("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
-    assert_eq!(page.field("cache-control"), Some("no-cache"));
+    assert_eq!(page.field("cache-control"), Some("no-store"));
     server.stop().await;
 }
 

@@ -300,7 +300,7 @@ fn dos_time(second: i64) -> Option<(u16, u16)> {
     let month = MONTHS.iter().position(|month| date.get(8..11) == Some(month))?;
     let year = number(12, 16)?.checked_sub(1980)?;
     let day = year << 9 | (short(month) + 1) << 5 | number(5, 7)?;
-    Some((day, number(17, 19)? << 11 | number(20, 22)? << 5 | number(23, 25)? / 2))
+    Some((day, number(17, 19)? << 11 | number(20, 22)? << 5 | (number(23, 25)? / 2)))
 }
 
 fn seconds(time: SystemTime) -> i64 {
