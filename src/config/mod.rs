@@ -252,8 +252,8 @@ mod tests {
                 "vfsd.toml:4: mount: /a is mounted twice: give one of them another \"at\"",
             ),
             (
-                "[[right]]\npath = \"/a\"\nallow = [\"wirte\"]",
-                "vfsd.toml:3: right.allow: \"wirte\" is not known here; did you mean \"write\"? Known: list, read, write",
+                "[[right]]\npath = \"/a\"\nallow = [\"writes\"]",
+                "vfsd.toml:3: right.allow: \"writes\" is not known here; did you mean \"write\"? Known: list, read, write",
             ),
             (
                 "[[right]]\npath = \"a\"\nallow = []",

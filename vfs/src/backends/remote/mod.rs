@@ -1,5 +1,5 @@
 //! What the backends of remote sites share: where they may dial ([`Policy`]), how long they wait ([`Deadlines`]), how
-//! many connections they hold ([`Connections`]) and how often they ask again ([`RetryBudget`]). It knows no protocol.
+//! many connections they hold and how often they ask again. It knows no protocol.
 
 mod connections;
 mod deadlines;
