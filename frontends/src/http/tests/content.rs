@@ -211,7 +211,7 @@ async fn a_listing_leads_to_every_name() {
         let listing = server.get(target, fields).await;
         assert_eq!(
             (listing.field("content-type"), listing.field("vary")),
-            (Some(media), Some("accept")),
+            (Some(media), Some("accept, accept-encoding")),
             "{target}"
         );
         assert!(listing.text().contains("plain"), "{target}");
