@@ -1,10 +1,12 @@
 //! The command line: what can be typed. Each command's own arguments stand beside what it does.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{cat, check, cp, find, ls, serve, stat, tree};
+use crate::config::Remote;
 use crate::failure::Failure;
 
 /// One tree of files, filled from many places, shown through many protocols
@@ -52,6 +54,26 @@ pub struct Over {
     /// Lay SOURCE over the host's tree at AT: a folder, an archive, memory: (repeatable)
     #[arg(long = "mount", value_name = "AT=SOURCE")]
     pub mounts: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) sites: Sites,
+}
+
+/// How sites are asked that the command line names. A configuration says more.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Sites {
+    /// Trust the certificate authorities in FILE (PEM) too, for https: sites named here
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Dial private addresses too, for sites named here; without, only those that their URLs name themselves
+    #[arg(long)]
+    allow_private: bool,
+}
+
+impl Sites {
+    /// As a mount's wishes.
+    pub(crate) fn wishes(&self) -> Remote {
+        Remote { authorities: self.ca.clone(), allow_private: self.allow_private, ..Remote::default() }
+    }
 }
 
 impl Request {

@@ -4,18 +4,22 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use vfs::backends::http::HttpSource;
+use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
-use vfs::layers::{Access, RightsFs, Rules};
+use vfs::layers::{Access, RightsFs, Rules, TimeoutOptions};
 use vfs::path::Scheme;
-use vfs::{ConnectSource, ErrorKind, FileSystem, MountOptions, Registry, VPath, Vfs};
+use vfs::{ConnectSource, ErrorKind, FileSystem, MountOptions, Registry, Traffic, VPath, Vfs};
 
 use crate::cli::Over;
 use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
 use crate::failure::Failure;
+
+/// What a call of a remote mount may take beyond its site's own deadline.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.
 ///
@@ -61,14 +65,21 @@ pub(crate) struct Prepared {
 /// # Errors
 /// As [`served`].
 pub(crate) async fn prepare(mount: &Mount, mode: Mode) -> Result<Prepared, Failure> {
+    let traffic = Arc::<Traffic>::default();
     let tree = match &mount.source {
-        Source::Url(url) => registry().connect(url).await,
+        Source::Url(url) => sources(mount, &traffic)?.connect(url).await,
         Source::Path(path) => open(path, mode).await,
     };
     let writable = mode == Mode::Write;
     let remote = mount.source.is_remote();
     let source = mount.source.to_string();
-    let options = MountOptions { writable, remote, source, ..MountOptions::default() };
+    let mut options = MountOptions { writable, remote, source, ..MountOptions::default() };
+    if remote {
+        options.traffic = Some(traffic);
+        // The site's own deadlines come first, so that what is told is why.
+        let TimeoutOptions { call, settle } = options.timeout;
+        options.timeout = TimeoutOptions { call: call.max(mount.remote.patience() + GRACE), settle };
+    }
     match tree {
         Ok(tree) => Ok(Prepared { mount: mount.clone(), tree, options }),
         Err(error) => Err(refusal(mount, &error)),
@@ -143,9 +154,28 @@ fn host(mode: Mode) -> vfs::Result<Arc<Vfs>> {
     Ok(space)
 }
 
+/// What is known, with the wishes of `mount` for its site.
+fn sources(mount: &Mount, traffic: &Arc<Traffic>) -> Result<Registry, Failure> {
+    let refuse = |says: String| Failure::from(ConfigError::new(&mount.origin, says));
+    let remote = &mount.remote;
+    let http = HttpOptions {
+        connections: remote.connections,
+        deadlines: remote.deadlines,
+        allow_private: remote.allow_private,
+        authorities: remote.authorities().map_err(refuse)?,
+        login: remote.login().map_err(refuse)?,
+        traffic: Arc::clone(traffic),
+    };
+    Ok(registry_with(http))
+}
+
 /// Every source and every archive that this program knows.
 fn registry() -> Registry {
-    let http = Arc::new(HttpSource::default());
+    registry_with(HttpOptions::default())
+}
+
+fn registry_with(http: HttpOptions) -> Registry {
+    let http = Arc::new(HttpSource::new(http));
     Registry::empty()
         .with_source("memory", Arc::new(Memory))
         .with_source("http", Arc::<HttpSource>::clone(&http))
@@ -199,6 +229,7 @@ impl Host {
         let space = host(mode)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;
+            let mount = Mount { remote: over.sites.wishes(), ..mount };
             if mount.at.is_root() {
                 let cure = "that would hide the whole host: name another place, as in --mount /m=SOURCE";
                 return Err(ConfigError::new(&mount.origin, cure).into());

@@ -9,10 +9,12 @@ import argparse
 import cold
 import idle
 import listing
+import remote
 import requests
 import transfer
 
-BENCHES = {"transfer": transfer, "requests": requests, "listing": listing, "cold": cold, "idle": idle}
+BENCHES = {"transfer": transfer, "requests": requests, "listing": listing, "cold": cold, "idle": idle,
+           "remote": remote}
 
 
 def main():

@@ -10,8 +10,9 @@ use frontends::Limits;
 use frontends::serve::{Address, AddressError};
 use vfs::{VPath, Vfs};
 
+use crate::cli::Sites;
 use crate::config::{
-    Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Right, Source,
+    Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Remote, Right, Source,
 };
 use crate::console::Console;
 use crate::failure::Failure;
@@ -50,7 +51,10 @@ pub struct Serve {
     /// How a line of the log looks [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<Format>,
-    /// What to show: [AT=]SOURCE. AT starts with / and ends at the first =; SOURCE is a folder, an archive or memory:
+    #[command(flatten)]
+    sites: Sites,
+    /// What to show: [AT=]SOURCE. AT starts with / and ends at the first =; SOURCE is a folder, an archive, memory: or
+    /// an http:// or https:// site
     /// [default: the current folder at /]
     #[arg(value_name = "MOUNT")]
     mounts: Vec<OsString>,
@@ -162,7 +166,8 @@ impl Serve {
     fn add_mounts(&self, config: &mut Config) -> Result<(), Failure> {
         let folder = current_folder()?;
         for text in &self.mounts {
-            let mount = Mount { writable: self.writable, ..Mount::parse("MOUNT", text, &folder)? };
+            let mount = Mount::parse("MOUNT", text, &folder)?;
+            let mount = Mount { writable: self.writable, remote: self.sites.wishes(), ..mount };
             if config.mounts.iter().any(|other| other.at == mount.at) {
                 let cure =
                     format!("{} is mounted twice: put one of them elsewhere, as in /x=SOURCE", mount.at);
@@ -177,7 +182,8 @@ impl Serve {
             }
             let origin = Origin::of_argument("MOUNT", b".");
             let (at, source) = (VPath::root(), Source::Path(folder));
-            config.mounts.push(Mount { at, source, writable: self.writable, cache_control: None, origin });
+            let (writable, remote) = (self.writable, Remote::default());
+            config.mounts.push(Mount { at, source, writable, remote, cache_control: None, origin });
         }
         Ok(())
     }

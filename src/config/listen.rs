@@ -121,7 +121,7 @@ fn parsed<T: FromStr<Err: fmt::Display>>(written: &Spanned<String>) -> Result<T,
     written.get_ref().parse().map_err(|error: T::Err| Refusal::new(written.span(), error.to_string()))
 }
 
-fn count(written: Option<Spanned<usize>>) -> Result<Option<usize>, Refusal> {
+pub(super) fn count(written: Option<Spanned<usize>>) -> Result<Option<usize>, Refusal> {
     match written {
         Some(written) if *written.get_ref() == 0 => {
             Err(Refusal::new(written.span(), "nobody could connect: write 1 at least"))
@@ -130,7 +130,7 @@ fn count(written: Option<Spanned<usize>>) -> Result<Option<usize>, Refusal> {
     }
 }
 
-fn time(written: Option<Spanned<Value>>) -> Result<Option<Duration>, Refusal> {
+pub(super) fn time(written: Option<Spanned<Value>>) -> Result<Option<Duration>, Refusal> {
     let Some(written) = written else { return Ok(None) };
     let time = match written.get_ref() {
         Value::String(text) => parse_duration(text),

@@ -7,6 +7,7 @@ mod listen;
 mod log;
 mod mount;
 mod refusal;
+mod remote;
 mod right;
 mod web;
 
@@ -22,6 +23,7 @@ pub use self::mount::{Mount, Source};
 pub(crate) use self::mount::{host_path, path_of_host};
 pub use self::refusal::{ConfigError, Origin};
 use self::refusal::{Document, Refusal};
+pub use self::remote::{Remote, Secret, User};
 pub use self::right::Right;
 pub use self::web::Web;
 
@@ -181,6 +183,11 @@ mod tests {
             at = "/scratch"
             source = "memory:"
 
+            [[mount]]
+            at = "/site"
+            source = "https://me:secret@example.org/pub/"
+            remote = { connections = 8, connect = "5s", stall = "1m", allow_private = true, ca = "own.pem" }
+
             [[right]]
             path = "/releases/drafts"
             allow = ["read"]
@@ -211,6 +218,7 @@ mod tests {
             [
                 "mount /releases from /etc/vfsd/releases",
                 "mount /scratch from memory:",
+                "mount /site from https://me:…@example.org/pub/",
                 "right /releases/drafts allow read",
                 "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, 200 connections, 10 an address, idle 5m, \
                  stall by protocol, drain 10s",
@@ -250,6 +258,18 @@ mod tests {
             (
                 "[[mount]]\nat = \"/a\"\nsource = \".\"\n[[mount]]\nat = \"/b/../a\"\nsource = \".\"",
                 "vfsd.toml:4: mount: /a is mounted twice: give one of them another \"at\"",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \".\"\nremote = { connections = 1 }",
+                "vfsd.toml:4: mount.remote: the source is on this machine: remove \"remote\", or name a URL",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://a.b\"\nremote = { password_env = \"X\" }",
+                "vfsd.toml:4: mount.remote.password_env: a password without a user: add the key \"user\"",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://a.b\"\nremote = { connection = 1 }",
+                "vfsd.toml:4: mount.remote.connection: unknown key; did you mean \"connections\"?",
             ),
             (
                 "[[right]]\npath = \"/a\"\nallow = [\"writes\"]",

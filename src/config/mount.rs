@@ -10,6 +10,7 @@ use toml::Spanned;
 use vfs::VPath;
 
 use super::refusal::{ConfigError, Document, Origin, Refusal};
+use super::remote::{RawRemote, Remote, without_password};
 
 /// One source and its place in the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Mount {
     pub writable: bool,
     /// How long what is read from it over HTTP may be kept: the value of `Cache-Control`. Default: nothing is said.
     pub cache_control: Option<String>,
+    /// How it is asked, where it is a site.
+    pub remote: Remote,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -43,6 +46,7 @@ pub(super) struct RawMount {
     #[serde(default)]
     writable: bool,
     cache_control: Option<Spanned<String>>,
+    remote: Option<Spanned<RawRemote>>,
 }
 
 impl TryFrom<(RawMount, &Document<'_>)> for Mount {
@@ -54,7 +58,15 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
             .map_err(|says| Refusal::new(raw.source.span(), says))?;
         let cache_control = raw.cache_control.map(header_value).transpose()?;
         let origin = document.origin(raw.source.span());
-        Ok(Self { at, source, writable: raw.writable, cache_control, origin })
+        let remote = match raw.remote {
+            Some(written) if !source.is_remote() => {
+                let cure = "the source is on this machine: remove \"remote\", or name a URL";
+                return Err(Refusal::new(written.span(), cure));
+            }
+            Some(written) => Remote::try_from((written.into_inner(), document))?,
+            None => Remote::default(),
+        };
+        Ok(Self { at, source, writable: raw.writable, cache_control, remote, origin })
     }
 }
 
@@ -67,7 +79,9 @@ impl Mount {
     /// What is wrong with it, and what to write instead.
     pub fn parse(option: &str, text: &OsStr, folder: &VPath) -> Result<Self, ConfigError> {
         let text = text.as_bytes();
-        let origin = Origin::of_argument(option, text);
+        // A login in a URL is no business of whoever reads the message.
+        let shown = std::str::from_utf8(text).map(without_password);
+        let origin = Origin::of_argument(option, shown.as_deref().map_or(text, str::as_bytes));
         let equals = text.iter().position(|byte| *byte == b'=').filter(|_| text.starts_with(b"/"));
         let parts = match equals {
             Some(equals) => {
@@ -76,14 +90,24 @@ impl Mount {
             None => Source::parse(text, folder).map(|source| (VPath::root(), source)),
         };
         match parts {
-            Ok((at, source)) => Ok(Self { at, source, writable: false, cache_control: None, origin }),
+            Ok((at, source)) => Ok(Self {
+                at,
+                source,
+                writable: false,
+                cache_control: None,
+                remote: Remote::default(),
+                origin,
+            }),
             Err(says) => Err(ConfigError::new(&origin, says)),
         }
     }
 
     /// True where both put the same source at the same place in the same way, wherever they are written.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.at == other.at && self.source == other.source && self.writable == other.writable
+        self.at == other.at
+            && self.source == other.source
+            && self.writable == other.writable
+            && self.remote == other.remote
     }
 }
 
@@ -169,7 +193,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.fmt(f),
-            Self::Url(url) => vfs::path::escaped(url.as_bytes()).fmt(f),
+            Self::Url(url) => vfs::path::escaped(without_password(url).as_bytes()).fmt(f),
         }
     }
 }
@@ -193,6 +217,7 @@ mod tests {
             ("./memory:", "/ from /home/me/memory:"),
             ("a:b", "/ from /home/me/a:b"),
             ("/s=https://example.org/a=b", "/s from https://example.org/a=b"),
+            ("/s=https://me:secret@example.org/", "/s from https://me:…@example.org/"),
         ] {
             assert_eq!(
                 Mount::parse("MOUNT", OsStr::new(text), &folder).unwrap().to_string(),

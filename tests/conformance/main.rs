@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faulty;
-mod own_site;
+mod sites;
 mod trees;
 mod walked_rights;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use vfs::backends::memory::MemoryFs;
 use vfs::conformance::Subject;
 
-use crate::trees::{around, in_namespace, local, local_read_only, meta_cache, read_only, rights};
+use crate::trees::{around, http, in_namespace, local, local_read_only, meta_cache, read_only, rights};
 
 vfs::conformance_tests! {
     memory lacks [SpecialFiles] => Subject::filled(Arc::new(MemoryFs::new()));
@@ -28,5 +28,6 @@ vfs::conformance_tests! {
     rights lacks [SpecialFiles] => rights();
     meta_cache lacks [SpecialFiles] => meta_cache();
     namespace lacks [SpecialFiles] => in_namespace("/");
+    http lacks [Writes, Symlinks, Modes, Locks, SpecialFiles, MarkerNames, FolderTimes] => http();
     namespace_deep lacks [SpecialFiles] => in_namespace("/mounted/at/depth");
 }

@@ -9,9 +9,9 @@ use support::Served;
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
-use vfs::conformance::{Body, Subject, fill, sample};
+use vfs::conformance::{Body, Entry, Skill, Subject, fill, sample};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
-use vfs::{FileSystem, MountOptions, Registry, VPath, Vfs};
+use vfs::{FileSystem, MountOptions, Registry, SetAttributes, VPath, Vfs};
 
 /// A folder of the host, with a FIFO in it.
 pub(crate) async fn local(links: Links) -> Subject {
@@ -76,13 +76,46 @@ pub(crate) async fn in_namespace(at: &str) -> Subject {
     Subject::new(vfs).below(root)
 }
 
-/// Our own HTTP front end over the sample, as a remote site. HTTP shows a link as what it leads to, so there are none.
+/// Our own HTTP front end over the sample, as a remote site. HTTP shows a link as what it leads to, so there are none; and
+/// a name that looks like a marker is shown with its `#` doubled, which is the name that a reader of the site sees.
 pub(crate) async fn http() -> Subject {
     let origin = memory().await;
-    for entry in sample().into_iter().filter(|entry| matches!(entry.body, Body::Link(_))) {
+    let has_marker = |path: &VPath| path.segments().iter().any(|segment| segment.name().ends_with(b":"));
+    let is_left_out = |entry: &Entry| matches!(entry.body, Body::Link(_)) || has_marker(&entry.path);
+    for entry in sample().into_iter().filter(is_left_out) {
         origin.remove_file(&entry.path).await.unwrap();
     }
     let served = Served::start(origin).await;
     let tree = HttpFs::new(&served.http.url("http", "/"), HttpOptions::default()).unwrap();
     Subject::new(Arc::new(tree)).with_time_grain(Duration::from_secs(60)).keeping(served)
+}
+
+/// The sample as a folder that every server may read, without the names that a site cannot show. Servers show a link as
+/// what it leads to, so there are none.
+pub(crate) async fn shown_folder(lacks: &[Skill]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = open(folder.path(), Links::Beneath, true);
+    fill(&*tree, &VPath::root()).await.unwrap();
+    for entry in sample().into_iter().rev() {
+        let mode = match entry.body {
+            Body::Link(_) | Body::File(_) if !is_shown(&entry, lacks) => {
+                tree.remove_file(&entry.path).await.unwrap();
+                continue;
+            }
+            Body::Dir => 0o755,
+            Body::File(_) | Body::Link(_) => 0o644,
+        };
+        let attributes =
+            SetAttributes { mode: Some(mode), modified: entry.modified, ..SetAttributes::default() };
+        tree.set_attributes(&entry.path, &attributes, false).await.unwrap();
+    }
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn is_shown(entry: &Entry, lacks: &[Skill]) -> bool {
+    let name = entry.path.file_name().unwrap().name();
+    let is_left_out = lacks.contains(&Skill::NewlineNames) && name.contains(&b'\n')
+        || lacks.contains(&Skill::ByteNames) && std::str::from_utf8(name).is_err();
+    !is_left_out && !matches!(entry.body, Body::Link(_))
 }

@@ -20,6 +20,7 @@ pub mod path;
 pub mod producer;
 mod registry;
 mod residency;
+mod traffic;
 mod vfs;
 pub mod walk;
 
@@ -34,4 +35,5 @@ pub use self::options::{
 };
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry};
+pub use self::traffic::{Traffic, TrafficTotals};
 pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions};

@@ -9,7 +9,9 @@ use super::expect::Expect;
 use super::sample::MANY;
 use crate::error::{Error, ErrorKind};
 use crate::file_system::DirStream;
+use crate::metadata::Metadata;
 use crate::options::ListOptions;
+use crate::path::VPath;
 
 pub(super) async fn a_folder_lists_what_the_sample_puts_there(subject: &Subject) {
     subject.many().await;
@@ -132,10 +134,28 @@ pub(super) async fn listed_metadata_is_the_entrys_own(subject: &Subject) {
             let path = folder.child(entry.name).map_err(Error::from).must("a listed name is a name");
             let listed = entry.metadata.unwrap_or_else(|| panic!("{path} is listed with its metadata"));
             let found = subject.entry(&path).await.must(format!("the listed {path} is there"));
-            let told =
-                |of: &crate::Metadata| (of.file_type, of.len, of.modified, of.mode, of.validator.clone());
+            if listed.provenance.approximate {
+                assert_hint_fits(subject, &listed, &found, &path);
+                continue;
+            }
+            let told = |of: &Metadata| (of.file_type, of.len, of.modified, of.mode);
             assert_eq!(told(&listed), told(&found), "{path} is listed as it is described");
+            // Most protocols' listings have no place for it.
+            if listed.validator.is_some() {
+                assert_eq!(listed.validator, found.validator, "{path} is listed with its own validator");
+            }
         }
+    }
+}
+
+/// What is listed as approximate may leave things out, and times may be rounded; a length is exact or not told.
+fn assert_hint_fits(subject: &Subject, listed: &Metadata, found: &Metadata, path: &VPath) {
+    assert_eq!(listed.file_type, found.file_type, "{path} is listed as what it is");
+    let lens_agree = listed.len.is_none() || listed.len == found.len;
+    assert!(lens_agree, "{path} is listed with {:?} bytes and has {:?}", listed.len, found.len);
+    if let (Some(listed), Some(found)) = (listed.modified, found.modified) {
+        let behaviour = format!("{path} is listed with the time of its change");
+        subject.assert_same_time(Some(listed), found, &behaviour);
     }
 }
 

@@ -140,7 +140,15 @@ pub(super) async fn an_unknown_mode_stays_unknown(subject: &Subject) {
 }
 
 pub(super) async fn metadata_tells_the_time(subject: &Subject) {
-    for entry in subject.sample() {
+    assert_times(subject, |body| *body != Body::Dir).await;
+}
+
+pub(super) async fn metadata_tells_the_time_of_folders(subject: &Subject) {
+    assert_times(subject, |body| *body == Body::Dir).await;
+}
+
+async fn assert_times(subject: &Subject, counts: impl Fn(&Body) -> bool) {
+    for entry in subject.sample().filter(|entry| counts(&entry.body)) {
         if let Some(modified) = entry.modified {
             let found = subject.entry(&entry.path).await.must(format!("{} is there", entry.path));
             let behaviour = format!("metadata tells when {} changed last", entry.path);

@@ -35,6 +35,13 @@ pub enum Skill {
     ByteNames,
     /// A name may hold a line feed.
     NewlineNames,
+    /// A name may end like the way into an archive, as in `x#tgz:`. Without: sites that have a writing of their own for
+    /// such names show that.
+    MarkerNames,
+    /// A name that starts with a dot is listed like any other. Without: it is there and not listed.
+    DotNames,
+    /// When a folder changed last is known without its parent's listing.
+    FolderTimes,
     /// A path of thirty folders and more can be walked.
     DeepPaths,
     /// Open files can be locked.
@@ -60,6 +67,9 @@ impl Skill {
         Self::Validators,
         Self::ByteNames,
         Self::NewlineNames,
+        Self::MarkerNames,
+        Self::DotNames,
+        Self::FolderTimes,
         Self::DeepPaths,
         Self::Locks,
         Self::SpecialFiles,
@@ -70,6 +80,7 @@ impl Skill {
         match self {
             Self::Anywhere | Self::SetModes | Self::SetTimes | Self::HardLinks => Some(Self::Writes),
             Self::AbsoluteLinks => Some(Self::Symlinks),
+            Self::FolderTimes => Some(Self::Times),
             _ => None,
         }
     }

@@ -206,6 +206,8 @@ impl Subject {
     fn holds_name(&self, name: &[u8]) -> bool {
         (self.has(Skill::NewlineNames) || !name.contains(&b'\n'))
             && (self.has(Skill::ByteNames) || std::str::from_utf8(name).is_ok())
+            && (self.has(Skill::MarkerNames) || !name.ends_with(b":"))
+            && (self.has(Skill::DotNames) || !name.starts_with(b"."))
     }
 }
 

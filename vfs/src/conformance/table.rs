@@ -51,6 +51,7 @@ macro_rules! __conformance_table {
             reading when [Modes] unless [] { metadata_tells_the_mode }
             reading when [] unless [Modes] { an_unknown_mode_stays_unknown }
             reading when [Times] unless [] { metadata_tells_the_time }
+            reading when [FolderTimes] unless [] { metadata_tells_the_time_of_folders }
             reading when [] unless [Times] { an_unknown_time_stays_unknown }
             reading when [SpecialFiles] unless [] { a_special_file_is_shown_and_never_opened }
             reading when [Validators] unless [] {
@@ -82,12 +83,12 @@ macro_rules! __conformance_table {
                 a_name_with_a_backslash_is_held
                 a_name_like_html_is_held
                 a_name_with_separators_is_held
-                a_name_with_leading_dots_is_held
                 a_name_with_a_leading_dash_is_held
                 a_name_beyond_ascii_is_held
-                a_name_like_a_marker_is_no_address
                 a_name_of_255_bytes_is_held
             }
+            names when [DotNames] unless [] { a_name_with_leading_dots_is_held }
+            names when [MarkerNames] unless [] { a_name_like_a_marker_is_no_address }
             names when [NewlineNames] unless [] { a_name_with_a_line_feed_is_held }
             names when [ByteNames] unless [] { a_name_that_is_no_utf8_is_held }
             names when [DeepPaths] unless [] { a_deep_path_is_walked }
@@ -342,6 +343,9 @@ macro_rules! __conformance_if_lacks {
     (Validators [Validators $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (ByteNames [ByteNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (NewlineNames [NewlineNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
+    (MarkerNames [MarkerNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
+    (DotNames [DotNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
+    (FolderTimes [FolderTimes $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (DeepPaths [DeepPaths $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (Locks [Locks $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (SpecialFiles [SpecialFiles $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };

@@ -8,6 +8,7 @@ use crate::layers::{
     TimeoutOptions, Trace,
 };
 use crate::path::VPath;
+use crate::traffic::{Traffic, TrafficTotals};
 
 /// Wishes for a mount.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub struct MountOptions {
     /// What is mounted, in words for people: its URL or folder. Default: nothing, or the URL of
     /// [`Vfs::mount_source`](super::Vfs::mount_source).
     pub source: String,
+    /// The counters of the tree's backend, where it has some: they are told with the mount. Default: none.
+    pub traffic: Option<Arc<Traffic>>,
     /// Deadlines of calls.
     pub timeout: TimeoutOptions,
     /// Calls at once.
@@ -46,6 +49,8 @@ pub struct MountInfo {
     pub availability: Availability,
     /// True where changes are let through.
     pub writable: bool,
+    /// What was asked of its source so far, where somebody counts that.
+    pub traffic: Option<TrafficTotals>,
 }
 
 /// A mounted tree.
@@ -57,6 +62,7 @@ pub(super) struct Mount {
     breaker: Arc<Breaker>,
     source: String,
     writable: bool,
+    traffic: Option<Arc<Traffic>>,
 }
 
 impl Mount {
@@ -75,7 +81,8 @@ impl Mount {
         if !options.writable {
             tree = Arc::new(ReadOnly::new(tree));
         }
-        Self { id, at: at.clone(), tree, breaker, source: options.source, writable: options.writable }
+        let MountOptions { source, writable, traffic, .. } = options;
+        Self { id, at: at.clone(), tree, breaker, source, writable, traffic }
     }
 
     pub(super) fn availability(&self) -> Availability {
@@ -89,6 +96,7 @@ impl Mount {
             source: self.source.clone(),
             availability: self.availability(),
             writable: self.writable,
+            traffic: self.traffic.as_ref().map(|traffic| traffic.totals()),
         }
     }
 }

@@ -1,20 +1,22 @@
 //! [`Client`]: one site's requests, under the rules of its mount: where it dials, how often and how long.
 
 use std::fmt;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE};
-use reqwest::{Method, Response, Url, redirect, retry};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, IF_RANGE, LOCATION, RANGE};
+use reqwest::{Method, Response, StatusCode, Url, redirect, retry};
 use tokio::time::{sleep, timeout};
 
 use super::config::Site;
+use super::dav;
 use super::error::{of_status, of_transport};
-use crate::backends::remote::{Connection, Connections, Deadlines, Policy, RetryBudget};
+use crate::backends::remote::{Connection, Connections, Deadlines, Policy, RetryBudget, client_tls};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::options::ByteRange;
 use crate::path::VPath;
+use crate::traffic::Traffic;
 
 /// Redirects that one request follows at most.
 const REDIRECTS: usize = 5;
@@ -30,6 +32,9 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// Fields in the head of an answer at most.
 const HEAD_FIELDS: usize = 100;
+
+/// The protocols that are spoken under TLS, the better one first (RFC 7301).
+const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// What the site's servers learn about who asks.
 const USER_AGENT: &str = concat!("vfsd/", env!("CARGO_PKG_VERSION"));
@@ -49,6 +54,8 @@ pub(super) struct Ask {
     pub(super) range: Option<ByteRange>,
     pub(super) if_range: Option<HeaderValue>,
     pub(super) accept: &'static str,
+    /// What a `PROPFIND` looks at.
+    pub(super) depth: Option<dav::Depth>,
 }
 
 /// What a request came to.
@@ -71,11 +78,25 @@ pub(super) struct Answer {
 
 impl Ask {
     pub(super) fn get() -> Self {
-        Self { method: Method::GET, range: None, if_range: None, accept: "*/*" }
+        Self { method: Method::GET, range: None, if_range: None, accept: "*/*", depth: None }
     }
 
     pub(super) fn head() -> Self {
         Self { method: Method::HEAD, ..Self::get() }
+    }
+
+    pub(super) fn options() -> Self {
+        Self { method: Method::OPTIONS, ..Self::get() }
+    }
+
+    /// RFC 4918 §9.1.
+    pub(super) fn propfind(depth: dav::Depth) -> Self {
+        Self {
+            method: dav::propfind(),
+            depth: Some(depth),
+            accept: "application/xml, text/xml",
+            ..Self::get()
+        }
     }
 }
 
@@ -83,13 +104,16 @@ impl Client {
     /// A client for `site`. Dials nobody yet.
     ///
     /// # Errors
-    /// `Internal` where TLS cannot be set up.
+    /// `InvalidInput` where the authorities are none; `Internal` where TLS cannot be set up.
     pub(super) fn new(site: Site) -> Result<Self> {
-        provide_cryptography();
+        let mut tls = client_tls(&site.options.authorities)
+            .map_err(|why| Error::new(ErrorKind::InvalidInput, "connect", &VPath::root()).with_detail(why))?;
+        tls.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         let deadlines = site.options.deadlines;
         let resolver = CheckedResolver { policy: site.policy.clone() };
         let http = reqwest::Client::builder()
             .user_agent(USER_AGENT)
+            .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .no_proxy()
@@ -111,6 +135,10 @@ impl Client {
 
     pub(super) fn deadlines(&self) -> Deadlines {
         self.site.options.deadlines
+    }
+
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.site.options.traffic
     }
 
     /// Pays for asking once more, outside of [`Client::ask`]; `None`: the site has been asked again often enough.
@@ -138,9 +166,12 @@ impl Client {
                 Err(error) => error,
             };
             failures += 1;
+            if is_trouble(error.kind()) {
+                self.traffic().count_error();
+            }
             // What timed out has cost its caller enough.
             let wait = match (error.kind(), error.retry()) {
-                (ErrorKind::Unavailable, Retry::Now) => Duration::ZERO,
+                (ErrorKind::Unavailable | ErrorKind::Busy, Retry::Now) => Duration::ZERO,
                 (ErrorKind::Busy, Retry::After(wait)) if wait <= PATIENCE => wait,
                 _ => return Err(error),
             };
@@ -157,7 +188,9 @@ impl Client {
         let sent = self.follow(url, ask, op, path);
         let landed = within(first_byte, ErrorKind::TimedOut, op, path, sent).await??;
         let Landed::Answer(response, url) = landed else { return Ok(Reached::Folder) };
-        of_status(response.status(), response.headers(), op, path)?;
+        if !(ask.method == dav::propfind() && response.status() == StatusCode::MULTI_STATUS) {
+            of_status(response.status(), response.headers(), op, path)?;
+        }
         Ok(Reached::Answer(Box::new(Answer { response: *response, url, connection })))
     }
 
@@ -167,6 +200,7 @@ impl Client {
         for _ in 0..=REDIRECTS {
             self.check_literal(&url, op, path)?;
             let request = self.request(&url, ask);
+            self.traffic().count_request();
             let response = request.send().await.map_err(|error| of_transport(error, op, path))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(Landed::Answer(Box::new(response), url));
@@ -201,6 +235,12 @@ impl Client {
         }
         if let Some(version) = &ask.if_range {
             request = request.header(IF_RANGE, version.clone());
+        }
+        if let Some(depth) = ask.depth {
+            request = request
+                .header("depth", depth.as_str())
+                .header(CONTENT_TYPE, "application/xml")
+                .body(dav::WANTED);
         }
         request
     }
@@ -266,7 +306,8 @@ async fn within<T>(
             ErrorKind::Busy => format!("all connections to the site are in use for {limit:?}"),
             _ => format!("the site did not answer within {limit:?}"),
         };
-        Error::new(kind, op, path).with_detail(detail).with_retry(Retry::Now)
+        // The caller has waited long enough to be asked whether to go on.
+        Error::new(kind, op, path).with_detail(detail).with_retry(Retry::After(limit))
     })
 }
 
@@ -286,12 +327,9 @@ impl Resolve for CheckedResolver {
     }
 }
 
-/// The process has one provider of cryptography; one that is there already stays.
-fn provide_cryptography() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+/// True for failures of the site; a clear "no" is an answer.
+fn is_trouble(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::Busy | ErrorKind::Loop)
 }
 
 impl fmt::Debug for Client {

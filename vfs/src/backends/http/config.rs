@@ -1,13 +1,15 @@
 //! [`HttpOptions`] as they are wished for, and the [`Site`] that a URL makes of them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-use crate::backends::remote::{Deadlines, Policy};
+use crate::backends::remote::{Deadlines, Login, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::VPath;
+use crate::traffic::Traffic;
 
 /// Wishes for an HTTP mount.
 #[derive(Clone, Debug)]
@@ -18,11 +20,25 @@ pub struct HttpOptions {
     pub deadlines: Deadlines,
     /// Dial private addresses that the URL does not name itself. Default: no.
     pub allow_private: bool,
+    /// Certificate authorities in PEM that are trusted besides those of this machine. Default: none.
+    pub authorities: Vec<u8>,
+    /// Who asks; it takes the place of a login in the URL. It goes to the origin of the URL and to no other. Default:
+    /// what the URL says.
+    pub login: Option<Login>,
+    /// What is counted. Default: counters that nobody sees.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { connections: 4, deadlines: Deadlines::default(), allow_private: false }
+        Self {
+            connections: 4,
+            deadlines: Deadlines::default(),
+            allow_private: false,
+            authorities: Vec::new(),
+            login: None,
+            traffic: Arc::default(),
+        }
     }
 }
 
@@ -33,13 +49,6 @@ pub(super) struct Site {
     pub(super) login: Option<Login>,
     pub(super) policy: Policy,
     pub(super) options: HttpOptions,
-}
-
-/// Who asks. Never printed.
-#[derive(Clone)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: Option<String>,
 }
 
 impl Site {
@@ -61,7 +70,7 @@ impl Site {
         if base.query().is_some() || base.fragment().is_some() {
             return refuse("the URL of a site has neither ? nor #: write them as %3F and %23".to_owned());
         }
-        let login = login_of(&base);
+        let login = options.login.clone().or_else(|| login_of(&base));
         let is_cleared = base.set_username("").is_ok() && base.set_password(None).is_ok();
         let Some(host) = base.host_str().filter(|_| is_cleared) else {
             return refuse("the URL names no host".to_owned());

@@ -18,24 +18,36 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 pub(super) fn of_transport(error: reqwest::Error, op: &'static str, path: &VPath) -> Error {
     // The URL is the mount's own business, and the log has the path.
     let error = error.without_url();
-    if refusal_in(&error) {
-        let detail = "the site leads to an address that the mount may not dial";
+    if let Some(refused) = refusal_in(&error) {
+        // The operator alone can allow it, and peers are not told.
+        tracing::warn!(%path, "{refused}");
+        let detail = refused.to_string();
         return Error::new(ErrorKind::PermissionDenied, op, path).with_detail(detail).with_source(error);
     }
     let kind = if error.is_timeout() { ErrorKind::TimedOut } else { ErrorKind::Unavailable };
-    Error::new(kind, op, path).with_source(error).with_retry(Retry::Now)
+    let cause = deepest(&error).to_string();
+    Error::new(kind, op, path).with_detail(cause).with_source(error).with_retry(Retry::Now)
 }
 
-fn refusal_in(error: &(dyn StdError + 'static)) -> bool {
+/// What lies at the bottom says most: that nobody listens, that a certificate is unknown.
+fn deepest<'a>(mut error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
+}
+
+fn refusal_in(error: &(dyn StdError + 'static)) -> Option<Refused> {
     let mut next = Some(error);
     while let Some(error) = next {
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if error.is::<Refused>() || inner.is_some_and(|inner| inner.is::<Refused>()) {
-            return true;
+        let found = error.downcast_ref().or_else(|| inner?.downcast_ref());
+        if let Some(refused) = found {
+            return Some(*refused);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// Passes the statuses that carry what was asked for.
@@ -58,7 +70,8 @@ pub(super) fn of_status(
         414 => ErrorKind::NameTooLong,
         416 => ErrorKind::InvalidInput,
         423 | 425 | 429 | 503 => ErrorKind::Busy,
-        405 | 501 => ErrorKind::Unsupported,
+        // What the site finds wrong with the question itself says nothing about how the site fares.
+        400 | 402..=499 | 501 => ErrorKind::Unsupported,
         _ => ErrorKind::Unavailable,
     };
     let retry = match kind {
@@ -92,6 +105,9 @@ mod tests {
             (404, Some(ErrorKind::NotFound)),
             (416, Some(ErrorKind::InvalidInput)),
             (503, Some(ErrorKind::Busy)),
+            (400, Some(ErrorKind::Unsupported)),
+            (405, Some(ErrorKind::Unsupported)),
+            (207, Some(ErrorKind::Unavailable)),
             (500, Some(ErrorKind::Unavailable)),
             (204, Some(ErrorKind::Unavailable)),
             (200, None),

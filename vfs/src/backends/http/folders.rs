@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::metadata::{FileType, Metadata};
 use crate::path::VPath;
 
 /// Folders that are remembered at most. One more, and all are forgotten: they are only hints.
@@ -17,7 +18,15 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Folders of one site.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
-    seen: Mutex<HashMap<VPath, Instant>>,
+    seen: Mutex<HashMap<VPath, Seen>>,
+}
+
+/// When a folder was seen, and what its parent's listing told of it.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Instant,
+    modified: Option<SystemTime>,
+    is_approximate: bool,
 }
 
 impl Folders {
@@ -29,13 +38,33 @@ impl Folders {
             seen.clear();
         }
         for count in 1..=path.segments().len() {
-            seen.insert(path.prefix(count), now);
+            let new = Seen { at: now, modified: None, is_approximate: false };
+            seen.entry(path.prefix(count)).or_insert(new).at = now;
         }
+    }
+
+    /// `path` was listed as a folder, with what `metadata` tells.
+    pub(super) fn note_listed(&self, path: &VPath, metadata: Option<&Metadata>) {
+        self.note(path);
+        if let (Some(metadata), Some(seen)) = (metadata, self.lock().get_mut(path)) {
+            seen.modified = metadata.modified;
+            seen.is_approximate = metadata.provenance.approximate;
+        }
+    }
+
+    /// What is known of the folder `path`: where nothing is, that it is one.
+    pub(super) fn describe(&self, path: &VPath) -> Metadata {
+        let mut metadata = Metadata::new(FileType::Dir);
+        if let Some(seen) = self.lock().get(path).filter(|seen| seen.at.elapsed() < FRESH) {
+            metadata.modified = seen.modified;
+            metadata.provenance.approximate = seen.is_approximate;
+        }
+        metadata
     }
 
     /// True where `path` was seen to be a folder a moment ago.
     pub(super) fn holds(&self, path: &VPath) -> bool {
-        self.lock().get(path).is_some_and(|seen| seen.elapsed() < FRESH)
+        self.lock().get(path).is_some_and(|seen| seen.at.elapsed() < FRESH)
     }
 
     /// `path` is none, or not any more.
@@ -43,7 +72,7 @@ impl Folders {
         self.lock().remove(path);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<VPath, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<VPath, Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

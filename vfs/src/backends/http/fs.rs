@@ -5,21 +5,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use reqwest::Url;
+use reqwest::header::{ACCEPT_RANGES, CONTENT_LENGTH, HeaderMap};
 
 use super::client::{Answer, Ask, Client, Reached, SharedClient};
 use super::config::{HttpOptions, Site};
+use super::dav::{self, Depth};
 use super::file::HttpFile;
 use super::folders::Folders;
-use super::listing;
+use super::listing::{self, Listed, Wanted};
+use super::manner::{Manner, Manners};
 use super::response::{Facts, read};
 use super::transfer::{Fetched, Source, is_packed};
-use super::url::{url_of_file, url_of_folder};
+use super::url::{url_of_file, url_of_folder, url_of_keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirStream, File, FileSystem};
-use crate::metadata::{FileType, Metadata};
+use crate::metadata::Metadata;
 use crate::options::{ByteRange, Intent, ListOptions, OpenOptions, StatOptions};
 use crate::path::VPath;
 use crate::registry::ConnectSource;
+use crate::traffic::TrafficTotals;
 
 /// A remote HTTP(S) site, read-only.
 ///
@@ -34,6 +38,7 @@ pub struct HttpFs {
     refuses_head: AtomicBool,
     /// The site was seen to redirect a folder's URL to the one with a `/`: then a missing file is no folder either.
     redirects_folders: AtomicBool,
+    manners: Manners,
 }
 
 /// Connects `http:` and `https:` URLs.
@@ -68,14 +73,20 @@ impl HttpFs {
             folders: Arc::default(),
             refuses_head: AtomicBool::new(false),
             redirects_folders: AtomicBool::new(false),
+            manners: Manners::default(),
         })
+    }
+
+    /// What was asked of the site so far, and what came of it.
+    pub fn traffic(&self) -> TrafficTotals {
+        self.client.traffic().totals()
     }
 
     /// Asks what stands at `path`, by HEAD or, where that is refused, for one byte.
     async fn probe(&self, path: &VPath, op: &'static str) -> Result<Probed> {
         let url = url_of_file(self.client.base(), path);
         let probed = match self.probe_url(&url, path, op).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => return self.missing(path, op, error).await,
+            Err(error) if may_be_folder(&error) => return self.missing(path, op, error).await,
             probed => probed?,
         };
         self.note(path, matches!(probed, Probed::Folder));
@@ -86,11 +97,19 @@ impl HttpFs {
         if !self.refuses_head.load(Ordering::Relaxed) {
             match self.client.ask(url, &Ask::head(), op, path).await {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    let probed = self.probe_byte(url, path, op).await?;
                     self.refuses_head.store(true, Ordering::Relaxed);
+                    return Ok(probed);
                 }
+                Ok(Reached::Answer(answer)) if hides_length(answer.response.headers()) => {}
                 reached => return described(reached?, None, op, path),
             }
         }
+        self.probe_byte(url, path, op).await
+    }
+
+    /// Asks for one byte, which tells what HEAD would have told.
+    async fn probe_byte(&self, url: &Url, path: &VPath, op: &'static str) -> Result<Probed> {
         let first_byte = ByteRange::at(0, 1);
         match self.client.ask(url, &Ask { range: Some(first_byte), ..Ask::get() }, op, path).await {
             // An empty file has no first byte.
@@ -103,18 +122,42 @@ impl HttpFs {
 
     /// What a missing file means: a folder of a site that does not redirect to it, something below a file, or nothing.
     async fn missing(&self, path: &VPath, op: &'static str, error: Error) -> Result<Probed> {
-        if !self.redirects_folders.load(Ordering::Relaxed) {
+        if error.kind() == ErrorKind::Unsupported && self.manners.get() == Manner::Unknown {
             let url = url_of_folder(self.client.base(), path);
-            match self.probe_url(&url, path, op).await {
-                Ok(_) => {
-                    self.folders.note(path);
-                    return Ok(Probed::Folder);
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            if self.speaks_dav(&url, path, &error).await {
+                self.manners.set(Manner::WebDav);
             }
         }
+        if self.is_folder(path, op).await? {
+            self.folders.note(path);
+            return Ok(Probed::Folder);
+        }
+        if error.kind() != ErrorKind::NotFound {
+            return Err(error);
+        }
         Err(self.judge_missing(path, op, error).await)
+    }
+
+    async fn is_folder(&self, path: &VPath, op: &'static str) -> Result<bool> {
+        let url = url_of_folder(self.client.base(), path);
+        let asked = match self.manners.get() {
+            Manner::Bucket => {
+                let source = self.source(url_of_keys(self.client.base(), path), page());
+                listing::read(source, self.wanted(path, false), true).await.map(drop)
+            }
+            Manner::WebDav => {
+                let source = self.source(url, Ask::propfind(Depth::Itself));
+                listing::read(source, self.wanted(path, false), false).await.map(drop)
+            }
+            Manner::Unknown | Manner::Pages if self.redirects_folders.load(Ordering::Relaxed) => {
+                return Ok(false);
+            }
+            Manner::Unknown | Manner::Pages => self.probe_url(&url, path, op).await.map(drop),
+        };
+        match asked {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            asked => asked.map(|()| true),
+        }
     }
 
     /// Looks for a file among the ancestors. Those that were seen as folders are not asked again, so this costs a
@@ -145,10 +188,68 @@ impl HttpFs {
         }
     }
 
+    /// The entries of the folder `path`, in the way in which this site tells them.
+    async fn list(&self, path: &VPath, metadata: bool) -> Result<DirStream> {
+        let url = url_of_folder(self.client.base(), path);
+        let wanted = || self.wanted(path, metadata);
+        let listed = match self.manners.get() {
+            Manner::WebDav => {
+                let source = self.source(url, Ask::propfind(Depth::Children));
+                listing::read(source, wanted(), false).await?
+            }
+            Manner::Bucket => Listed::Bucket,
+            Manner::Pages => listing::read(self.source(url, page()), wanted(), false).await?,
+            Manner::Unknown => match listing::read(self.source(url.clone(), page()), wanted(), false).await {
+                Err(error) if self.speaks_dav(&url, path, &error).await => {
+                    let source = self.source(url, Ask::propfind(Depth::Children));
+                    let listed = listing::read(source, wanted(), false).await.map_err(|_| error)?;
+                    self.manners.set(Manner::WebDav);
+                    listed
+                }
+                listed => listed?,
+            },
+        };
+        match listed {
+            Listed::Entries(entries) => Ok(entries),
+            Listed::Bucket => {
+                self.manners.set(Manner::Bucket);
+                let source = self.source(url_of_keys(self.client.base(), path), page());
+                match listing::read(source, wanted(), true).await? {
+                    Listed::Entries(entries) => Ok(entries),
+                    Listed::Bucket => Err(Error::new(ErrorKind::Internal, "read_dir", path)),
+                }
+            }
+        }
+    }
+
+    /// Asks whether the site speaks WebDAV, after it refused to make a page with `error`. A "no" is asked for once.
+    async fn speaks_dav(&self, url: &Url, path: &VPath, error: &Error) -> bool {
+        use ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
+        if !matches!(error.kind(), NotADirectory | NotFound | PermissionDenied | Unsupported) {
+            return false;
+        }
+        match self.client.ask(url, &Ask::options(), "read_dir", path).await {
+            Ok(Reached::Answer(answer)) if dav::is_spoken(answer.response.headers()) => true,
+            Ok(_) => {
+                self.manners.set(Manner::Pages);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn source(&self, url: Url, question: Ask) -> Source {
+        Source { client: Arc::clone(&self.client), url, question }
+    }
+
+    fn wanted<'a>(&'a self, path: &'a VPath, metadata: bool) -> Wanted<'a> {
+        Wanted { path, metadata, folders: &self.folders }
+    }
+
     async fn open_for(&self, path: &VPath, intent: Intent) -> Result<Arc<dyn File>> {
         const OP: &str = "open";
         let url = url_of_file(self.client.base(), path);
-        let source = Source { client: Arc::clone(&self.client), url, accept: "*/*" };
+        let source = self.source(url, Ask::get());
         if intent != Intent::Whole {
             return match self.probe(path, OP).await? {
                 Probed::File(facts) => Ok(Arc::new(HttpFile::new(source, facts, None))),
@@ -167,7 +268,7 @@ impl HttpFs {
                 self.note(path, true);
                 Err(Error::new(ErrorKind::IsADirectory, OP, path))
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => match self.missing(path, OP, error).await? {
+            Err(error) if may_be_folder(&error) => match self.missing(path, OP, error).await? {
                 Probed::Folder => Err(Error::new(ErrorKind::IsADirectory, OP, path)),
                 // It came between the two questions.
                 Probed::File(facts) => Ok(Arc::new(HttpFile::new(source, facts, None))),
@@ -185,20 +286,18 @@ impl FileSystem for HttpFs {
 
     async fn metadata(&self, path: &VPath, _options: &StatOptions) -> Result<Metadata> {
         if path.is_root() || self.folders.holds(path) {
-            return Ok(Metadata::new(FileType::Dir));
+            return Ok(self.folders.describe(path));
         }
         let url = url_of_file(self.client.base(), path);
         Ok(match self.probe(path, "metadata").await? {
             Probed::File(facts) => facts.metadata(url.as_str()),
-            Probed::Folder => Metadata::new(FileType::Dir),
+            Probed::Folder => self.folders.describe(path),
         })
     }
 
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
         const OP: &str = "read_dir";
-        let url = url_of_folder(self.client.base(), path);
-        let source = Source { client: Arc::clone(&self.client), url, accept: listing::ACCEPT };
-        match listing::read(source, path, options.metadata, &self.folders).await {
+        match self.list(path, options.metadata).await {
             Err(error) if error.kind() == ErrorKind::NotFound && !path.is_root() => {
                 self.folders.forget(path);
                 match self.probe_url(&url_of_file(self.client.base(), path), path, OP).await {
@@ -231,6 +330,24 @@ impl FileSystem for HttpFs {
         }
         Ok(file)
     }
+}
+
+/// How a listing's page is asked for.
+fn page() -> Ask {
+    Ask { accept: listing::ACCEPT, ..Ask::get() }
+}
+
+/// Apache leaves the length out of its answer to HEAD where it is 0 (RFC 9110 §8.6 allows it). A site that sends ranges
+/// knows its files' lengths.
+fn hides_length(headers: &HeaderMap) -> bool {
+    let sends_ranges =
+        headers.get(ACCEPT_RANGES).is_some_and(|unit| unit.as_bytes().eq_ignore_ascii_case(b"bytes"));
+    sends_ranges && !headers.contains_key(CONTENT_LENGTH)
+}
+
+/// Sites that do not redirect to a folder deny that there is a file, or that the question fits.
+fn may_be_folder(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported)
 }
 
 /// What stands at a path.

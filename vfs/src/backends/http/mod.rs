@@ -6,14 +6,14 @@
 
 mod client;
 mod config;
+mod dav;
 mod error;
 mod file;
 mod folders;
 mod fs;
 mod listing;
+mod manner;
 mod response;
-#[cfg(test)]
-mod tests;
 mod transfer;
 mod url;
 

@@ -25,9 +25,6 @@ use crate::producer::{Capacity, Channel, Chunk, Hint, Output, Producer, channel}
 /// What is fetched ahead of the reader.
 const AHEAD: Capacity = Capacity { chunks: 2, bytes: 1 << 20 };
 
-/// How long a reader may not pull before its connection goes to somebody who waits for one.
-const SLOW_READER: Duration = Duration::from_secs(5);
-
 /// Breaks in a row, without [`PROGRESS`] in between, that a transfer goes on after.
 const RESUMES: u32 = 5;
 
@@ -42,8 +39,8 @@ const OP: &str = "read_at";
 pub(super) struct Source {
     pub(super) client: SharedClient,
     pub(super) url: Url,
-    /// What it is asked for as.
-    pub(super) accept: &'static str,
+    /// How it is asked for.
+    pub(super) question: Ask,
 }
 
 /// An answer's body, and where in the file it is.
@@ -64,6 +61,15 @@ pub(super) struct Transfer {
 }
 
 impl Source {
+    /// The same question, with `parameter` in the URL's query set to `value`.
+    pub(super) fn with_parameter(&self, parameter: &str, value: &str) -> Self {
+        let mut url = self.url.clone();
+        let kept: Vec<(String, String)> =
+            self.url.query_pairs().into_owned().filter(|(name, _)| name != parameter).collect();
+        url.query_pairs_mut().clear().extend_pairs(kept).append_pair(parameter, value);
+        Self { client: Arc::clone(&self.client), url, question: self.question.clone() }
+    }
+
     /// Asks for `range` of the version that `known` tells of, or of any.
     ///
     /// # Errors
@@ -78,7 +84,7 @@ impl Source {
         let is_whole = range == ByteRange::whole();
         let asked = (!is_whole).then_some(range);
         let if_range = known.filter(|_| !is_whole).and_then(|known| known.version.if_range());
-        let ask = Ask { range: asked, if_range, accept: self.accept, ..Ask::get() };
+        let ask = Ask { range: asked, if_range, ..self.question.clone() };
         let answer = match self.client.ask(&self.url, &ask, op, path).await? {
             Reached::Answer(answer) => *answer,
             Reached::Folder => return Ok(Fetched::Folder),
@@ -256,6 +262,7 @@ impl Pump {
             };
             match body.next(stall).await {
                 Ok(Some((start, chunk))) => {
+                    self.source.client.traffic().count_bytes(chunk.len());
                     self.body = Some(body);
                     self.deliver(start, chunk).await?;
                 }
@@ -295,12 +302,13 @@ impl Pump {
             chunk.truncate(usize::try_from(goal - self.at).unwrap_or(usize::MAX));
         }
         let len = chunk.len() as u64;
+        let patience = self.source.client.deadlines().slow_reader;
         let mut waited = Duration::ZERO;
-        while timeout(SLOW_READER, self.output.send(chunk.clone()))
+        while timeout(patience, self.output.send(chunk.clone()))
             .await
             .map_or(Ok(true), |sent| sent.map(|()| false).map_err(|_| Stopped::Deserted))?
         {
-            waited += SLOW_READER;
+            waited += patience;
             self.yield_connection(waited)?;
         }
         self.at += len;
@@ -325,6 +333,7 @@ impl Pump {
     /// Waits before going on after `error`, or ends with it: it is no break, the file may be another one by now, or
     /// there were too many.
     async fn survive(&mut self, error: Error) -> Result<()> {
+        self.source.client.traffic().count_error();
         if self.at - self.safe_at >= PROGRESS {
             self.breaks = 0;
             self.safe_at = self.at;

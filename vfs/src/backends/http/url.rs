@@ -31,6 +31,22 @@ pub(super) fn url_of_folder(base: &Url, path: &VPath) -> Url {
     url
 }
 
+/// The question what the folder `path` of the bucket `base` holds (S3's `ListObjectsV2`).
+pub(super) fn url_of_keys(base: &Url, path: &VPath) -> Url {
+    let mut prefix = String::new();
+    for segment in path.segments() {
+        // A key is text; a name that is none has no key.
+        prefix.push_str(&String::from_utf8_lossy(segment.name()));
+        prefix.push('/');
+    }
+    let mut url = base.clone();
+    url.query_pairs_mut()
+        .append_pair("list-type", "2")
+        .append_pair("delimiter", "/")
+        .append_pair("prefix", &prefix);
+    url
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,8 @@ pub struct Deadlines {
     pub first_byte: Duration,
     /// Without a byte of an answer that has begun. Default 30 s.
     pub stall: Duration,
+    /// How long a reader may not pull before its connection goes to somebody who waits for one. Default 5 s.
+    pub slow_reader: Duration,
 }
 
 impl Default for Deadlines {
@@ -19,6 +21,7 @@ impl Default for Deadlines {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(30),
             stall: Duration::from_secs(30),
+            slow_reader: Duration::from_secs(5),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! What the backends of remote sites share: where they may dial ([`Policy`]), how long they wait ([`Deadlines`]), how
-//! many connections they hold and how often they ask again. It knows no protocol.
+//! many connections they hold, how often they ask again, who asks ([`Login`]) and whom they trust. It knows no protocol.
 
 mod connections;
 mod deadlines;
+mod login;
 mod policy;
 mod retry;
+mod trust;
 
 pub(crate) use self::connections::{Connection, Connections};
 pub use self::deadlines::Deadlines;
+pub use self::login::Login;
 pub use self::policy::{Policy, Refused};
 pub(crate) use self::retry::RetryBudget;
+pub(crate) use self::trust::client_tls;

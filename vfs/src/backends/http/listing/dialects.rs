@@ -33,7 +33,7 @@ pub(super) const DIALECTS: &[Dialect] = &[
     Dialect { name: "IIS", signs: &["<pre><a href=\"/", "[to parent directory]"] },
     Dialect { name: "IIS root", signs: &["<pre>", "&lt;dir&gt;"] },
     Dialect { name: "h2o", signs: &["<ul><li><a href=\"..\">parent directory"] },
-    Dialect { name: "webfs", signs: &["<title>listing:", "<pre>"] },
+    Dialect { name: "webfs", signs: &["<h1>listing:", "<pre>"] },
     Dialect { name: "dufs", signs: &["<title>index of", "dufs"] },
     Dialect { name: "copyparty", signs: &["copyparty", "<table"] },
     Dialect { name: "miniserve", signs: &["miniserve", "class=\"directory"] },

@@ -80,7 +80,7 @@ impl State {
                 "td" | "th" => self.row.add(" "),
                 _ => {}
             },
-            Token::Text(text) => self.text(&text, rows),
+            Token::Text(text) => self.text(&String::from_utf8_lossy(&text), rows),
         }
     }
 

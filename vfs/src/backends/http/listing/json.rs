@@ -26,8 +26,8 @@ pub(super) struct JsonRows {
 #[derive(Debug, Default)]
 struct Open {
     /// The key that its next value belongs to.
-    key: Option<String>,
-    fields: Vec<(String, String)>,
+    key: Option<Vec<u8>>,
+    fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Where in a scalar the last byte was.
@@ -117,11 +117,7 @@ impl JsonRows {
 
     /// A scalar is a key, or the value of the key before.
     fn end_scalar(&mut self) {
-        let text = if self.text == Text::Bare {
-            String::from_utf8_lossy(&self.held).into_owned()
-        } else {
-            unescaped(&self.held)
-        };
+        let text = if self.text == Text::Bare { self.held.clone() } else { unescaped(&self.held) };
         let fits = self.held.len() <= STRING_BYTES;
         self.held.clear();
         self.text = Text::None;
@@ -135,16 +131,19 @@ impl JsonRows {
 }
 
 /// The row that an object's fields tell of. Besides a name there must be something that a listing says.
-fn row_of(fields: &[(String, String)]) -> Option<Row> {
-    let field = |names: &[&str]| {
-        names.iter().find_map(|name| fields.iter().find(|(key, _)| key == name).map(|(_, value)| &value[..]))
+fn row_of(fields: &[(Vec<u8>, Vec<u8>)]) -> Option<Row> {
+    let bytes = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| fields.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value))
     };
+    let field = |names: &[&str]| std::str::from_utf8(bytes(names)?).ok();
     let kind = field(&["type", "path_type", "is_dir"]);
     let size = field(&["size", "sz", "length"]);
     let time = field(&["mtime", "mod_time", "ts", "last_modified", "lastModified"]);
     kind.or(size).or(time)?;
     // What is a link is percent-encoded, what is a name is not.
-    let name = field(&["name", "base"]).map(str::to_owned);
+    let name = bytes(&["name", "base"]).cloned();
     let links: Vec<_> = field(&["href"]).map(str::to_owned).into_iter().collect();
     if name.is_none() && links.is_empty() {
         return None;
@@ -170,31 +169,37 @@ fn time_of(text: &str) -> Option<super::row::Time> {
     }
 }
 
-/// RFC 8259 §7.
-fn unescaped(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let mut units: Vec<u16> = Vec::with_capacity(text.len());
-    let mut rest = text.chars();
-    let mut buffer = [0; 2];
-    while let Some(character) = rest.next() {
-        let character = match (character, character == '\\') {
-            (plain, false) => plain,
-            (_, true) => match rest.next() {
-                Some('n') => '\n',
-                Some('t') => '\t',
-                Some('r') => '\r',
-                Some('b') => '\u{8}',
-                Some('f') => '\u{c}',
-                Some('u') => {
-                    let hex: String = rest.by_ref().take(4).collect();
-                    units.push(u16::from_str_radix(&hex, 16).unwrap_or(0xfffd));
-                    continue;
-                }
-                Some(other) => other,
-                None => break,
-            },
-        };
-        units.extend_from_slice(character.encode_utf16(&mut buffer));
+/// RFC 8259 §7. Bytes that are no UTF-8 stay as they are: nginx writes names into its JSON as the disk has them.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut units: Vec<u16> = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let escape = if byte == b'\\' { text.get(at + 1) } else { None };
+        if escape == Some(&b'u') {
+            let hex = text.get(at + 2..at + 6).and_then(|hex| std::str::from_utf8(hex).ok());
+            units.push(hex.and_then(|hex| u16::from_str_radix(hex, 16).ok()).unwrap_or(0xfffd));
+            at += 6;
+            continue;
+        }
+        flush(&mut units, &mut out);
+        at += 1 + usize::from(escape.is_some());
+        out.push(match escape {
+            None => byte,
+            Some(b'n') => b'\n',
+            Some(b't') => b'\t',
+            Some(b'r') => b'\r',
+            Some(b'b') => 8,
+            Some(b'f') => 12,
+            Some(other) => *other,
+        });
     }
-    String::from_utf16_lossy(&units)
+    flush(&mut units, &mut out);
+    out
+}
+
+/// Two halves of a character may come as two escapes.
+fn flush(units: &mut Vec<u16>, out: &mut Vec<u8>) {
+    out.extend_from_slice(String::from_utf16_lossy(units).as_bytes());
+    units.clear();
 }

@@ -15,7 +15,7 @@ pub(super) struct Row {
     /// Where it leads: links of a page, the most likely first.
     pub(super) links: Vec<String>,
     /// Its literal name, where the listing says it outside of a link.
-    pub(super) name: Option<String>,
+    pub(super) name: Option<Vec<u8>>,
     /// The listing says that it is a folder.
     pub(super) is_dir: bool,
     /// It is a file for sure; without, a link to no folder is taken for one.
@@ -44,7 +44,10 @@ pub(super) struct Time {
 /// folder or site, a way to sort.
 pub(super) fn entry_of(row: &Row, base: &Url, metadata: bool) -> Option<DirEntry> {
     let (name, has_slash) = match &row.name {
-        Some(name) => (name.trim_end_matches('/').as_bytes().to_vec(), name.ends_with('/')),
+        Some(name) => match name.strip_suffix(b"/") {
+            Some(name) => (name.to_vec(), true),
+            None => (name.clone(), false),
+        },
         None => row.links.iter().find_map(|link| child_of(base, link))?,
     };
     VPath::root().child(name.clone()).ok()?;
@@ -74,7 +77,8 @@ fn described(row: &Row, file_type: FileType) -> Option<Metadata> {
 /// The name that `link` leads to, and whether it ends in `/`, where that lies in the folder `base` itself. It is
 /// decoded once; hosts, queries and other folders are somebody else's.
 fn child_of(base: &Url, link: &str) -> Option<(Vec<u8>, bool)> {
-    let url = base.join(link.trim()).ok()?;
+    // A backslash is a character of the name, wherever a browser would take it for a "/".
+    let url = base.join(&link.trim().replace('\\', "%5C")).ok()?;
     if url.origin() != base.origin() || url.query().is_some() {
         return None;
     }
@@ -102,6 +106,8 @@ mod unit_tests {
             ("http://a.b/pub/x%20y/full/", Some(("full", true))),
             ("100%2525", Some(("100%25", false))),
             ("%3Cb%3E", Some(("<b>", false))),
+            ("back\\slash", Some(("back\\slash", false))),
+            ("\\\\evil\\f", Some(("\\\\evil\\f", false))),
             ("file#part", Some(("file", false))),
             ("..%2f..%2fetc", None),
             ("%2e%2e/", None),
@@ -130,7 +136,7 @@ mod unit_tests {
 
     #[test]
     fn a_rounded_size_is_no_length() {
-        let row = |size| Row { name: Some("x".to_owned()), size: Some(size), ..Row::default() };
+        let row = |size| Row { name: Some(b"x".to_vec()), size: Some(size), ..Row::default() };
         let base = Url::parse("http://a.b/").unwrap();
         let found = |size| {
             let metadata = entry_of(&row(size), &base, true).unwrap().metadata.unwrap();

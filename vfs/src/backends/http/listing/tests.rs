@@ -146,9 +146,12 @@ fn every_dialect_is_read() {
         (
             "webfs",
             HTML,
-            "<head><title>listing: /t/</title></head><pre><b>access      user group  date  size  name</b>\n\n\
-             -rw-r--r--  root root  Nov 20 07:18  4882 kB  <a href=\"%3Cb%3E\"><b></a>\n</pre>",
-            &["<b> ~"],
+            "<head><title>127.0.0.1:38123/t/</title></head>\n<body bgcolor=white text=black>\n<h1>listing: \n\
+             <a href=\"/\">/</a><a href=\"/t/\">t/</a></h1><hr noshade size=1><pre>\n<b>access      user      group     \
+             date             size  name</b>\n\ndrwxr-xr-x  root      root      Nov 20 12:40    &lt;DIR&gt;  \
+             <a href=\"d/\">d</a>\n-rw-r--r--  root      root      Nov 20 12:40    12  B  <a href=\"back\\slash\">\
+             back\\slash</a>\n-rw-r--r--  root      root      Nov 20 12:40  4882 kB  <a href=\"big\">big</a>\n</pre>",
+            &["d/ ~", "back\\slash 12", "big ~"],
         ),
         (
             "Node http-server",

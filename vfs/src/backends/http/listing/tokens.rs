@@ -3,13 +3,17 @@
 /// Bytes of one tag or comment that are kept at most; a longer one is left out.
 const TAG_BYTES: usize = 16 * 1024;
 
+/// Bytes of one entity at most; what is longer is text.
+const ENTITY_BYTES: usize = 16;
+
 /// Bytes of text that are gathered before they are given.
 const TEXT_BYTES: usize = 4 * 1024;
 
 /// A piece of a page, entities resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    Text(String),
+    /// As it was sent: what is no UTF-8 stays as it is.
+    Text(Vec<u8>),
     Open(Tag),
     /// The name of a tag that ends, in lower case.
     Close(String),
@@ -53,7 +57,7 @@ impl Tokens {
                         give(token);
                     }
                 }),
-                None => text_len(rest).inspect(|len| give(Token::Text(decoded(&rest[..*len])))),
+                None => text_len(rest).inspect(|len| give(Token::Text(resolved(&rest[..*len])))),
             };
             match taken {
                 Some(len) => at += len,
@@ -70,7 +74,7 @@ impl Tokens {
     pub(super) fn finish(&mut self, mut give: impl FnMut(Token)) {
         let held = std::mem::take(&mut self.held);
         if self.raw.is_none() && held.first().is_some_and(|first| *first != b'<') {
-            give(Token::Text(decoded(&held)));
+            give(Token::Text(resolved(&held)));
         }
     }
 }
@@ -169,26 +173,33 @@ fn skip(text: &[u8], what: impl Fn(u8) -> bool) -> &[u8] {
     split(text, |byte| !what(byte)).1
 }
 
-/// Text with its entities resolved: the five of XML, `&nbsp;`, and numbers. Others stay as they are.
+/// The value of an attribute.
 fn decoded(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let mut out = String::with_capacity(text.len());
-    let mut rest = &text[..];
-    while let Some(at) = rest.find('&') {
-        out.push_str(&rest[..at]);
+    String::from_utf8_lossy(&resolved(text)).into_owned()
+}
+
+/// Text with its entities resolved: the five of XML, `&nbsp;`, and numbers. Others stay as they are.
+fn resolved(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    let mut buffer = [0; 4];
+    while let Some(at) = rest.iter().position(|byte| *byte == b'&') {
+        out.extend_from_slice(&rest[..at]);
         rest = &rest[at..];
-        match rest[1..].find(';').and_then(|end| Some((entity(&rest[1..=end])?, end + 2))) {
+        let end = rest.iter().take(ENTITY_BYTES).position(|byte| *byte == b';');
+        let found = end.and_then(|end| Some((entity(std::str::from_utf8(&rest[1..end]).ok()?)?, end + 1)));
+        match found {
             Some((character, len)) => {
-                out.push(character);
+                out.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
                 rest = &rest[len..];
             }
             None => {
-                out.push('&');
+                out.push(b'&');
                 rest = &rest[1..];
             }
         }
     }
-    out.push_str(rest);
+    out.extend_from_slice(rest);
     out
 }
 
@@ -220,7 +231,7 @@ mod unit_tests {
         let mut tokens = Tokens::default();
         let mut found: Vec<Token> = Vec::new();
         let mut give = |token| match (found.last_mut(), token) {
-            (Some(Token::Text(before)), Token::Text(text)) => before.push_str(&text),
+            (Some(Token::Text(before)), Token::Text(text)) => before.extend(text),
             (_, token) => found.push(token),
         };
         page.as_bytes().chunks(piece).for_each(|bytes| tokens.feed(bytes, &mut give));
@@ -232,12 +243,12 @@ mod unit_tests {
     fn a_page_is_cut_alike_however_it_comes() {
         let page = "<!DOCTYPE html><!-- <a href='no'> --><A HREF=\"x&amp;y>z\" b=c d>a &lt; b &amp c&#x41;&#66;</A >\
                     <script>if (a < b) '</a>'</script><img/><a =x href = 'it'>1 < 2";
-        let text = |text: &str| Token::Text(text.to_owned());
+        let text = |text: &str| Token::Text(text.as_bytes().to_vec());
         let expected = cut(page, page.len());
         assert!(expected.contains(&text("a < b &amp cAB")), "{expected:?}");
         let Token::Open(link) = &expected[0] else { panic!("{expected:?}") };
         assert_eq!((link.attribute("href"), link.attribute("b")), (Some("x&y>z"), Some("c")));
-        assert!(!expected.iter().any(|token| matches!(token, Token::Text(text) if text.contains("if"))));
+        assert!(!expected.iter().any(|token| matches!(token, Token::Text(text) if text.starts_with(b"if"))));
         for piece in [1, 2, 3, 7, 64] {
             assert_eq!(cut(page, piece), expected, "pieces of {piece}");
         }
