@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{cat, check, cp, find, ls, serve, stat, tree};
+use crate::commands::{cat, check, cp, find, ls, passwd, serve, stat, tree};
 use crate::config::Remote;
 use crate::failure::Failure;
 
@@ -46,6 +46,8 @@ pub enum Command {
     Find(find::Find),
     /// Say what is wrong in a configuration, or what it would serve
     Check(check::Check),
+    /// Hash a password, for --user and the configuration
+    Passwd(passwd::Passwd),
 }
 
 /// What every command has that works on the host's tree.

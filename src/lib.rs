@@ -10,9 +10,11 @@ mod console;
 mod content;
 mod failure;
 mod glob;
+mod journal;
 mod listing;
 mod logging;
 mod namespace;
+mod notify;
 mod progress;
 mod server;
 mod signals;
@@ -45,6 +47,7 @@ async fn obey(command: &Command, console: &mut Console) -> Result<(), Failure> {
         Command::Tree(arguments) => commands::tree::run(arguments, console).await,
         Command::Cp(arguments) => commands::cp::run(arguments).await,
         Command::Find(arguments) => commands::find::run(arguments, console).await,
+        Command::Passwd(arguments) => commands::passwd::run(arguments, console),
         Command::Check(arguments) => commands::check::run(arguments, console).await,
     }
 }

@@ -6,26 +6,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use frontends::Site;
+use frontends::auth::Auth;
+use frontends::ftp::Reuse;
 use frontends::serve::{Address, Listener};
+use frontends::sight::{self, AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
+use frontends::transport::tls::{Spoken, Tls};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use vfs::FileSystem;
+use vfs::{FileSystem, Vfs};
 
-use crate::config::{ConfigError, Listen, PassivePorts, Protocol};
+use crate::config::{Config, ConfigError, Listen, Origin, PassivePorts, Protocol, shared_rate};
 use crate::failure::Failure;
+use crate::journal::LogFile;
 use crate::signals::{Signals, Wanted};
 
 /// Listeners that are bound and wait to be served.
 #[derive(Debug)]
 pub(crate) struct Server {
     bound: Vec<Bound>,
+    admin: Option<Listener>,
+    /// Keeps the admin's socket file, where it has one.
+    admin_socket: Option<SocketFile>,
+    access: Option<(LogFile, AccessFormat)>,
+    transfer: Option<(LogFile, TransferFormat)>,
 }
 
 #[derive(Debug)]
 struct Bound {
     listen: Listen,
     listener: Listener,
+    tls: Option<Tls>,
     /// Goes with the listener.
     socket: Option<SocketFile>,
 }
@@ -43,6 +54,12 @@ pub(crate) struct Running {
     /// Each front end is one task; they live and die with this set.
     frontends: JoinSet<()>,
     stop: watch::Sender<bool>,
+    /// By address, as it was written.
+    tls: Vec<(Address, Tls)>,
+    logs: Vec<LogFile>,
+    /// Answers until the last front end has ended.
+    _admin: JoinSet<()>,
+    _admin_socket: Option<SocketFile>,
 }
 
 impl Server {
@@ -50,56 +67,102 @@ impl Server {
     ///
     /// # Errors
     /// [`Failure::Usage`] with the address that cannot be had and what to do; then none stays bound.
-    pub(crate) async fn bind(listeners: &[Listen]) -> Result<Self, Failure> {
+    pub(crate) async fn bind(config: &Config) -> Result<Self, Failure> {
         raise_descriptor_limit();
         let mut bound = Vec::new();
-        for listen in listeners {
-            let refused = |error| ConfigError::new(&listen.origin, cure(&error));
-            if let Address::Unix(path) = &listen.address {
-                remove_stale_socket(path).await.map_err(refused)?;
-            }
-            let listener = Listener::bind(&listen.address).await.map_err(refused)?;
-            let socket = match &listen.address {
-                Address::Unix(path) => Some(SocketFile::new(path)),
-                Address::Tcp(_) => None,
+        for listen in &config.listeners {
+            let (listener, socket) = open(&listen.address, &listen.origin).await?;
+            let tls = match &listen.tls {
+                None => None,
+                Some(tls) => Some(
+                    Tls::new(tls.identities.clone(), spoken(&listen.protocol))
+                        .map_err(|error| ConfigError::new(&listen.origin, error.to_string()))?,
+                ),
             };
-            bound.push(Bound { listen: listen.clone(), listener, socket });
+            bound.push(Bound { listen: listen.clone(), listener, tls, socket });
         }
-        Ok(Self { bound })
+        let (admin, admin_socket) = match &config.admin {
+            Some(admin) => {
+                let (listener, socket) = open(&admin.address, &admin.origin).await?;
+                (Some(listener), socket)
+            }
+            None => (None, None),
+        };
+        let access = match &config.log.access {
+            Some((path, format)) => Some((log_file(path)?, *format)),
+            None => None,
+        };
+        let transfer = match &config.log.transfer {
+            Some((path, format)) => Some((log_file(path)?, *format)),
+            None => None,
+        };
+        Ok(Self { bound, admin, admin_socket, access, transfer })
     }
 
-    /// Where each listener is reached, with the real port.
+    /// Where each listener is reached, with the real port; the admin's last.
     pub(crate) fn urls(&self) -> impl Iterator<Item = String> {
-        self.bound.iter().map(|bound| {
-            let scheme = scheme(&bound.listen.protocol);
-            match bound.listener.local_address() {
+        let served = self.bound.iter().map(|bound| (scheme(&bound.listen), &bound.listener));
+        served.chain(self.admin.iter().map(|admin| ("admin+http", admin))).map(|(scheme, listener)| {
+            match listener.local_address() {
                 Address::Tcp(address) => format!("{scheme}://{address}/"),
                 Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
+                Address::Inherited(number) => format!("{scheme}+fd://{number}"),
             }
         })
     }
 
-    /// Serves `tree` on every listener; `http` is what HTTP is told.
-    pub(crate) fn start(self, tree: &Arc<dyn FileSystem>, http: &frontends::http::Options) -> Running {
+    /// Serves `tree` on every listener to those whom `auth` lets in; `http` is what HTTP is told.
+    pub(crate) fn start(
+        self,
+        space: &Arc<Vfs>,
+        tree: &Arc<dyn FileSystem>,
+        auth: &Arc<Auth>,
+        http: &frontends::http::Options,
+    ) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut frontends = JoinSet::new();
+        let (mut tls, mut sources) = (Vec::new(), Vec::new());
+        let logs = self.access.iter().map(|(log, _)| log).chain(self.transfer.iter().map(|(log, _)| log));
+        let logs = logs.cloned().collect();
+        let access = self.access.map(|(log, format)| Journal::new(format, Arc::new(log)));
+        let transfer = self.transfer.map(|(log, format)| Journal::new(format, Arc::new(log)));
         for bound in self.bound {
-            frontends.spawn(bound.serve(Arc::clone(tree), http.clone(), stopped.clone()));
+            tls.extend(bound.tls.clone().map(|tls| (bound.listen.address.clone(), tls)));
+            let mut site = Site::new(Arc::clone(tree));
+            site.auth = Arc::clone(auth);
+            let sight =
+                Arc::new(Sight { access: access.clone(), transfer: transfer.clone(), ..Sight::default() });
+            site.sight = Arc::clone(&sight);
+            sources.push(Source {
+                protocol: name(&bound.listen.protocol),
+                listener: bound.listen.address.to_string(),
+                sight,
+            });
+            frontends.spawn(bound.serve(site, http.clone(), stopped.clone()));
         }
-        Running { frontends, stop }
+        let mut admin = JoinSet::new();
+        if let Some(listener) = self.admin {
+            let tree = AdminFs::new(metrics(sources, Arc::clone(space)), move || !*stopped.borrow());
+            let site = Arc::new(Site::new(Arc::new(tree)));
+            admin.spawn(frontends::http::serve(
+                listener,
+                site,
+                frontends::http::Options::default(),
+                std::future::pending(),
+            ));
+        }
+        Running { frontends, stop, tls, logs, _admin: admin, _admin_socket: self.admin_socket }
     }
 }
 
 impl Bound {
-    async fn serve(
-        self,
-        tree: Arc<dyn FileSystem>,
-        http: frontends::http::Options,
-        mut stopped: watch::Receiver<bool>,
-    ) {
-        let Self { listen, listener, socket } = self;
-        let mut site = Site::new(tree);
+    async fn serve(self, mut site: Site, http: frontends::http::Options, mut stopped: watch::Receiver<bool>) {
+        let Self { listen, listener, tls, socket } = self;
         site.limits = listen.limits;
+        site.tls = tls;
+        site.proxies = listen.proxies;
+        site.rates.send.extend(listen.download.map(shared_rate));
+        site.rates.receive.extend(listen.upload.map(shared_rate));
         let site = Arc::new(site);
         let shutdown = async move {
             // A sender that is gone means the same as its word.
@@ -112,6 +175,8 @@ impl Bound {
             Protocol::Ftp { passive_ports } => {
                 let options = frontends::ftp::Options {
                     passive_ports: passive_ports.map(|PassivePorts(ports)| ports),
+                    implicit_tls: listen.tls.as_ref().is_some_and(|tls| tls.implicit),
+                    tls_reuse: listen.tls.as_ref().map_or(Reuse::Off, |tls| tls.reuse),
                     ..frontends::ftp::Options::default()
                 };
                 frontends::ftp::serve(listener, site, options, shutdown).await;
@@ -140,6 +205,23 @@ fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
 }
 
 impl Running {
+    /// Opens the log files anew.
+    pub(crate) fn reopen(&self) {
+        self.logs.iter().for_each(LogFile::reopen);
+    }
+
+    /// Takes the certificates of those listeners that are still there. Where one cannot be had, its old ones stay.
+    pub(crate) fn renew(&self, listeners: &[Listen]) {
+        for (address, tls) in &self.tls {
+            let wanted = listeners.iter().find(|listen| listen.address == *address);
+            if let Some(new) = wanted.and_then(|listen| listen.tls.as_ref())
+                && let Err(error) = tls.replace(new.identities.clone())
+            {
+                tracing::error!(%address, %error, "the certificates stay as they were");
+            }
+        }
+    }
+
     /// Resolves where a front end ends that nobody stopped, which none does unless it has a fault.
     pub(crate) async fn ended(&mut self) -> Failure {
         match self.frontends.join_next().await {
@@ -162,18 +244,72 @@ impl Running {
                     Some(Err(lost)) => return Err(Failure::Operation(format!("a front end broke down: {lost}"))),
                     None => return Ok(()),
                 },
-                wanted = signals.next() => if wanted == Wanted::Stop {
-                    return Err(Failure::Operation("stopped at once: open connections were cut".to_owned()));
+                wanted = signals.next() => match wanted {
+                    Wanted::Stop => {
+                        return Err(Failure::Operation("stopped at once: open connections were cut".to_owned()));
+                    }
+                    Wanted::Reopen => self.reopen(),
+                    Wanted::Reload => {}
                 },
             }
         }
     }
 }
 
-const fn scheme(protocol: &Protocol) -> &'static str {
+/// Listens; a socket's file goes with the second value.
+async fn open(address: &Address, origin: &Origin) -> Result<(Listener, Option<SocketFile>), ConfigError> {
+    let refused = |error| ConfigError::new(origin, cure(&error));
+    if let Address::Unix(path) = address {
+        remove_stale_socket(path).await.map_err(refused)?;
+    }
+    let listener = Listener::bind(address).await.map_err(refused)?;
+    let socket = match address {
+        Address::Unix(path) => Some(SocketFile::new(path)),
+        Address::Tcp(_) | Address::Inherited(_) => None,
+    };
+    Ok((listener, socket))
+}
+
+fn log_file(path: &Path) -> Result<LogFile, Failure> {
+    LogFile::open(path).map_err(|error| {
+        let path = vfs::path::escaped(path.as_os_str().as_encoded_bytes());
+        Failure::Usage(format!(
+            "log: {path}: cannot be written: {error}; name a file in a folder of your own"
+        ))
+    })
+}
+
+/// What `/metrics` says: each listener's counters, and the mounts.
+fn metrics(sources: Vec<Source>, space: Arc<Vfs>) -> impl Fn() -> String + Send + Sync {
+    move || {
+        let mut text = sight::render(&sources);
+        let mounts: Vec<_> =
+            space.mounts().into_iter().map(|mount| (vec![("at", mount.at.to_string())], 1)).collect();
+        sight::render_one(&mut text, "vfsd_mount", "What is mounted.", &mounts);
+        text
+    }
+}
+
+const fn name(protocol: &Protocol) -> &'static str {
     match protocol {
         Protocol::Http => "http",
         Protocol::Ftp { .. } => "ftp",
+    }
+}
+
+fn scheme(listen: &Listen) -> &'static str {
+    match (&listen.protocol, &listen.tls) {
+        (Protocol::Http, None) => "http",
+        (Protocol::Http, Some(_)) => "https",
+        (Protocol::Ftp { .. }, Some(tls)) if tls.implicit => "ftps",
+        (Protocol::Ftp { .. }, _) => "ftp",
+    }
+}
+
+const fn spoken(protocol: &Protocol) -> Spoken {
+    match protocol {
+        Protocol::Http => Spoken::Http,
+        Protocol::Ftp { .. } => Spoken::Ftp,
     }
 }
 

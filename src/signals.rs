@@ -10,6 +10,7 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user: Signal,
 }
 
 /// What a signal asks for.
@@ -19,6 +20,8 @@ pub(crate) enum Wanted {
     Stop,
     /// SIGHUP: read the configuration again.
     Reload,
+    /// SIGUSR1: open the log files again, for they were moved away.
+    Reopen,
 }
 
 impl Signals {
@@ -34,6 +37,7 @@ impl Signals {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,
             hangup: take(SignalKind::hangup())?,
+            user: take(SignalKind::user_defined1())?,
         })
     }
 
@@ -43,6 +47,7 @@ impl Signals {
             _ = self.terminate.recv() => Wanted::Stop,
             _ = self.interrupt.recv() => Wanted::Stop,
             _ = self.hangup.recv() => Wanted::Reload,
+            _ = self.user.recv() => Wanted::Reopen,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Values as people write and read them: spans of time, moments, permission bits.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vfs::FileType;
@@ -30,6 +31,32 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         }
         duration => Ok(duration),
     }
+}
+
+/// Units of size with their length in bytes.
+const SIZES: [(&str, u64); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+/// Parses bytes a second: `500KiB`, `10MiB`, `1GB`.
+///
+/// # Errors
+/// A sentence that says what to write instead; also for zero.
+pub(crate) fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let length = SIZES.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, length)| *length);
+    let bytes =
+        number.parse::<u64>().ok().zip(length).and_then(|(number, length)| number.checked_mul(length));
+    bytes.and_then(NonZeroU64::new).ok_or_else(|| {
+        format!("\"{text}\" is no number of bytes a second: write a number and a unit, as in 500KiB, 10MiB")
+    })
 }
 
 /// The shortest text that parses back to `duration`; what is finer than a millisecond is left out.

@@ -4,6 +4,7 @@
 //! What every front end needs is built once: [`serve`] (listeners, limits, drain), [`transport`], [`auth`], [`sight`].
 
 pub mod auth;
+mod clock;
 pub mod ftp;
 pub mod http;
 pub mod serve;

@@ -6,16 +6,25 @@ use std::time::Duration;
 
 use vfs::FileSystem;
 
-use crate::auth::{Auth, Credentials, Denied};
+use crate::auth::{Asker, Auth, Credentials, Denied, Entry};
 use crate::sight::Sight;
+use crate::transport::Rates;
+use crate::transport::proxy::Network;
+use crate::transport::tls::Tls;
 
 /// One site: trees by host name, who may enter, bounds, and what is seen of it. Shared by all its connections.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Site {
     tree: Arc<dyn FileSystem>,
     hosts: HashMap<String, Arc<dyn FileSystem>>,
-    /// Who may enter.
-    pub auth: Auth,
+    /// Who may enter. Listeners of one process share it.
+    pub auth: Arc<Auth>,
+    /// What connections are inside of, or may be where the protocol begins without. Default: nothing.
+    pub tls: Option<Tls>,
+    /// Who may say, by the PROXY protocol, for whom it is connected; they have to say it first. Default: nobody.
+    pub proxies: Vec<Network>,
+    /// Bytes a second of all its connections together. Default: as many as go.
+    pub rates: Rates,
     /// Bounds of each listener.
     pub limits: Limits,
     /// Counters and logs.
@@ -55,7 +64,10 @@ impl Site {
         Self {
             tree,
             hosts: HashMap::new(),
-            auth: Auth::anonymous(),
+            auth: Arc::new(Auth::anonymous()),
+            tls: None,
+            proxies: Vec::new(),
+            rates: Rates::default(),
             limits: Limits::default(),
             sight: Arc::new(Sight::default()),
         }
@@ -73,16 +85,21 @@ impl Site {
         self.hosts.contains_key(name)
     }
 
-    /// The tree as `credentials` may see it under the host `name`: the only way for a session to get one.
+    /// What `credentials` get under the host `name`, with the tree as they may see it: the only way for a session to one.
     ///
     /// # Errors
     /// [`Denied`] where they may not enter.
     pub async fn view(
         &self,
         name: Option<&str>,
+        asker: Asker,
         credentials: &Credentials,
-    ) -> Result<Arc<dyn FileSystem>, Denied> {
+    ) -> Result<Entry, Denied> {
         let tree = name.and_then(|name| self.hosts.get(name)).unwrap_or(&self.tree);
-        self.auth.login(tree, credentials).await
+        let entry = self.auth.login(tree, asker, credentials).await;
+        if entry.is_err() && *credentials != Credentials::Anonymous {
+            self.sight.logins_failed.add(1);
+        }
+        entry
     }
 }

@@ -5,6 +5,7 @@ pub mod check;
 pub mod cp;
 pub mod find;
 pub mod ls;
+pub mod passwd;
 pub mod serve;
 pub mod stat;
 pub mod tree;

@@ -4,22 +4,27 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::Args;
 use frontends::Limits;
+use frontends::auth::Auth;
 use frontends::serve::{Address, AddressError};
+use frontends::sight::{AccessFormat, TransferFormat};
+use vfs::layers::Access;
 use vfs::{VPath, Vfs};
 
 use crate::cli::Sites;
 use crate::config::{
-    Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Remote, Right, Source,
+    Admin, Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Remote, Right,
+    Source, Tls,
 };
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::namespace::{Mode, current_folder};
-use crate::server::Server;
+use crate::server::{Running, Server};
 use crate::signals::{Signals, Wanted};
-use crate::{logging, namespace};
+use crate::{logging, namespace, notify};
 
 /// Where HTTP listens on this machine alone, when nothing else is said.
 const HTTP_PORT: u16 = 8080;
@@ -39,6 +44,27 @@ pub struct Serve {
     /// Ports for FTP's data connections [default: any]
     #[arg(long, value_name = "LO-HI")]
     passive_ports: Option<PassivePorts>,
+    /// The certificate of every listener here, as PEM with its chain: HTTPS, and FTP with AUTH TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Let nobody in but this user: NAME:HASH, see vfsd passwd; or an htpasswd file (repeatable)
+    #[arg(long, value_name = "USER")]
+    user: Vec<String>,
+    /// Let guests list and read where there are users
+    #[arg(long)]
+    guests: bool,
+    /// Where /metrics and /healthz are: IP:PORT or unix:/path
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<Address>,
+    /// A line for each request over HTTP, in the combined format
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
+    /// A line for each file over FTP, as xferlog has it
+    #[arg(long, value_name = "FILE")]
+    transfer_log: Option<PathBuf>,
     /// Let clients change the mounts named here, as far as their rights go
     #[arg(long)]
     writable: bool,
@@ -80,43 +106,53 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
     let space = namespace::served(&config.mounts).await?;
     let tree = namespace::guarded(&space, &config.rights)?;
-    let server = Server::bind(&config.listeners).await?;
+    let auth = Arc::new(Auth::new(config.auth.users()));
+    let server = Server::bind(&config).await?;
     for url in server.urls() {
         // Nobody has to read the URLs for the server to serve.
         let _ = console.line(url);
     }
     let _ = console.flush();
     console.note("ready");
-    let mut running = server.start(&tree, &config.http_options());
-    let rights = config.rights;
-    let mut mounted = config.mounts;
+    let mut running = server.start(&space, &tree, &auth, &config.http_options());
+    notify::ready();
+    let mut current = config;
     loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
                 Wanted::Stop => break,
-                Wanted::Reload => mounted = reload(arguments, &space, mounted, &rights).await,
+                Wanted::Reopen => running.reopen(),
+                Wanted::Reload => current = reload(arguments, &space, current, &running, &auth).await,
             },
             failure = running.ended() => return Err(failure),
         }
     }
+    notify::stopping();
     running.drain(&mut signals).await
 }
 
-/// Reads the configuration again and brings the mounts up to date: new sources are opened first, so one that cannot be
-/// had changes nothing. Gives what is mounted now. A mount that has another source is gone for a moment.
-async fn reload(arguments: &Serve, space: &Vfs, mounted: Vec<Mount>, rights: &[Right]) -> Vec<Mount> {
-    if arguments.config.is_none() {
+/// Reads the configuration again and brings mounts, users and certificates up to date: new sources are opened first, so
+/// one that cannot be had changes nothing. Gives what holds now. A mount that has another source is gone for a moment;
+/// connections that are open keep their certificate, and who is logged in stays.
+async fn reload(arguments: &Serve, space: &Vfs, current: Config, running: &Running, auth: &Auth) -> Config {
+    if arguments.config.is_none() && arguments.tls_cert.is_none() && arguments.user.is_empty() {
         tracing::warn!("there is no --config FILE to read again");
-        return mounted;
+        return current;
     }
-    match try_reload(arguments, space, &mounted, rights).await {
-        Ok(mounts) => {
-            tracing::info!(mounts = mounts.len(), "read again; listeners and log change with the next start");
-            mounts
+    notify::reloading();
+    let reloaded = try_reload(arguments, space, &current.mounts, &current.rights).await;
+    notify::ready();
+    match reloaded {
+        Ok(config) => {
+            auth.replace(config.auth.users());
+            running.renew(&config.listeners);
+            let mounts = config.mounts.len();
+            tracing::info!(mounts, "read again; other listeners and another log come with the next start");
+            config
         }
         Err(failure) => {
             tracing::error!(%failure, "the configuration is refused; everything stays as it was");
-            mounted
+            current
         }
     }
 }
@@ -126,7 +162,7 @@ async fn try_reload(
     space: &Vfs,
     mounted: &[Mount],
     rights: &[Right],
-) -> Result<Vec<Mount>, Failure> {
+) -> Result<Config, Failure> {
     let config = arguments.config()?;
     // Sessions hold the tree under the rights that they began with. A mount must not appear without its own.
     if config.rights != rights {
@@ -134,7 +170,7 @@ async fn try_reload(
             "the rights are others than at the start, and change with a restart only: restart the server";
         return Err(Failure::Usage(cure.to_owned()));
     }
-    let wanted = config.mounts;
+    let wanted = &config.mounts;
     let mut added = Vec::new();
     for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
         added.push(namespace::prepare(mount, Mode::served(mount)).await?);
@@ -145,7 +181,7 @@ async fn try_reload(
     for prepared in added {
         prepared.lay(space)?;
     }
-    Ok(wanted)
+    Ok(config)
 }
 
 impl Serve {
@@ -158,9 +194,38 @@ impl Serve {
         self.add_mounts(&mut config)?;
         self.set_listeners(&mut config)?;
         self.set_passive_ports(&mut config)?;
+        self.add_users(&mut config)?;
+        if let Some(address) = &self.admin {
+            let origin = Origin::of_argument("--admin", address.to_string().as_bytes());
+            config.admin = Some(Admin { address: address.clone(), origin });
+        }
+        if let Some(file) = &self.access_log {
+            config.log.access = Some((file.clone(), AccessFormat::default()));
+        }
+        if let Some(file) = &self.transfer_log {
+            config.log.transfer = Some((file.clone(), TransferFormat::default()));
+        }
         config.log.level = self.log.unwrap_or(config.log.level);
         config.log.format = self.log_format.unwrap_or(config.log.format);
         Ok(config)
+    }
+
+    fn add_users(&self, config: &mut Config) -> Result<(), Failure> {
+        for text in &self.user {
+            config.auth.add_argument(text)?;
+        }
+        if self.guests {
+            config.auth.guests = Some(Access::READ);
+        }
+        Ok(())
+    }
+
+    /// The certificate that is named here, for the listeners that are.
+    fn tls(&self) -> Result<Option<Tls>, Failure> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Ok(Some(Tls::of_arguments(cert, key)?)),
+            _ => Ok(None),
+        }
     }
 
     fn add_mounts(&self, config: &mut Config) -> Result<(), Failure> {
@@ -191,6 +256,7 @@ impl Serve {
     /// An option takes the place of its protocol's listeners in the file; where the file has none at all, a protocol
     /// without an option listens at its usual place.
     fn set_listeners(&self, config: &mut Config) -> Result<(), Failure> {
+        let tls = self.tls()?;
         let file_is_silent = config.listeners.is_empty();
         for (option, places, port, protocol) in [
             ("--http", &self.http, HTTP_PORT, Protocol::Http),
@@ -212,7 +278,17 @@ impl Serve {
                 if let Place::At(address) = place {
                     let (protocol, address) = (protocol.clone(), address.clone());
                     let origin = Origin::of_argument(option, address.to_string().as_bytes());
-                    config.listeners.push(Listen { protocol, address, limits: Limits::default(), origin });
+                    let (limits, tls) = (Limits::default(), tls.clone());
+                    config.listeners.push(Listen {
+                        protocol,
+                        address,
+                        limits,
+                        download: None,
+                        upload: None,
+                        proxies: Vec::new(),
+                        tls,
+                        origin,
+                    });
                 }
             }
         }

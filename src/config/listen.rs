@@ -1,17 +1,21 @@
 //! `[[serve]]`: one protocol on one address, within bounds.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use frontends::Limits;
+use frontends::ftp::Reuse;
 use frontends::serve::Address;
+use frontends::transport::proxy::Network;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::refusal::{Document, Origin, Refusal};
-use crate::units::{duration_text, parse_duration};
+use super::tls::{RawTls, Tls};
+use crate::units::{duration_text, parse_duration, parse_rate};
 
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,23 @@ pub struct Listen {
     pub address: Address,
     /// Its bounds.
     pub limits: Limits,
+    /// Bytes a second that all its connections together may send. Default: as many as go.
+    pub download: Option<NonZeroU64>,
+    /// Bytes a second that all its connections together may receive. Default: as many as go.
+    pub upload: Option<NonZeroU64>,
+    /// Who has to say by the PROXY protocol for whom it is connected. Default: nobody.
+    pub proxies: Vec<Network>,
+    /// Its TLS. Default: none.
+    pub tls: Option<Tls>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Where `/metrics` and `/healthz` are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// The address.
+    pub address: Address,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -50,6 +71,25 @@ pub(super) struct RawListen {
     passive_ports: Option<Spanned<String>>,
     #[serde(default)]
     limits: RawLimits,
+    tls: Option<Spanned<RawTls>>,
+    #[serde(default)]
+    proxies: Vec<Spanned<String>>,
+    download: Option<Spanned<String>>,
+    upload: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    listen: Spanned<String>,
+}
+
+impl TryFrom<(RawAdmin, &Document<'_>)> for Admin {
+    type Error = Refusal;
+
+    fn try_from((raw, document): (RawAdmin, &Document<'_>)) -> Result<Self, Refusal> {
+        Ok(Self { address: parsed(&raw.listen)?, origin: document.origin(raw.listen.span()) })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,8 +136,21 @@ impl TryFrom<(RawListen, &Document<'_>)> for Listen {
                 return Err(Refusal::new(written.span(), "only ftp has passive ports: remove it"));
             }
         };
+        let proxies = raw.proxies.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
+        let (download, upload) = (rate(raw.download)?, rate(raw.upload)?);
+        let tls = match raw.tls {
+            None => None,
+            Some(written) => {
+                let span = written.span();
+                let tls = Tls::try_from((written.into_inner(), document))?;
+                if protocol == Protocol::Http && (tls.implicit || tls.reuse != Reuse::Off) {
+                    return Err(Refusal::new(span, "\"implicit\" and \"reuse\" are for ftp: remove them"));
+                }
+                Some(tls)
+            }
+        };
         let origin = document.origin(raw.listen.span());
-        Ok(Self { protocol, address, limits: raw.limits.try_into()?, origin })
+        Ok(Self { protocol, address, limits: raw.limits.try_into()?, download, upload, proxies, tls, origin })
     }
 }
 
@@ -119,6 +172,12 @@ impl TryFrom<RawLimits> for Limits {
 
 fn parsed<T: FromStr<Err: fmt::Display>>(written: &Spanned<String>) -> Result<T, Refusal> {
     written.get_ref().parse().map_err(|error: T::Err| Refusal::new(written.span(), error.to_string()))
+}
+
+/// Bytes a second.
+pub(super) fn rate(written: Option<Spanned<String>>) -> Result<Option<NonZeroU64>, Refusal> {
+    let Some(written) = written else { return Ok(None) };
+    parse_rate(written.get_ref()).map(Some).map_err(|says| Refusal::new(written.span(), says))
 }
 
 pub(super) fn count(written: Option<Spanned<usize>>) -> Result<Option<usize>, Refusal> {
@@ -160,6 +219,17 @@ impl fmt::Display for Listen {
             Protocol::Ftp { passive_ports: Some(PassivePorts(ports)) } => {
                 write!(f, "ftp on {}, passive ports {}-{}", self.address, ports.start(), ports.end())?;
             }
+        }
+        if let Some(tls) = &self.tls {
+            write!(f, "{tls}")?;
+        }
+        for (rate, what) in [(self.download, "sends"), (self.upload, "receives")] {
+            if let Some(rate) = rate {
+                write!(f, ", {what} {rate} bytes a second")?;
+            }
+        }
+        for network in &self.proxies {
+            write!(f, ", proxy {network}")?;
         }
         let by_protocol = |time: Option<Duration>| time.map_or("by protocol".to_owned(), duration_text);
         let Limits { connections, connections_per_address, idle, stall, drain } = self.limits.clone();

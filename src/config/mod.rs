@@ -3,12 +3,14 @@
 //! Each room of the configuration is one file here: what is written (a raw struct), what is meant (a ready struct), and
 //! one `TryFrom` between them, the only place that refuses.
 
+mod auth;
 mod listen;
 mod log;
 mod mount;
 mod refusal;
 mod remote;
 mod right;
+mod tls;
 mod web;
 
 use std::fmt;
@@ -17,7 +19,9 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use self::listen::{Listen, PassivePorts, Protocol};
+pub(crate) use self::auth::shared_rate;
+pub use self::auth::{Account, Auth};
+pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
 pub use self::mount::{Mount, Source};
 pub(crate) use self::mount::{host_path, path_of_host};
@@ -25,6 +29,7 @@ pub use self::refusal::{ConfigError, Origin};
 use self::refusal::{Document, Refusal};
 pub use self::remote::{Remote, Secret, User};
 pub use self::right::Right;
+pub use self::tls::Tls;
 pub use self::web::Web;
 
 /// Largest configuration file that is read.
@@ -37,8 +42,12 @@ pub struct Config {
     pub mounts: Vec<Mount>,
     /// What may be done where. Empty: everything may be listed and read.
     pub rights: Vec<Right>,
+    /// Who may enter.
+    pub auth: Auth,
     /// Who shows it.
     pub listeners: Vec<Listen>,
+    /// Where operators' programs ask. Default: nowhere.
+    pub admin: Option<Admin>,
     /// What all HTTP listeners do.
     pub http: Web,
     /// What is logged.
@@ -53,7 +62,12 @@ struct RawConfig {
     #[serde(default)]
     right: Vec<Spanned<right::RawRight>>,
     #[serde(default)]
+    auth: auth::RawAuth,
+    #[serde(default)]
+    user: Vec<auth::RawUser>,
+    #[serde(default)]
     serve: Vec<Spanned<listen::RawListen>>,
+    admin: Option<listen::RawAdmin>,
     #[serde(default)]
     http: web::RawWeb,
     #[serde(default)]
@@ -108,7 +122,9 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
     type Error = Refusal;
 
     fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
-        let mut config = Self { http: raw.http.try_into()?, log: raw.log.into(), ..Self::default() };
+        let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
+        let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
+        let mut config = Self { http, log, admin, ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -126,6 +142,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
             }
             config.rights.push(right);
         }
+        config.auth = Auth::try_from((raw.auth, raw.user, document))?;
         for written in raw.serve {
             let span = written.span();
             let listen = Listen::try_from((written.into_inner(), document))?;
@@ -149,8 +166,12 @@ impl fmt::Display for Config {
         for right in &self.rights {
             writeln!(f, "right {right}")?;
         }
+        write!(f, "{}", self.auth)?;
         for listen in &self.listeners {
             writeln!(f, "serve {listen}")?;
+        }
+        if let Some(admin) = &self.admin {
+            writeln!(f, "admin on {}", admin.address)?;
         }
         if self.http != Web::default() {
             writeln!(f, "http {}", self.http)?;
@@ -336,7 +357,10 @@ mod tests {
                 "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
             ),
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
-            ("zzzzzz = 1", "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, serve, http, log"),
+            (
+                "zzzzzz = 1",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, http, log",
+            ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {
             let refused = parse(text).unwrap_err();

@@ -27,7 +27,7 @@ pub(super) struct RawRight {
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-enum RawAllow {
+pub(super) enum RawAllow {
     List,
     Read,
     Write,
@@ -45,25 +45,31 @@ impl TryFrom<RawRight> for Right {
                 "a rule inside an archive would not keep anybody out: put it on the archive's own path";
             return Err(Refusal::new(raw.path.span(), cure));
         }
-        let access = Access {
-            list: raw.allow.contains(&RawAllow::List),
-            read: raw.allow.contains(&RawAllow::Read),
-            write: raw.allow.contains(&RawAllow::Write),
-        };
-        Ok(Self { path, access })
+        Ok(Self { path, access: access(&raw.allow) })
     }
+}
+
+/// What a list of words allows.
+pub(super) fn access(allow: &[RawAllow]) -> Access {
+    Access {
+        list: allow.contains(&RawAllow::List),
+        read: allow.contains(&RawAllow::Read),
+        write: allow.contains(&RawAllow::Write),
+    }
+}
+
+/// The words again.
+pub(super) fn written_access(access: Access) -> String {
+    let Access { list, read, write } = access;
+    let allowed: Vec<_> = [(list, "list"), (read, "read"), (write, "write")]
+        .into_iter()
+        .filter_map(|(is_allowed, word)| is_allowed.then_some(word))
+        .collect();
+    if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(" and ") }
 }
 
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Access { list, read, write } = self.access;
-        let allowed: Vec<_> = [(list, "list"), (read, "read"), (write, "write")]
-            .into_iter()
-            .filter_map(|(is_allowed, word)| is_allowed.then_some(word))
-            .collect();
-        match &allowed[..] {
-            [] => write!(f, "{} allow nothing", self.path),
-            words => write!(f, "{} allow {}", self.path, words.join(" and ")),
-        }
+        write!(f, "{} allow {}", self.path, written_access(self.access))
     }
 }

@@ -3,6 +3,7 @@
 
 mod check;
 mod copying;
+mod guarding;
 mod looking;
 mod running;
 mod serving;

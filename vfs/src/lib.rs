@@ -36,4 +36,4 @@ pub use self::options::{
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry};
 pub use self::traffic::{Traffic, TrafficTotals};
-pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions};
+pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};

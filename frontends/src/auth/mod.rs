@@ -1,8 +1,34 @@
-//! Who may enter, for every front end: credentials become a view of the tree, and a session holds that view alone.
+//! Who may enter, for every front end: credentials become an [`Entry`], whose view of the tree is all that a session has.
+//!
+//! Passwords are compared as jobs, never on the loop, and what fails costs time: see `bans`. What is not said to a
+//! client is why: an unknown name looks like a wrong password, in words and in time.
 
+mod bans;
+mod hash;
+mod htpasswd;
+mod presence;
+mod seen;
+mod user;
+
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use vfs::FileSystem;
+use arc_swap::ArcSwap;
+use vfs::{FileSystem, jobs};
+
+use self::bans::Bans;
+pub use self::hash::{BadHash, Hash};
+pub use self::htpasswd::{BadLine, parse as parse_htpasswd};
+pub use self::presence::Place;
+use self::presence::Presences;
+use self::seen::Seen;
+pub use self::user::{BadName, Scope, User, check_name};
+use crate::serve::Peer;
+
+/// Names that guests give over FTP (RFC 1635); nobody else can have them.
+pub const GUESTS: [&str; 2] = ["anonymous", "ftp"];
 
 /// Who asks, as the protocol brought it.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,41 +44,203 @@ pub enum Credentials {
     },
 }
 
-/// Entry was refused. It says no more, so that names cannot be tried out.
+/// Where somebody asks from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Denied;
+pub struct Asker {
+    /// Who is connected.
+    pub peer: Peer,
+    /// The connection is inside TLS.
+    pub secure: bool,
+}
 
-/// Who may enter a site.
+/// Entry was refused. It does not say what was wrong, so that names cannot be tried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// These credentials do not hold here.
+    Credentials,
+    /// Passwords are taken inside TLS only.
+    Insecure,
+    /// Too many tries from there; after this time they are looked at again.
+    Banned(Duration),
+    /// The user is here as often as it may be.
+    Crowded,
+}
+
+/// What somebody got who may enter.
 #[derive(Clone, Debug)]
-pub struct Auth {}
+pub struct Entry {
+    /// All that can be seen.
+    pub view: Arc<dyn FileSystem>,
+    /// Under which name; `None` for guests.
+    pub user: Option<Arc<User>>,
+    /// Counts it among the user's; given back when the last clone is dropped.
+    pub place: Option<Arc<Place>>,
+}
+
+/// Who may enter. Shared by the listeners of a process, so that tries at one of them count at all.
+pub struct Auth {
+    users: ArcSwap<Users>,
+    bans: Bans,
+    seen: Seen,
+    presences: Presences,
+}
+
+/// The users that there are.
+#[derive(Clone, Debug, Default)]
+pub struct Users {
+    /// By name.
+    pub named: HashMap<String, Arc<User>>,
+    /// What guests may; `None` where they may not enter.
+    pub guests: Option<Scope>,
+    /// Names and passwords are taken inside TLS only. Guests need none. Default: false.
+    pub require_tls: bool,
+}
+
+impl Users {
+    /// Everybody without a name, and nobody with one.
+    pub fn anonymous() -> Self {
+        Self { guests: Some(Scope::whole()), ..Self::default() }
+    }
+}
 
 impl Auth {
     /// Lets everybody in without a name, and nobody with one.
     pub fn anonymous() -> Self {
-        Self {}
+        Self::new(Users::anonymous())
     }
 
-    /// The view of `tree` for `credentials`.
+    /// Lets `users` in.
+    pub fn new(users: Users) -> Self {
+        Self {
+            users: ArcSwap::from_pointee(users),
+            bans: Bans::default(),
+            seen: Seen::new(),
+            presences: Presences::default(),
+        }
+    }
+
+    /// Takes other users from now on. Who is in stays.
+    pub fn replace(&self, users: Users) {
+        self.users.store(Arc::new(users));
+        self.seen.clear();
+    }
+
+    /// True where a password could help.
+    pub fn has_users(&self) -> bool {
+        !self.users.load().named.is_empty()
+    }
+
+    /// True where `name` is to be sent inside TLS only. All names are alike here, so that none is given away.
+    pub fn requires_tls(&self, name: &str) -> bool {
+        self.users.load().require_tls && !is_guest(name)
+    }
+
+    /// The entry of `credentials` into `tree`. A try that fails takes 1 s, the next one from the same address twice as
+    /// long and so on up to 16 s; after ten of them none is looked at for 10 minutes. Dropping the future after a wrong
+    /// password changes nothing about that.
     ///
     /// # Errors
-    /// [`Denied`] where they may not enter.
+    /// [`Denied`].
     pub async fn login(
         &self,
         tree: &Arc<dyn FileSystem>,
+        asker: Asker,
         credentials: &Credentials,
-    ) -> Result<Arc<dyn FileSystem>, Denied> {
-        match credentials {
-            Credentials::Anonymous => Ok(Arc::clone(tree)),
-            Credentials::Password { .. } => Err(Denied),
+    ) -> Result<Entry, Denied> {
+        let users = self.users.load_full();
+        let (name, password) = match credentials {
+            Credentials::Anonymous => {
+                let scope = users.guests.as_ref().ok_or(Denied::Credentials)?;
+                return Ok(Entry { view: scope.view(tree), user: None, place: None });
+            }
+            Credentials::Password { name, password } => (name, password),
+        };
+        if users.require_tls && !asker.secure {
+            return Err(Denied::Insecure);
         }
+        if !self.seen.knows(name, password) {
+            self.check(&users, asker.peer, name, password).await?;
+        }
+        // A known password may be older than its user's end.
+        let user = users.named.get(name).ok_or(Denied::Credentials)?;
+        let place = self.presences.admit(user).ok_or(Denied::Crowded)?;
+        Ok(Entry {
+            view: user.scope().view(tree),
+            user: Some(Arc::clone(user)),
+            place: Some(Arc::new(place)),
+        })
+    }
+
+    async fn check(&self, users: &Users, peer: Peer, name: &str, password: &str) -> Result<(), Denied> {
+        // One try of an address at a time: a hundred at once are a hundred tries all the same.
+        let attempt = self.bans.begin(peer).await.map_err(Denied::Banned)?;
+        let holds = match users.named.get(name) {
+            Some(user) => verify(user.hash(), password).await,
+            None => {
+                // As long as for somebody who is there.
+                if let Some(other) = users.named.values().next() {
+                    verify(other.hash(), password).await;
+                }
+                false
+            }
+        };
+        if holds {
+            attempt.succeeded();
+            self.seen.learn(name, password);
+            return Ok(());
+        }
+        let delay = attempt.failed();
+        tracing::warn!(%peer, user = %vfs::path::escaped(name.as_bytes()), "a login failed");
+        tokio::time::sleep(delay).await;
+        Err(Denied::Credentials)
     }
 }
 
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+async fn verify(hash: &Hash, password: &str) -> bool {
+    let (hash, password) = (hash.clone(), password.to_owned());
+    jobs::cpu("verify", move || hash.holds(&password)).await.unwrap_or(false)
+}
+
+/// True for the names of guests.
+pub fn is_guest(name: &str) -> bool {
+    GUESTS.iter().any(|guest| name.eq_ignore_ascii_case(guest))
+}
+
+/// Without TLS.
+impl From<Peer> for Asker {
+    fn from(peer: Peer) -> Self {
+        Self { peer, secure: false }
+    }
+}
+
+impl Entry {
+    /// The name for logs, `anonymous` for guests.
+    pub fn name(&self) -> &str {
+        self.user.as_ref().map_or(GUESTS[0], |user| user.name())
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anonymous => f.write_str("Anonymous"),
             Self::Password { name, .. } => write!(f, "Password({name:?})"),
         }
     }
 }
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("users", &self.users.load()).finish_non_exhaustive()
+    }
+}
+
+/// A hash that costs a test next to nothing.
+#[cfg(test)]
+pub(crate) fn cheap_hash(password: &str) -> Hash {
+    let made = bcrypt::hash(password, 4).expect("the cost is one that bcrypt takes");
+    made.parse().expect("bcrypt writes what it reads")
+}
+
+#[cfg(test)]
+mod tests;

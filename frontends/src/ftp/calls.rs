@@ -8,7 +8,7 @@ mod storing;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use vfs::jobs::Disk;
 use vfs::producer::{self, Algorithm, Producer};
@@ -19,15 +19,15 @@ use super::ascii;
 use super::command::{Answer, Edit, Errand};
 use super::facts::Facts;
 use super::list::Listing;
-use crate::auth::{Credentials, Denied};
+use crate::auth::{Asker, Credentials, Denied, Entry};
 use crate::site::Site;
 
 /// What a call came to.
 pub(super) enum Outcome {
     /// The login holds, and this is what it may see.
-    Admitted(Arc<dyn FileSystem>),
+    Admitted(Entry),
     /// The login does not hold.
-    Denied,
+    Denied(Denied),
     /// The working folder is another one.
     Moved(VPath),
     /// A file is this long.
@@ -91,6 +91,8 @@ pub(super) struct Opening {
     pub(super) content: Content,
     /// How many, where that is known.
     pub(super) len: Option<u64>,
+    /// It is a file's content, and no listing.
+    pub(super) is_file: bool,
 }
 
 /// Which way a transfer goes.
@@ -137,23 +139,16 @@ pub(super) struct Ask {
     pub(super) sent: Vec<u8>,
 }
 
-/// Logs in. A login that fails takes `delay`, whatever was wrong with it.
+/// Logs in. A login that fails takes its time, whatever was wrong with it.
 pub(super) async fn log_in(
     site: Arc<Site>,
     host: Option<String>,
-    credentials: Option<Credentials>,
-    delay: Duration,
+    asker: Asker,
+    credentials: Credentials,
 ) -> Outcome {
-    let view = match &credentials {
-        Some(credentials) => site.view(host.as_deref(), credentials).await,
-        None => Err(Denied),
-    };
-    match view {
-        Ok(view) => Outcome::Admitted(view),
-        Err(Denied) => {
-            tokio::time::sleep(delay).await;
-            Outcome::Denied
-        }
+    match site.view(host.as_deref(), asker, &credentials).await {
+        Ok(entry) => Outcome::Admitted(entry),
+        Err(denied) => Outcome::Denied(denied),
     }
 }
 
@@ -229,7 +224,7 @@ impl Ask {
             Some(disk) => (ascii::with_network_line_ends(source, &disk), None),
             None => (source, range.len()),
         };
-        Outcome::Opened(Opening { path: self.path, content: Content::Out(source), len })
+        Outcome::Opened(Opening { path: self.path, content: Content::Out(source), len, is_file: true })
     }
 
     async fn stat(&self) -> vfs::Result<Metadata> {
@@ -245,7 +240,7 @@ impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Admitted(_) => "Admitted",
-            Self::Denied => "Denied",
+            Self::Denied(_) => "Denied",
             Self::Moved(_) => "Moved",
             Self::Measured(_) => "Measured",
             Self::Dated(_) => "Dated",

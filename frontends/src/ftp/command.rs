@@ -21,6 +21,10 @@ pub(super) enum Command {
     Abort,
     /// PORT, EPRT: connect to the client.
     Active(SocketAddr),
+    /// AUTH TLS: the control connection goes on inside TLS.
+    Authenticate,
+    /// PBSZ: how large protected pieces are.
+    BufferSize,
     /// ALLO, and what else needs nothing done.
     Superfluous,
     /// CDUP: the folder above.
@@ -59,6 +63,8 @@ pub(super) enum Command {
     Password(Vec<u8>),
     /// PASV: listen, and say address and port.
     Passive,
+    /// PROT: whether data connections are inside TLS.
+    Protect(Protection),
     /// PWD: the working folder.
     Where,
     /// QUIT: the end.
@@ -111,6 +117,17 @@ pub(super) enum Errand {
     Rename,
     /// SITE CPFR and CPTO: it gets a second copy.
     Copy,
+}
+
+/// The levels of PROT (RFC 2228 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// C: none.
+    Clear,
+    /// P: inside TLS.
+    Private,
+    /// S and E, which TLS does not have.
+    Other,
 }
 
 /// How files are sent (RFC 959 §3.1.1).
@@ -166,12 +183,12 @@ pub(super) enum Refusal {
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// Verbs that are answered with more than a refusal: what HELP shows.
-pub(super) const VERBS: [&str; 55] = [
-    "ABOR", "ALLO", "APPE", "CDUP", "CLNT", "CWD", "DELE", "EPRT", "EPSV", "FEAT", "HASH", "HELP", "HOST",
-    "LIST", "MD5", "MDTM", "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS", "PASS",
-    "PASV", "PORT", "PWD", "QUIT", "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "STAT",
-    "STOR", "STOU", "STRU", "SYST", "TYPE", "USER", "XCRC", "XCUP", "XCWD", "XMD5", "XMKD", "XPWD", "XRMD",
-    "XSHA1", "XSHA256", "XSHA512",
+pub(super) const VERBS: [&str; 58] = [
+    "ABOR", "ALLO", "APPE", "AUTH", "CDUP", "CLNT", "CWD", "DELE", "EPRT", "EPSV", "FEAT", "HASH", "HELP",
+    "HOST", "LIST", "MD5", "MDTM", "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS",
+    "PASS", "PASV", "PBSZ", "PORT", "PROT", "PWD", "QUIT", "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO",
+    "SITE", "SIZE", "STAT", "STOR", "STOU", "STRU", "SYST", "TYPE", "USER", "XCRC", "XCUP", "XCWD", "XMD5",
+    "XMKD", "XPWD", "XRMD", "XSHA1", "XSHA256", "XSHA512",
 ];
 
 /// What a line asks for.
@@ -191,6 +208,9 @@ fn parse(line: &[u8]) -> Result<Command> {
     let verb = verb.to_ascii_uppercase();
     Ok(match &verb[..] {
         b"ABOR" => Command::Abort,
+        b"AUTH" => authenticate(argument)?,
+        b"PBSZ" => buffer_size(argument)?,
+        b"PROT" => Command::Protect(protection(argument)?),
         b"ALLO" => Command::Superfluous,
         b"CDUP" | b"XCUP" => Command::Up,
         b"CLNT" => Command::Client,
@@ -240,8 +260,9 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"RNFR" => Command::From(Errand::Rename, path(argument)?),
         b"RNTO" => Command::To(Errand::Rename, path(argument)?),
         b"SITE" => site::parse(argument)?,
-        b"ACCT" | b"ADAT" | b"AUTH" | b"CCC" | b"CONF" | b"ENC" | b"LANG" | b"LPRT" | b"LPSV" | b"MIC"
-        | b"PBSZ" | b"PROT" | b"SMNT" => return Err(Refusal::NotImplemented),
+        b"ACCT" | b"ADAT" | b"CCC" | b"CONF" | b"ENC" | b"LANG" | b"LPRT" | b"LPSV" | b"MIC" | b"SMNT" => {
+            return Err(Refusal::NotImplemented);
+        }
         b"CONNECT" | b"DELETE" | b"EHLO" | b"GET" | b"HEAD" | b"OPTIONS" | b"PATCH" | b"POST" | b"PRI"
         | b"PUT" => return Err(Refusal::Foreign),
         _ => return Err(Refusal::Unknown),
@@ -286,6 +307,31 @@ fn confirm(argument: &[u8], only: &[u8]) -> Result<Command> {
     match argument.trim_ascii() {
         b"" => Err(Refusal::Syntax("Say which one.")),
         chosen if chosen.eq_ignore_ascii_case(only) => Ok(Command::Confirm),
+        _ => Err(Refusal::Parameter),
+    }
+}
+
+/// AUTH: TLS under its names (RFC 4217 §4), and the older one that curl asks for first.
+fn authenticate(argument: &[u8]) -> Result<Command> {
+    match &argument.trim_ascii().to_ascii_uppercase()[..] {
+        b"TLS" | b"TLS-C" | b"SSL" | b"TLS-P" => Ok(Command::Authenticate),
+        b"" => Err(Refusal::Syntax("Say which one: AUTH TLS.")),
+        _ => Err(Refusal::Parameter),
+    }
+}
+
+fn buffer_size(argument: &[u8]) -> Result<Command> {
+    number(argument.trim_ascii())
+        .map(|_| Command::BufferSize)
+        .ok_or(Refusal::Syntax("PBSZ takes a number: 0."))
+}
+
+fn protection(argument: &[u8]) -> Result<Protection> {
+    match &argument.trim_ascii().to_ascii_uppercase()[..] {
+        b"C" => Ok(Protection::Clear),
+        b"P" => Ok(Protection::Private),
+        b"S" | b"E" => Ok(Protection::Other),
+        b"" => Err(Refusal::Syntax("Say which level: C or P.")),
         _ => Err(Refusal::Parameter),
     }
 }

@@ -2,6 +2,7 @@
 //! and take no memory while nothing happens.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 use super::wire::{Decoder, Line, Reply};
 use crate::transport::Transport;
+use crate::transport::tls::{Tls, TlsStream};
 
 /// What is read at once.
 const READ_BYTES: usize = 2 * 1024;
@@ -21,7 +23,7 @@ const MAX_UNSENT_BYTES: usize = 16 * 1024;
 
 /// One control connection.
 pub(super) struct Control {
-    stream: Box<dyn Transport>,
+    link: Link,
     decoder: Decoder,
     /// What was read and not decoded.
     input: Vec<u8>,
@@ -31,6 +33,16 @@ pub(super) struct Control {
     waiting: Option<Instant>,
     is_shut: bool,
 }
+
+enum Link {
+    Open(Box<dyn Transport>),
+    /// What was said before still leaves in the clear, and TLS begins.
+    Leaving(Box<dyn Transport>, Tls),
+    Securing(Handshake),
+    Gone,
+}
+
+type Handshake = Pin<Box<dyn Future<Output = io::Result<TlsStream<Box<dyn Transport>>>> + Send>>;
 
 /// What came from the peer.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +61,7 @@ impl Control {
     /// Takes a connection over.
     pub(super) fn new(stream: Box<dyn Transport>) -> Self {
         Self {
-            stream,
+            link: Link::Open(stream),
             decoder: Decoder::default(),
             input: Vec::new(),
             output: Vec::new(),
@@ -61,6 +73,19 @@ impl Control {
     /// Puts a reply behind those before it.
     pub(super) fn say(&mut self, reply: &Reply) {
         reply.encode(&mut self.output);
+    }
+
+    /// True where something came that was not looked at.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Goes on inside `tls` as soon as what was said has left. Until then nothing is read.
+    pub(super) fn secure(&mut self, tls: Tls) {
+        self.link = match std::mem::replace(&mut self.link, Link::Gone) {
+            Link::Open(stream) => Link::Leaving(stream, tls),
+            link => link,
+        };
     }
 
     /// The bytes that are to be sent, for a reply that is made in pieces.
@@ -100,8 +125,9 @@ impl Control {
 
     /// Sends what was said; ready when all of it has left.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        let mut stream = ready!(self.link.poll_writable(cx))?;
         while !self.output.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
+            match Pin::new(&mut stream).poll_write(cx, &self.output) {
                 Poll::Ready(Ok(sent)) if sent > 0 => {
                     self.output.drain(..sent);
                     self.waiting = None;
@@ -114,7 +140,9 @@ impl Control {
             }
         }
         self.output = Vec::new();
-        Pin::new(&mut self.stream).poll_flush(cx).map_err(|_| Lost)
+        ready!(Pin::new(stream).poll_flush(cx)).map_err(|_| Lost)?;
+        self.link.begin();
+        self.link.poll_writable(cx).map_ok(|_| ())
     }
 
     /// Sends what was said, closes this side, and waits for the peer to close its own; what it still sends is passed
@@ -122,7 +150,8 @@ impl Control {
     pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
         ready!(self.poll_flush(cx))?;
         if !self.is_shut {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).map_err(|_| Lost)?;
+            let stream = ready!(self.link.poll_writable(cx))?;
+            ready!(Pin::new(stream).poll_shutdown(cx)).map_err(|_| Lost)?;
             self.is_shut = true;
         }
         while ready!(self.poll_read(cx))? > 0 {
@@ -133,11 +162,48 @@ impl Control {
 
     /// Reads into the input, through the stack: a connection that waits holds no buffer.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Lost>> {
+        let stream = ready!(self.link.poll_readable())?;
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         let mut bytes = ReadBuf::uninit(&mut bytes);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut bytes)).map_err(|_: io::Error| Lost)?;
+        ready!(Pin::new(stream).poll_read(cx, &mut bytes)).map_err(|_: io::Error| Lost)?;
         self.input.extend_from_slice(bytes.filled());
         Poll::Ready(Ok(bytes.filled().len()))
+    }
+}
+
+impl Link {
+    /// The connection, once replies may leave. During a handshake they wait.
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Box<dyn Transport>, Lost>> {
+        if let Self::Securing(handshake) = self {
+            match ready!(handshake.as_mut().poll(cx)) {
+                Ok(stream) => *self = Self::Open(Box::new(stream)),
+                Err(error) => {
+                    tracing::debug!(%error, "a control connection has no TLS");
+                    *self = Self::Gone;
+                }
+            }
+        }
+        Poll::Ready(match self {
+            Self::Open(stream) | Self::Leaving(stream, _) => Ok(stream),
+            Self::Securing(_) | Self::Gone => Err(Lost),
+        })
+    }
+
+    /// The connection, where it may be read. Else the writing side is polled, and wakes.
+    fn poll_readable(&mut self) -> Poll<Result<&mut Box<dyn Transport>, Lost>> {
+        match self {
+            Self::Open(stream) => Poll::Ready(Ok(stream)),
+            Self::Leaving(..) | Self::Securing(_) => Poll::Pending,
+            Self::Gone => Poll::Ready(Err(Lost)),
+        }
+    }
+
+    /// Begins the handshake that waits.
+    fn begin(&mut self) {
+        *self = match std::mem::replace(self, Self::Gone) {
+            Self::Leaving(stream, tls) => Self::Securing(Box::pin(tls.accept(stream))),
+            link => link,
+        };
     }
 }
 

@@ -5,14 +5,17 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 
 use super::active::Active;
+use super::guard::Guard;
 use crate::sight::Sight;
 use crate::transport::{Stream, Transport};
 
@@ -54,19 +57,26 @@ impl Data {
         }
     }
 
-    /// Takes the client in as soon as it comes, so that strangers who came before do not fill the backlog. Never ready.
-    pub(super) fn poll_connect(&mut self, cx: &mut Context<'_>, sight: &Arc<Sight>) {
+    /// Takes the client in as soon as it comes, so that strangers who came before do not fill the backlog, and moves its
+    /// handshake on. Never ready.
+    pub(super) fn poll_connect(&mut self, cx: &mut Context<'_>, sight: &Arc<Sight>, guard: &Guard) {
         if let Self::Awaited(passive) = self
             && let Poll::Ready(accepted) = passive.poll_accept(cx, sight)
         {
             // The listener closes here: one connection is all it was for.
             *self = match accepted {
-                Ok(stream) => Self::Connected(Box::new(stream)),
+                Ok(stream) => Self::connected(stream, guard),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a data connection");
                     Self::None
                 }
             };
+        }
+        if let Self::Connected(stream) = self
+            && let Poll::Ready(Err(error)) = Pin::new(stream).poll_flush(cx)
+        {
+            tracing::debug!(%error, "a data connection has no TLS");
+            *self = Self::None;
         }
     }
 
@@ -78,6 +88,7 @@ impl Data {
         &mut self,
         cx: &mut Context<'_>,
         sight: &Arc<Sight>,
+        guard: &Guard,
     ) -> Poll<io::Result<Box<dyn Transport>>> {
         let stream = match self {
             Self::Awaited(passive) => Some(ready!(passive.poll_accept(cx, sight))?),
@@ -85,7 +96,7 @@ impl Data {
             Self::Connected(_) | Self::None => None,
         };
         if let Some(stream) = stream {
-            *self = Self::Connected(Box::new(stream));
+            *self = Self::connected(stream, guard);
         }
         match std::mem::replace(self, Self::None) {
             Self::Connected(stream) => Poll::Ready(Ok(stream)),
@@ -93,6 +104,12 @@ impl Data {
                 Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
             }
         }
+    }
+}
+
+impl Data {
+    fn connected(stream: Stream, guard: &Guard) -> Self {
+        Self::Connected(guard.take(stream))
     }
 }
 

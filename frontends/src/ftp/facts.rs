@@ -6,7 +6,7 @@ use std::io::Write;
 
 use vfs::{FileType, Identity, Metadata, Writes};
 
-use super::clock::Moment;
+use crate::clock::Moment;
 
 /// A choice of facts, as `OPTS MLST` makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

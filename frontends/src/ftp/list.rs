@@ -17,11 +17,11 @@ use vfs::path::printed_name;
 use vfs::producer::{Chunk, Hint, Producer};
 use vfs::{DirEntry, DirStream, FileSystem, FileType, LinkTarget, Metadata, VPath, Writes};
 
-use super::clock::Moment;
 use super::command::Format;
 use super::facts::Facts;
 use super::pattern::Pattern;
 use super::wire::one_line;
+use crate::clock::Moment;
 
 /// A chunk is handed on once it is this long; the last row may carry it past, to 64 KiB for any name of a disk.
 const CHUNK_BYTES: usize = 60 * 1024;

@@ -1,8 +1,8 @@
-//! FTP: one session a connection, over any tree (RFC 959, 1123 §4.1, 2228 not yet, 2389, 2428, 2577, 3659, 7151).
+//! FTP: one session a connection, over any tree (RFC 959, 1123 §4.1, 2228, 2389, 2428, 2577, 3659, 4217, 7151).
 //!
 //! Four steps, as in every front end: `wire` (bytes ↔ lines and replies), `command` (a line's meaning), `session` (calls
 //! on the tree, in order), `reply` (outcomes → answers). `transfer`, `data` and `list` are what goes over a data
-//! connection. What may be changed is decided by the tree and its rights alone. In this form there is no TLS.
+//! connection. What may be changed is decided by the tree and its rights alone.
 //!
 //! TYPE A turns LF into CRLF, as the standard has it and a client without a TYPE command gets it
 //! ([`Options::converts_lines`]).
@@ -10,11 +10,11 @@
 mod active;
 mod ascii;
 mod calls;
-mod clock;
 mod command;
 mod control;
 mod data;
 mod facts;
+mod guard;
 mod list;
 mod pattern;
 mod reply;
@@ -59,6 +59,24 @@ pub struct Options {
     /// `MDTM YYYYMMDDhhmmss path` sets a file's time, as some clients have it. Default false: it would hide a file whose
     /// name looks like that, and MFMT does the same.
     pub sets_times_by_mdtm: bool,
+    /// Sessions begin inside the site's TLS, as port 990 has it, and data connections do too. Default false: they begin in
+    /// the clear, and AUTH TLS changes that where the site has TLS.
+    pub implicit_tls: bool,
+    /// Whether data connections inside TLS have to go on with the control connection's session.
+    pub tls_reuse: Reuse,
+}
+
+/// What is made of a data connection whose TLS does not resume that of its control connection. One that does was opened by
+/// the same client, wherever it comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reuse {
+    /// It is as good as any. The default: not every client can resume.
+    #[default]
+    Off,
+    /// It is told to the log.
+    Warn,
+    /// It is closed, and the transfer is answered 426.
+    Require,
 }
 
 /// What becomes of an upload that breaks off. A file that was there before stays as it was in either case, unless the
@@ -79,6 +97,8 @@ impl Default for Options {
             converts_lines: true,
             partial_uploads: PartialUploads::Delete,
             sets_times_by_mdtm: false,
+            implicit_tls: false,
+            tls_reuse: Reuse::Off,
         }
     }
 }
@@ -120,10 +140,23 @@ impl Protocol for Ftp {
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
         let local = stream.as_tcp().and_then(|socket| socket.local_addr().ok());
         let ends = Ends { peer, local: local.map(canonical) };
-        Session::new(Arc::clone(&self.0), Box::new(Inline::new(stream)), ends).run(drain).await;
+        let stream = Inline::new(stream);
+        let session = match &self.0.site.tls {
+            Some(tls) if self.0.options.implicit_tls => {
+                let tls = tls.apart();
+                let Ok(stream) = tls.accept(stream).await else { return };
+                Session::new(Arc::clone(&self.0), Box::new(stream), ends).secured(tls)
+            }
+            _ => Session::new(Arc::clone(&self.0), Box::new(stream), ends),
+        };
+        session.run(drain).await;
     }
 
     async fn turn_away(&self, mut stream: Stream) {
+        if self.0.options.implicit_tls {
+            // Nothing can be said without a handshake, and that is what there are too many of.
+            return;
+        }
         let mut line = Vec::new();
         reply::TOO_MANY_CONNECTIONS.encode(&mut line);
         let _ = stream.write_all(&line).await;

@@ -9,15 +9,20 @@ use vfs::{ByteRange, ErrorKind, VPath};
 
 use super::active::Forbidden;
 use super::calls::{Content, Failure, Opening, Outcome, Upload};
-use super::clock::Moment;
 use super::command::{Answer, Edit, Errand, Form, Refusal, VERBS};
 use super::facts::Facts;
 use super::transfer::Ended;
 use super::wire::Reply;
+use crate::auth::Denied;
+use crate::clock::Moment;
 
 pub(super) const ABORTED: Reply = Reply::fixed(426, "Stopped; the data connection is closed.");
 pub(super) const ABORT_DONE: Reply = Reply::fixed(226, "Stopped: nothing is under way.");
 pub(super) const CALL_ABORTED: Reply = Reply::fixed(451, "Stopped.");
+pub(super) const AUTH_FIRST: Reply = Reply::fixed(503, "AUTH TLS comes first.");
+pub(super) const AUTH_TAKEN: Reply = Reply::fixed(234, "Begin TLS.");
+pub(super) const BUFFER_SIZE: Reply = Reply::fixed(200, "PBSZ=0");
+pub(super) const CLEAR: Reply = Reply::fixed(200, "Data connections are in the clear.");
 pub(super) const CONFIRMED: Reply = Reply::fixed(200, "Done.");
 pub(super) const DENIED: Reply = Reply::fixed(530, "Login incorrect.");
 pub(super) const EPSV_ALL: Reply = Reply::fixed(200, "From now on EPSV alone.");
@@ -36,20 +41,31 @@ pub(super) const LOGIN_TIMED_OUT: Reply = Reply::fixed(421, "No login in time; g
 pub(super) const NO_IPV6_PASV: Reply = Reply::fixed(425, "PASV cannot say an IPv6 address: use EPSV.");
 pub(super) const NO_PEER_ADDRESS: Reply =
     Reply::fixed(425, "Data connections need a control connection over TCP.");
+pub(super) const NO_SUCH_PROTECTION: Reply = Reply::fixed(536, "TLS has the levels C and P.");
+pub(super) const NO_TLS: Reply = Reply::fixed(502, "There is no TLS here.");
+pub(super) const NOTHING_BEHIND_AUTH: Reply =
+    Reply::fixed(421, "Nothing may be sent between AUTH and TLS; goodbye.");
 pub(super) const NO_PORT: Reply =
     Reply::fixed(425, "No port is free for a data connection; try again later.");
 pub(super) const NOTHING_DONE: Reply = Reply::fixed(200, "Nothing done.");
 pub(super) const PASS_BEFORE_USER: Reply = Reply::fixed(503, "USER comes first.");
 pub(super) const PASSIVE_FIRST: Reply = Reply::fixed(425, "Use EPSV or PASV first.");
+pub(super) const PBSZ_FIRST: Reply = Reply::fixed(503, "PBSZ 0 comes first.");
 pub(super) const PORT_TAKEN: Reply = Reply::fixed(200, "The next transfer goes there.");
 pub(super) const PASSWORD_PLEASE: Reply =
     Reply::fixed(331, "Send the password; anonymous may send anything.");
+pub(super) const PRIVATE: Reply = Reply::fixed(200, "Data connections are inside TLS.");
+pub(super) const PROTECT_FIRST: Reply =
+    Reply::fixed(521, "Data connections have to be inside TLS: send PBSZ 0 and PROT P.");
 pub(super) const REINITIALIZED: Reply = Reply::fixed(220, "Ready for another login.");
 pub(super) const CPFR_FIRST: Reply = Reply::fixed(503, "SITE CPFR comes first.");
 pub(super) const RNFR_FIRST: Reply = Reply::fixed(503, "RNFR comes first.");
+pub(super) const SECURE_ALREADY: Reply = Reply::fixed(503, "This is TLS already.");
 pub(super) const STOPPING: Reply = Reply::fixed(421, "The server is stopping; goodbye.");
 pub(super) const SUPERFLUOUS: Reply = Reply::fixed(202, "Not needed here.");
 pub(super) const SYSTEM: Reply = Reply::fixed(215, "UNIX Type: L8");
+pub(super) const TLS_FIRST: Reply =
+    Reply::fixed(530, "Send AUTH TLS first: passwords are taken inside TLS only.");
 pub(super) const TOO_MANY_COMMANDS: Reply = Reply::fixed(421, "Too many commands without a login; goodbye.");
 pub(super) const TOO_MANY_CONNECTIONS: Reply =
     Reply::fixed(421, "Too many connections from your address; try again later.");
@@ -84,7 +100,7 @@ pub(super) fn forbidden(forbidden: Forbidden) -> Reply {
 pub(super) fn outcome(outcome: &Outcome) -> Reply {
     match outcome {
         Outcome::Admitted(_) => WELCOME,
-        Outcome::Denied => DENIED,
+        Outcome::Denied(denied) => refused_entry(*denied),
         Outcome::Moved(_) => Reply::fixed(250, "Done."),
         Outcome::Measured(len) => Reply::new(213, len.to_string().into_bytes()),
         Outcome::Dated(time) => dated(*time),
@@ -102,6 +118,15 @@ pub(super) fn outcome(outcome: &Outcome) -> Reply {
         Outcome::Opened(opening) => opened(opening),
         Outcome::Reported(_) => Reply::fixed(213, "End"),
         Outcome::Failed { sent, failure } => failed(sent, failure),
+    }
+}
+
+fn refused_entry(denied: Denied) -> Reply {
+    match denied {
+        Denied::Credentials => DENIED,
+        Denied::Insecure => TLS_FIRST,
+        Denied::Banned(_) => Reply::fixed(421, "Too many failed logins from your address; try again later."),
+        Denied::Crowded => Reply::fixed(530, "You are logged in as often as you may be."),
     }
 }
 
@@ -228,7 +253,7 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
 }
 
 /// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959, and all of it.
-pub(super) fn features(facts: Facts, hash: Algorithm) -> Reply {
+pub(super) fn features(facts: Facts, hash: Algorithm, has_tls: bool) -> Reply {
     let star = |algorithm: Algorithm| if algorithm == hash { "*" } else { "" };
     let hashes: Vec<_> = Algorithm::ALL.iter().map(|each| format!("{each}{}", star(*each))).collect();
     let before = [&b" HOST"[..], b" MD5", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
@@ -236,7 +261,11 @@ pub(super) fn features(facts: Facts, hash: Algorithm) -> Reply {
     let after =
         [&b" REST STREAM"[..], b" SITE COPY", b" SITE SYMLINK", b" SITE UTIME", b" SIZE", b" TVFS", b" UTF8"];
     let checks = [&b" XCRC"[..], b" XMD5", b" XSHA1", b" XSHA256", b" XSHA512"];
-    let mut lines: Vec<Cow<'static, [u8]>> = [&b" CLNT"[..], b" EPRT", b" EPSV"].map(Cow::from).to_vec();
+    let mut lines: Vec<Cow<'static, [u8]>> = Vec::new();
+    if has_tls {
+        lines.extend([&b" AUTH TLS"[..], b" PBSZ", b" PROT"].map(Cow::from));
+    }
+    lines.extend([&b" CLNT"[..], b" EPRT", b" EPSV"].map(Cow::from));
     lines.push(format!(" HASH {}", hashes.join(";")).into_bytes().into());
     lines.extend(before.map(Cow::from));
     lines.push(format!(" MLST {}", facts.feature()).into_bytes().into());
@@ -348,7 +377,7 @@ mod tests {
 
     #[test]
     fn features_are_indented_by_one_space_and_sorted() {
-        let text = encoded(&features(Facts::ALL, Algorithm::Sha256));
+        let text = encoded(&features(Facts::ALL, Algorithm::Sha256, false));
         let lines: Vec<&str> = text.lines().collect();
         let (first, middle, last) = (lines[0], &lines[1..lines.len() - 1], lines[lines.len() - 1]);
         assert_eq!((first, last), ("211-Features:", "211 End"));

@@ -11,6 +11,7 @@
 mod conclude;
 mod lapse;
 mod obey;
+mod secrecy;
 mod work;
 
 use std::collections::VecDeque;
@@ -23,10 +24,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
+use vfs::VPath;
 use vfs::producer::Algorithm;
-use vfs::{FileSystem, VPath};
 
 use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
+use self::secrecy::Secrecy;
 use self::work::Work;
 use super::House;
 use super::calls::Outcome;
@@ -37,9 +39,11 @@ use super::facts::Facts;
 use super::reply;
 use super::transfer::Ended;
 use super::wire::{self, Line, Reply};
+use crate::auth::Entry;
 use crate::serve::{Drain, Peer};
 use crate::sight::Sight;
 use crate::transport::Transport;
+use crate::transport::tls::Tls;
 
 /// Commands that wait behind the one under way. Past that nothing more is read.
 const MAX_WAITING: usize = 16;
@@ -64,6 +68,7 @@ pub(super) struct Session {
     /// The site that HOST chose.
     host: Option<String>,
     settings: Settings,
+    secrecy: Secrecy,
     folder: VPath,
     /// Where the next transfer starts.
     restart: u64,
@@ -101,8 +106,8 @@ enum Login {
 /// Who is logged in.
 struct Member {
     user: Arc<str>,
-    /// All that this session can see.
-    view: Arc<dyn FileSystem>,
+    /// All that this session can see, and as whom.
+    entry: Entry,
     /// Counts the session as logged in.
     _presence: Presence,
 }
@@ -166,6 +171,7 @@ impl Session {
             login_by: Some(now + LOGIN_TIME),
             host: None,
             settings: Settings::default(),
+            secrecy: Secrecy::default(),
             folder: VPath::root(),
             restart: 0,
             chosen: None,
@@ -178,6 +184,12 @@ impl Session {
             active_at: now,
             timer: Box::pin(tokio::time::sleep_until(now + LOGIN_TIME)),
         }
+    }
+
+    /// The same session, which began inside `tls`.
+    pub(super) fn secured(mut self, tls: Tls) -> Self {
+        self.secrecy = Secrecy::implicit(tls);
+        self
     }
 
     /// Serves the session to its end.
@@ -220,7 +232,10 @@ impl Session {
         {
             return Poll::Ready(heard.map_or(Event::Gone, Event::Heard));
         }
-        self.data.poll_connect(cx, &self.house.site.sight);
+        if self.data.is_prepared() {
+            let guard = self.guard();
+            self.data.poll_connect(cx, &self.house.site.sight, &guard);
+        }
         self.poll_lapse(cx)
     }
 

@@ -13,6 +13,7 @@ use tokio::io::{
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
 use vfs::backends::memory::MemoryFs;
 use vfs::jobs::Disk;
 use vfs::producer::{self, Producer, SpanFile};
@@ -23,8 +24,11 @@ use vfs::{
 
 use super::session::{Ends, Session};
 use super::{House, Options};
+use crate::auth::{Auth, Users};
 use crate::serve::{Address, Drain, Listener, Peer};
 use crate::site::{Limits, Site};
+use crate::transport::tls::testing::{Client as TlsClient, identity};
+use crate::transport::tls::{Spoken, Tls};
 
 /// A tree in memory, and beside it files that behave badly:
 /// `/endless` has no end, `/broken` fails after a while, `/hung` is never described or opened, `/span` lies on a disk, and `/full`
@@ -244,6 +248,15 @@ impl Running {
         Self::start_site(files, Limits::default(), Options::default(), over).await
     }
 
+    /// A server with TLS, for `users`.
+    pub(super) async fn start_secure(files: &[(&str, &[u8])], options: Options, users: Users) -> Self {
+        let tree = Tree::new(files).await;
+        let mut site = Site::new(Arc::clone(&tree) as Arc<dyn FileSystem>);
+        site.auth = Arc::new(Auth::new(users));
+        site.tls = Some(Tls::new(vec![identity("a.example")], Spoken::Ftp).unwrap());
+        Self::start_whole(tree, Arc::new(site), options).await
+    }
+
     async fn start_site(
         files: &[(&str, &[u8])],
         limits: Limits,
@@ -252,6 +265,10 @@ impl Running {
     ) -> Self {
         let tree = Tree::new(files).await;
         let site = site(over(Arc::clone(&tree) as Arc<dyn FileSystem>), limits);
+        Self::start_whole(tree, site, options).await
+    }
+
+    async fn start_whole(tree: Arc<Tree>, site: Arc<Site>, options: Options) -> Self {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
         let (stop, stopped) = oneshot::channel();
@@ -308,7 +325,24 @@ pub(super) async fn session(limits: Limits) -> (Client<DuplexStream>, JoinHandle
 /// The client's end of a control connection.
 pub(super) struct Client<S>(BufReader<S>);
 
+impl Client<TlsStream<TcpStream>> {
+    /// A client inside TLS from the start.
+    pub(super) async fn secure(address: SocketAddr, tls: &TlsClient) -> Self {
+        Client::new(TcpStream::connect(address).await.unwrap()).secured(tls).await
+    }
+}
+
 impl Client<TcpStream> {
+    /// The same session inside TLS.
+    pub(super) async fn secured(self, tls: &TlsClient) -> Client<TlsStream<TcpStream>> {
+        Client::new(tls.connect("a.example", self.into_inner()).await.unwrap())
+    }
+
+    /// Its connection.
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.0.into_inner()
+    }
+
     /// Sends bytes, the last of them as urgent data (`MSG_OOB`).
     pub(super) fn send_now(&mut self, bytes: &[u8], is_urgent: bool) {
         let flags = if is_urgent { SendFlags::OOB } else { SendFlags::empty() };

@@ -9,7 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
@@ -20,8 +20,9 @@ use self::receive::{Received, Receiving};
 use self::send::{Sending, Sent};
 use super::calls::{Content, Opening};
 use super::data::Data;
+use super::guard::Guard;
 use crate::serve::Peer;
-use crate::sight::Sight;
+use crate::sight::{self, Sight};
 use crate::transport::Transport;
 
 /// A transfer under way.
@@ -82,8 +83,12 @@ pub(super) struct Asker {
     pub(super) peer: Peer,
     /// Under which name.
     pub(super) user: Arc<str>,
+    /// It is nobody's in particular.
+    pub(super) is_guest: bool,
     /// Where it is counted.
     pub(super) sight: Arc<Sight>,
+    /// What its data connection is inside of.
+    pub(super) guard: Guard,
 }
 
 impl Transfer {
@@ -117,6 +122,7 @@ impl Transfer {
         self.phase = Phase::Closed;
         self.content = None;
         self.record.outcome = Some(ended.to_string());
+        self.record.is_complete = matches!(ended, Ended::Complete);
     }
 
     /// When it is to be given up as things stand, and how it ends then.
@@ -147,8 +153,8 @@ impl Transfer {
         loop {
             match &mut self.phase {
                 Phase::Accepting { data, .. } => {
-                    let stream = ready!(data.poll_stream(cx, &self.record.asker.sight))
-                        .map_err(Ended::NoConnection)?;
+                    let Asker { sight, guard, .. } = &self.record.asker;
+                    let stream = ready!(data.poll_stream(cx, sight, guard)).map_err(Ended::NoConnection)?;
                     self.begin(stream);
                 }
                 Phase::Moving { .. } => {
@@ -234,6 +240,8 @@ struct Record {
     bytes: u64,
     started: Instant,
     outcome: Option<String>,
+    is_file: bool,
+    is_complete: bool,
 }
 
 /// Which way a transfer goes, for the log.
@@ -260,7 +268,17 @@ impl Record {
             Content::Out(_) => Direction::Out,
             Content::In(_) => Direction::In,
         };
-        Self { asker, path, direction, len: opening.len, bytes: 0, started: Instant::now(), outcome: None }
+        Self {
+            asker,
+            path,
+            direction,
+            len: opening.len,
+            bytes: 0,
+            started: Instant::now(),
+            outcome: None,
+            is_file: opening.is_file,
+            is_complete: false,
+        }
     }
 
     fn add(&mut self, moved: usize) {
@@ -276,6 +294,21 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.asker.sight.transfers.sub(1);
+        let outcome = self.outcome.as_deref().unwrap_or("the session ended");
+        if let Some(journal) = self.asker.sight.transfer.as_ref().filter(|_| self.is_file) {
+            journal.tell(&sight::Transfer {
+                peer: self.asker.peer,
+                user: &self.asker.user,
+                is_guest: self.asker.is_guest,
+                ended: SystemTime::now(),
+                took: self.started.elapsed(),
+                path: &self.path,
+                bytes: self.bytes,
+                is_upload: matches!(self.direction, Direction::In),
+                complete: self.is_complete,
+                outcome,
+            });
+        }
         tracing::info!(
             target: "transfer",
             peer = %self.asker.peer,
@@ -284,7 +317,7 @@ impl Drop for Record {
             direction = self.direction.as_str(),
             bytes = self.bytes,
             seconds = self.started.elapsed().as_secs_f64(),
-            outcome = self.outcome.as_deref().unwrap_or("the session ended"),
+            outcome,
         );
     }
 }

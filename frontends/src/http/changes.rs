@@ -23,7 +23,7 @@ const FORM_FILES: usize = 1000;
 /// Bytes of a form's field that is no file.
 const FIELD_BYTES: usize = 4096;
 
-/// Carries out a change, unless its path takes none.
+/// Carries out a change, unless its path takes none. Of what is copied nothing is asked but that it can be read.
 pub(super) async fn change<B>(
     tree: &dyn FileSystem,
     change: Change,
@@ -36,8 +36,9 @@ where
 {
     let Change { place, deed, conditions, body_bytes } = change;
     let path = place.path;
-    if tree.capabilities(&path).writes == Writes::None {
-        return Ok(Outcome::NotAllowed(allowed(tree, &path)));
+    let is_copied = matches!(deed, Ok(Deed::Copy(..)));
+    if !is_copied && allowed(tree, &path) == Allowed::Reading {
+        return unchangeable(tree, &path).await;
     }
     let deed = deed?;
     if let (Some(limit), Some(len)) = (limit, body_bytes)
@@ -77,6 +78,16 @@ where
 /// The methods that `path` takes.
 pub(super) fn allowed(tree: &dyn FileSystem, path: &VPath) -> Allowed {
     if tree.capabilities(path).writes == Writes::None { Allowed::Reading } else { Allowed::Changing }
+}
+
+/// Why `path` takes no changes: nobody may make any, or the asker may not.
+async fn unchangeable(tree: &dyn FileSystem, path: &VPath) -> Result<Outcome, Failure> {
+    // An opening that creates and cuts nothing leaves everything as it is, should it succeed.
+    let options = OpenOptions { write: true, ..OpenOptions::default() };
+    match tree.open(path, &options).await {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error.into()),
+        _ => Ok(Outcome::NotAllowed(Allowed::Reading)),
+    }
 }
 
 /// What may be done with a path.

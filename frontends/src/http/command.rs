@@ -165,6 +165,17 @@ impl Command {
         Self::try_read(head).unwrap_or_else(Self::Refused)
     }
 
+    /// The name of the site that it is for, where it has one.
+    pub(super) fn host(&self) -> Option<&str> {
+        let place = match self {
+            Self::Fetch(fetch) => Some(&fetch.place),
+            Self::Change(change) => Some(&change.place),
+            Self::Options(place) | Self::NotAllowed(place) => place.as_ref(),
+            Self::Refused(_) => None,
+        };
+        place?.host.as_deref()
+    }
+
     /// True where the request's body means something.
     pub(super) fn takes_body(&self) -> bool {
         matches!(self, Self::Change(change) if matches!(change.deed, Ok(Deed::Store(_) | Deed::TakeForm(_))))

@@ -16,6 +16,7 @@ use vfs::jobs::Disk;
 use super::options::Options;
 use super::pace::Pace;
 use super::service::Service;
+use crate::auth::Asker;
 use crate::serve::{Drain, Peer};
 use crate::site::Site;
 use crate::transport::{SpanIo, Transport};
@@ -46,15 +47,16 @@ const FIRST_BYTES: usize = 2048;
 /// Serves one connection to its end.
 pub(super) async fn run<T: Transport>(
     transport: T,
-    peer: Peer,
+    asker: impl Into<Asker>,
     site: Arc<Site>,
     options: Arc<Options>,
     disk: Disk,
     mut drain: Drain,
 ) {
+    let asker = asker.into();
     let stall = site.limits.stall.unwrap_or(STALL);
     let idle = site.limits.idle.unwrap_or(IDLE);
-    let connection = Connection { site, options, peer, disk, stall, idle };
+    let connection = Connection { site, options, peer: asker.peer, asker, disk, stall, idle };
     let mut io = SpanIo::new(transport, stall);
     let Some(first) = connection.first_bytes(&mut io, &mut drain).await else { return };
     let Ok(Some((mut first, is_h2))) = timeout(HEAD, sniff(&mut io, first)).await else { return };
@@ -90,6 +92,7 @@ pub(super) struct Connection {
     pub(super) site: Arc<Site>,
     options: Arc<Options>,
     pub(super) peer: Peer,
+    asker: Asker,
     disk: Disk,
     /// How long its peer may take nothing.
     pub(super) stall: Duration,
@@ -111,7 +114,7 @@ impl Connection {
         Service {
             site: Arc::clone(&self.site),
             options: Arc::clone(&self.options),
-            peer: self.peer,
+            asker: self.asker,
             pace: Arc::clone(pace),
             // HTTP/2 cuts content into frames, which is reading it.
             mappings: io.mappings().filter(|_| !is_h2),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use vfs::File;
+use vfs::producer::Rate;
 
 use super::command::Refusal;
 use super::session::Failure;
@@ -25,6 +26,9 @@ pub(super) struct Incoming<B> {
     /// How much may still come.
     room: u64,
     limit: u64,
+    rate: Option<Rate>,
+    /// When all that came is paid for.
+    paid: Option<Instant>,
 }
 
 impl<B> Incoming<B>
@@ -34,7 +38,12 @@ where
     /// A body of at most `limit` bytes.
     pub(super) fn new(body: B, limit: Option<u64>) -> Self {
         let limit = limit.unwrap_or(u64::MAX);
-        Self { body, room: limit, limit }
+        Self { body, room: limit, limit, rate: None, paid: None }
+    }
+
+    /// What comes is paid for at `rate` before more is taken. Default: none.
+    pub(super) fn pay(&mut self, rate: Option<Rate>) {
+        self.rate = rate;
     }
 
     /// The next bytes, never none; `None` at the end.
@@ -42,6 +51,9 @@ where
     /// # Errors
     /// What the client did wrong.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        if let Some(paid) = self.paid.take() {
+            sleep_until(paid).await;
+        }
         loop {
             let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx));
             let frame = match timeout(STALL, frame).await {
@@ -54,6 +66,7 @@ where
             let count = data.remaining();
             self.room = self.room.checked_sub(count as u64).ok_or(Refusal::TooLong(self.limit))?;
             if count > 0 {
+                self.paid = self.rate.as_ref().map(|rate| rate.charge(count));
                 return Ok(Some(data.copy_to_bytes(count)));
             }
         }

@@ -32,6 +32,7 @@ use vfs::jobs::Disk;
 
 pub use self::access::ACCESS_LOG;
 pub use self::options::Options;
+use crate::auth::Asker;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
 use crate::transport::Stream;
@@ -63,11 +64,28 @@ struct Http {
 #[async_trait]
 impl Protocol for Http {
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
-        let (site, options) = (Arc::clone(&self.site), Arc::clone(&self.options));
-        connection::run(stream, peer, site, options, self.disk.clone(), drain).await;
+        let (site, options, disk) = (Arc::clone(&self.site), Arc::clone(&self.options), self.disk.clone());
+        let Some(tls) = &self.site.tls else {
+            return connection::run(stream, peer, site, options, disk, drain).await;
+        };
+        match tls.accept(stream).await {
+            Ok(stream) => {
+                let asker = Asker { peer, secure: true };
+                // Boxed, so that connections in the clear are not as large.
+                Box::pin(connection::run(stream, asker, site, options, disk, drain)).await;
+            }
+            Err(error) => {
+                site.sight.tls_failed.add(1);
+                tracing::debug!(%peer, %error, "a connection has no TLS");
+            }
+        }
     }
 
     async fn turn_away(&self, stream: Stream) {
+        if self.site.tls.is_some() {
+            // Nothing can be said without a handshake, and that is what there are too many of.
+            return;
+        }
         connection::turn_away(stream).await;
     }
 }

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use tokio::time::timeout;
 use vfs::jobs::Disk;
-use vfs::producer::{Producer, once};
+use vfs::producer::{Producer, ProducerExt, once};
 
 use super::access::Record;
 use super::body::Body;
@@ -19,9 +19,10 @@ use super::command::{Command, Refusal};
 use super::incoming::Incoming;
 use super::options::Options;
 use super::pace::Pace;
-use super::session::carry_out;
+use super::session::{Who, carry_out};
 use super::status::{Answer, Content};
-use crate::serve::Peer;
+use super::wire::credentials;
+use crate::auth::Asker;
 use crate::site::Site;
 use crate::transport::Mappings;
 
@@ -37,7 +38,7 @@ const SKIPPING: Duration = Duration::from_secs(10);
 pub(super) struct Service {
     pub(super) site: Arc<Site>,
     pub(super) options: Arc<Options>,
-    pub(super) peer: Peer,
+    pub(super) asker: Asker,
     pub(super) pace: Arc<Pace>,
     /// Where spans can leave by `sendfile(2)`.
     pub(super) mappings: Option<Mappings>,
@@ -53,7 +54,7 @@ impl Service {
     {
         let (head, body) = request.into_parts();
         let method = head.method.clone();
-        let mut record = Record::begin(&self.site, self.peer, &self.pace, method.clone(), head.uri.clone());
+        let mut record = Record::begin(&self.site, self.asker.peer, &self.pace, &head);
         let mut command = Command::read(&head);
         let mut body = Incoming::new(body, self.options.upload_bytes);
         if !command.takes_body() {
@@ -63,7 +64,12 @@ impl Service {
             }
             body = Incoming::new(rest, None);
         }
-        let outcome = carry_out(&self.site, &self.options, command, &mut body, &self.disk).await;
+        let who = Who { asker: self.asker, credentials: credentials(&head.headers) };
+        let (outcome, entry) =
+            carry_out(&self.site, &who, &self.options, command, &mut body, &self.disk).await;
+        if let Some(entry) = entry {
+            record.entered(entry);
+        }
         // Who is refused before all is sent hears it when that much has been sent, or at once where it waits for us.
         let _ = skip(&head, body.into_rest()).await;
         let mut answer = Answer::to(outcome, head.uri.path(), &self.disk);
@@ -83,6 +89,11 @@ impl Service {
             }
             Content::Produced(producer, len) => (Some(producer), len),
         };
+        let rate = record.user().and_then(|user| user.download.clone());
+        let content = content.map(|content| match rate {
+            Some(rate) => content.throttle(&rate).boxed(),
+            None => content,
+        });
         let body = match content.filter(|_| !head_only) {
             Some(content) => Body::new(content, len, self.mappings, record, self.disk),
             None => Body::empty(record, self.disk),

@@ -12,12 +12,12 @@ use vfs::{
 };
 
 use super::changes::{Allowed, allowed, change};
-use super::command::{Command, Fetch, Place, Refusal};
+use super::command::{Command, Fetch, Refusal};
 use super::incoming::Incoming;
 use super::media;
 use super::options::Options;
 use super::wire::{Packing, Selection, Verdict, View, encode_path};
-use crate::auth::{Credentials, Denied};
+use crate::auth::{Asker, Credentials, Denied, Entry};
 use crate::site::Site;
 
 /// Shorter content is sent as it is: a coding would save less than a packet.
@@ -62,8 +62,8 @@ pub(super) enum Outcome {
     NotAllowed(Allowed),
     /// The request makes no sense.
     Refused(Refusal),
-    /// Entry was refused.
-    Denied,
+    /// Entry was refused; where a name and a password could help, they are asked for.
+    Denied(Denied, Challenge),
     /// The tree refused.
     Failed(Error),
 }
@@ -143,40 +143,101 @@ pub(super) struct Facts {
     pub(super) cache_control: Option<HeaderValue>,
 }
 
-/// Carries out a command.
+/// Whether a client is asked for a name and a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// There are users, and it is none yet.
+    Asked,
+    /// It would not help.
+    Useless,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) asker: Asker,
+    /// `None` where they are not understood.
+    pub(super) credentials: Option<Credentials>,
+}
+
+impl Who {
+    /// Looks the asker up.
+    async fn enter(&self, site: &Site, host: Option<&str>) -> Result<Entry, Outcome> {
+        let entry = match &self.credentials {
+            Some(credentials) => site.view(host, self.asker, credentials).await,
+            None => Err(Denied::Credentials),
+        };
+        entry.map_err(|denied| Outcome::Denied(denied, Challenge::of(site)))
+    }
+
+    /// What a guest may not do, somebody with a name perhaps may.
+    fn asked(&self, site: &Site, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Failed(error)
+                if error.kind() == ErrorKind::PermissionDenied
+                    && self.credentials == Some(Credentials::Anonymous)
+                    && site.auth.has_users() =>
+            {
+                Outcome::Denied(Denied::Credentials, Challenge::Asked)
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Challenge {
+    fn of(site: &Site) -> Self {
+        if site.auth.has_users() { Self::Asked } else { Self::Useless }
+    }
+}
+
+/// Carries out a command; the entry is what its answer is under way with.
 pub(super) async fn carry_out<B>(
     site: &Site,
+    who: &Who,
     options: &Options,
     command: Command,
     body: &mut Incoming<B>,
     disk: &Disk,
-) -> Outcome
+) -> (Outcome, Option<Entry>)
 where
     B: http_body::Body + Unpin,
 {
-    let place = match &command {
-        Command::Fetch(fetch) => &fetch.place,
-        Command::Change(change) => &change.place,
-        Command::Options(Some(place)) | Command::NotAllowed(Some(place)) => place,
-        Command::Options(None) | Command::NotAllowed(None) | Command::Refused(_) => &Place::default(),
+    if let Command::Refused(refusal) = command {
+        return (Outcome::Refused(refusal), None);
+    }
+    let entry = match who.enter(site, command.host()).await {
+        Ok(entry) => entry,
+        Err(outcome) => return (outcome, None),
     };
-    let tree = match site.view(place.host.as_deref(), &Credentials::Anonymous).await {
-        Ok(tree) => tree,
-        Err(Denied) => return Outcome::Denied,
-    };
-    let done = match command {
-        Command::Fetch(fetch) => retrieve(&tree, options, *fetch).await.map_err(Failure::Tree),
-        Command::Change(wanted) => Box::pin(change(&*tree, *wanted, body, options.upload_bytes, disk)).await,
-        Command::Options(place) => Ok(Outcome::Options(allowed(&*tree, &place.unwrap_or_default().path))),
-        Command::NotAllowed(place) => {
-            Ok(Outcome::NotAllowed(allowed(&*tree, &place.unwrap_or_default().path)))
-        }
-        Command::Refused(refusal) => Ok(Outcome::Refused(refusal)),
-    };
-    match done {
+    body.pay(entry.user.as_ref().and_then(|user| user.upload.clone()));
+    let outcome = match act(&entry.view, options, command, body, disk).await {
         Ok(outcome) => outcome,
         Err(Failure::Refused(refusal)) => Outcome::Refused(refusal),
         Err(Failure::Tree(error)) => Outcome::Failed(error),
+    };
+    (who.asked(site, outcome), Some(entry))
+}
+
+/// Does what is wanted in `tree`, which is all that the asker may see.
+async fn act<B>(
+    tree: &Arc<dyn FileSystem>,
+    options: &Options,
+    command: Command,
+    body: &mut Incoming<B>,
+    disk: &Disk,
+) -> Result<Outcome, Failure>
+where
+    B: http_body::Body + Unpin,
+{
+    match command {
+        Command::Fetch(fetch) => Ok(retrieve(tree, options, *fetch).await?),
+        Command::Change(wanted) => Box::pin(change(&**tree, *wanted, body, options.upload_bytes, disk)).await,
+        Command::Options(place) => Ok(Outcome::Options(allowed(&**tree, &place.unwrap_or_default().path))),
+        Command::NotAllowed(place) => {
+            Ok(Outcome::NotAllowed(allowed(&**tree, &place.unwrap_or_default().path)))
+        }
+        Command::Refused(refusal) => Err(refusal.into()),
     }
 }
 

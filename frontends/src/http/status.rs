@@ -7,7 +7,7 @@ use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONNECTION,
     CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use vfs::jobs::Disk;
@@ -19,8 +19,9 @@ use super::changes::Allowed;
 use super::command::Refusal;
 use super::listing::{self, Listing};
 use super::multipart::Multipart;
-use super::session::{Coded, Facts, Listed, Opened, Outcome, Packed, Sent};
-use super::wire::{BadTarget, Fault, Format, Packing, attachment, entity_tag, http_date};
+use super::session::{Challenge, Coded, Facts, Listed, Opened, Outcome, Packed, Sent};
+use super::wire::{BadTarget, CHALLENGE, Fault, Format, Packing, attachment, entity_tag, http_date};
+use crate::auth::Denied;
 
 /// What can be done where nothing can be changed.
 const READING: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -120,7 +121,7 @@ impl Answer {
                     _ => answer,
                 }
             }
-            Outcome::Denied => Self::text(StatusCode::FORBIDDEN, target, "entry is refused"),
+            Outcome::Denied(denied, challenge) => Self::denied(denied, challenge, target),
             Outcome::Failed(error) => Self::failure(&error, target),
         }
     }
@@ -134,6 +135,29 @@ impl Answer {
         let text = format!("{status}\n\n{}: {words}\n", escaped(target.as_bytes()));
         Self::new(status, Content::Text(text))
             .with(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+    }
+
+    fn denied(denied: Denied, challenge: Challenge, target: &str) -> Self {
+        match (denied, challenge) {
+            (Denied::Credentials, Challenge::Asked) => {
+                Self::text(StatusCode::UNAUTHORIZED, target, "a name and a password are needed")
+                    .with(WWW_AUTHENTICATE, CHALLENGE)
+            }
+            (Denied::Credentials, Challenge::Useless) => {
+                Self::text(StatusCode::FORBIDDEN, target, "entry is refused")
+            }
+            (Denied::Insecure, _) => {
+                Self::text(StatusCode::FORBIDDEN, target, "passwords are taken over https only")
+            }
+            (Denied::Banned(left), _) => {
+                Self::text(StatusCode::TOO_MANY_REQUESTS, target, "too many failed logins from your address")
+                    .with(RETRY_AFTER, left.as_secs().max(1).into())
+            }
+            (Denied::Crowded, _) => {
+                Self::text(StatusCode::TOO_MANY_REQUESTS, target, "too many requests at once under this name")
+                    .with(RETRY_AFTER, RETRY_SECONDS.into())
+            }
+        }
     }
 
     /// The peer hears the kind and the path that it sent; the log hears everything.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Peer;
+
 /// Who is connected, and how often. It holds an entry for each address that is connected now and no other, so it is
 /// bounded by the listener's connections.
 #[derive(Clone, Debug)]
@@ -19,13 +21,28 @@ pub(super) struct Resident {
     address: IpAddr,
 }
 
+/// There are as many connections as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
 impl Census {
     pub(super) fn new(per_address: usize) -> Self {
         Self { counts: Arc::default(), per_address }
     }
 
+    /// Counts one connection more from `peer`, where it has an address.
+    ///
+    /// # Errors
+    /// [`Full`] where it has as many as it may.
+    pub(super) fn enter(&self, peer: Peer) -> Result<Option<Resident>, Full> {
+        match peer {
+            Peer::Host(address) => self.admit(address).map(Some).ok_or(Full),
+            Peer::Local => Ok(None),
+        }
+    }
+
     /// Counts one connection more from `address`; `None` where it has as many as it may.
-    pub(super) fn admit(&self, address: IpAddr) -> Option<Resident> {
+    fn admit(&self, address: IpAddr) -> Option<Resident> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
         if *count >= self.per_address {

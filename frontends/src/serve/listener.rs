@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -24,6 +25,9 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+    /// A socket that listens already, which the process was started with under this number: what systemd hands over
+    /// begins at 3 (sd_listen_fds(3)).
+    Inherited(i32),
 }
 
 /// An open listening socket. Dropping it stops listening.
@@ -56,6 +60,7 @@ impl Listener {
                 let listener = UnixListener::bind(path)?;
                 Ok(Self { socket: Listening::Unix(listener), address: address.clone() })
             }
+            Address::Inherited(number) => inherit(*number),
         }
     }
 
@@ -77,6 +82,24 @@ impl Listener {
             }
         }
     }
+}
+
+/// A copy of a descriptor that the process was started with. Taking it over would need a promise that nobody else uses
+/// it; a copy does not.
+fn inherit(number: i32) -> io::Result<Listener> {
+    let ourselves = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let socket = Socket::from(pidfd_getfd(ourselves, number, PidfdGetfdFlags::empty())?);
+    if !socket.is_listener()? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is no listening socket"));
+    }
+    socket.set_nonblocking(true)?;
+    if socket.domain()? == Domain::UNIX {
+        let listener = UnixListener::from_std(socket.into())?;
+        return Ok(Listener { socket: Listening::Unix(listener), address: Address::Inherited(number) });
+    }
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = Address::Tcp(listener.local_addr()?);
+    Ok(Listener { socket: Listening::Tcp(listener), address })
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -103,6 +126,10 @@ impl FromStr for Address {
                 false => Err(AddressError(text.to_owned())),
             };
         }
+        if let Some(number) = text.strip_prefix("fd:") {
+            let number = number.parse().ok().filter(|number| *number > 2);
+            return number.map(Self::Inherited).ok_or_else(|| AddressError(text.to_owned()));
+        }
         text.parse().map(Self::Tcp).map_err(|_| AddressError(text.to_owned()))
     }
 }
@@ -112,6 +139,7 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inherited(number) => write!(f, "fd:{number}"),
         }
     }
 }
@@ -135,12 +163,27 @@ mod tests {
 
     #[test]
     fn addresses_parse_and_print() {
-        for text in ["127.0.0.1:8080", "[::1]:0", "unix:/run/vfsd.sock"] {
+        for text in ["127.0.0.1:8080", "[::1]:0", "unix:/run/vfsd.sock", "fd:3"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        for text in ["", "8080", "localhost:80", "unix:run", "127.0.0.1"] {
+        for text in ["", "8080", "localhost:80", "unix:run", "127.0.0.1", "fd:2", "fd:x"] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_there_already_is_listened_on() {
+        use std::os::fd::AsRawFd;
+
+        let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = first.local_addr().unwrap();
+        let inherited = Listener::bind(&Address::Inherited(first.as_raw_fd())).await.unwrap();
+        drop(first);
+        assert_eq!(inherited.local_address(), Address::Tcp(address));
+        let _client = tokio::net::TcpStream::connect(address).await.unwrap();
+        inherited.accept(&Arc::default()).await.unwrap();
+        let file = tempfile::tempfile().unwrap();
+        assert!(Listener::bind(&Address::Inherited(file.as_raw_fd())).await.is_err());
     }
 
     #[tokio::test]

@@ -14,10 +14,11 @@ use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use self::census::{Census, Resident};
+use self::census::{Census, Full, Resident};
 pub use self::listener::{Address, AddressError, Listener};
 use crate::site::Site;
 use crate::transport::Stream;
+use crate::transport::proxy::read_header;
 
 /// Shortest and longest pause after an accept failed (no descriptors left, say).
 const ACCEPT_PAUSE: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
@@ -137,6 +138,7 @@ impl House {
             match listener.accept(&self.site.sight).await {
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE[0];
+                    let stream = stream.paced(&self.site.rates);
                     self.admit(stream, peer, permit, protocol, connections);
                 }
                 Err(error) if concerns_one_connection(&error) => {}
@@ -160,22 +162,48 @@ impl House {
     ) {
         let protocol = Arc::clone(protocol);
         let open = Open::new(&self.site);
-        let resident = match peer {
-            Peer::Host(address) => match self.census.admit(address) {
-                Some(resident) => Some(resident),
-                None => {
-                    drop(permit);
-                    self.turn_away(stream, protocol, open, connections);
-                    return;
-                }
-            },
-            Peer::Local => None,
+        if self.site.proxies.iter().any(|network| network.contains(peer)) {
+            return self.admit_proxied(stream, peer, (permit, open), protocol, connections);
+        }
+        let Ok(resident) = self.census.enter(peer) else {
+            drop(permit);
+            self.turn_away(stream, protocol, open, connections);
+            return;
         };
         let place = Place { _permit: permit, _resident: resident, _open: open };
         let drain = self.drain.clone();
         connections.spawn(async move {
             let _place = place;
             protocol.serve(stream, peer, drain).await;
+        });
+    }
+
+    /// Asks a proxy for whom it is connected, and counts the connection for that one.
+    fn admit_proxied(
+        &self,
+        mut stream: Stream,
+        proxy: Peer,
+        (permit, open): (OwnedSemaphorePermit, Open),
+        protocol: Arc<dyn Protocol>,
+        connections: &mut JoinSet<()>,
+    ) {
+        let (census, drain, site) = (self.census.clone(), self.drain.clone(), Arc::clone(&self.site));
+        connections.spawn(async move {
+            let peer = match read_header(&mut stream).await {
+                Ok(named) => named.map_or(proxy, Peer::Host),
+                Err(error) => return tracing::warn!(%proxy, %error, "a connection of a proxy was closed"),
+            };
+            match census.enter(peer) {
+                Ok(resident) => {
+                    let _place = Place { _permit: permit, _resident: resident, _open: open };
+                    protocol.serve(stream, peer, drain).await;
+                }
+                Err(Full) => {
+                    site.sight.refused.add(1);
+                    let _until_the_end = (permit, open);
+                    let _ = tokio::time::timeout(FAREWELL_TIME, protocol.turn_away(stream)).await;
+                }
+            }
         });
     }
 }

@@ -1,6 +1,14 @@
-//! What can be seen of the front ends while they run: counters, for all of them.
+//! What can be seen of the front ends while they run: counters, and lines about requests and transfers, for all of them.
+
+mod admin;
+mod journal;
+mod metrics;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use self::admin::AdminFs;
+pub use self::journal::{Access, AccessFormat, Journal, Sink, Transfer, TransferFormat};
+pub use self::metrics::{Source, render, render_one};
 
 /// What a site counts. Shared by its connections; reading one costs nothing.
 #[derive(Debug, Default)]
@@ -25,6 +33,14 @@ pub struct Sight {
     pub http_answers: [Counter; 5],
     /// Bytes of HTTP bodies that were given to their connections.
     pub http_body_bytes: Counter,
+    /// Logins that were refused.
+    pub logins_failed: Counter,
+    /// TLS handshakes that came to nothing.
+    pub tls_failed: Counter,
+    /// Where each request gets its line.
+    pub access: Option<Journal<AccessFormat>>,
+    /// Where each transfer of a session gets its line.
+    pub transfer: Option<Journal<TransferFormat>>,
 }
 
 /// A number that connections add to.

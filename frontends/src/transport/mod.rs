@@ -1,8 +1,11 @@
-//! What carries bytes to a peer: plain sockets, and whatever else is a [`Transport`].
+//! What carries bytes to a peer: plain sockets, TLS over them, and whatever else is a [`Transport`].
 
 pub(crate) mod mapping;
+mod pace;
+pub mod proxy;
 mod span_io;
 mod stream;
+pub mod tls;
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -11,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use vfs::producer::FileSpan;
 
 pub use self::mapping::Mappings;
+pub use self::pace::Rates;
 pub use self::span_io::SpanIo;
 pub use self::stream::Stream;
 
@@ -49,3 +53,25 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 }
 
 impl Transport for DuplexStream {}
+
+impl Transport for Box<dyn Transport> {
+    fn sends_spans(&self) -> bool {
+        (**self).sends_spans()
+    }
+
+    fn poll_send_span(&mut self, cx: &mut Context<'_>, span: &FileSpan) -> Poll<io::Result<usize>> {
+        (**self).poll_send_span(cx, span)
+    }
+
+    fn poll_write_with_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        (**self).poll_write_with_more(cx, slices)
+    }
+
+    fn reset_on_close(&mut self) {
+        (**self).reset_on_close();
+    }
+}

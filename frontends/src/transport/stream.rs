@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use vfs::producer::FileSpan;
 
-use super::Transport;
+use super::pace::Gate;
+use super::{Rates, Transport};
 use crate::sight::Sight;
 
 /// What a connection sends without letting others have the thread: a peer that reads as fast as we write would else keep
@@ -28,6 +29,14 @@ pub struct Stream {
     sight: Arc<Sight>,
     /// Bytes sent since the thread was last given up.
     turn: usize,
+    /// Where its bytes a second are bounded.
+    gates: Option<Box<Gates>>,
+}
+
+#[derive(Debug)]
+struct Gates {
+    send: Gate,
+    receive: Gate,
 }
 
 #[derive(Debug)]
@@ -43,12 +52,20 @@ impl Stream {
     /// What the system says to the socket option.
     pub fn tcp(socket: TcpStream, sight: Arc<Sight>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
-        Ok(Self { socket: Socket::Tcp(socket), sight, turn: 0 })
+        Ok(Self { socket: Socket::Tcp(socket), sight, turn: 0, gates: None })
     }
 
     /// A connection on a Unix socket.
     pub fn unix(socket: UnixStream, sight: Arc<Sight>) -> Self {
-        Self { socket: Socket::Unix(socket), sight, turn: 0 }
+        Self { socket: Socket::Unix(socket), sight, turn: 0, gates: None }
+    }
+
+    /// The same, within `rates`.
+    #[must_use]
+    pub fn paced(mut self, rates: &Rates) -> Self {
+        let gates = || Gates { send: Gate::new(&rates.send), receive: Gate::new(&rates.receive) };
+        self.gates = (!rates.is_empty()).then(|| Box::new(gates()));
+        self
     }
 
     /// The TCP socket, where it is one: for its addresses.
@@ -59,18 +76,25 @@ impl Stream {
         }
     }
 
-    /// Sends by `send`, until the turn is over.
+    /// Sends by `send`, until the turn is over. It hears how much it may send.
     fn poll_in_turn(
         &mut self,
         cx: &mut Context<'_>,
-        send: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        send: impl FnOnce(&mut Self, &mut Context<'_>, usize) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if self.turn >= TURN_BYTES {
             self.turn = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let sent = send(self, cx);
+        let most = match &mut self.gates {
+            Some(gates) => ready!(gates.send.poll_open(cx)),
+            None => usize::MAX,
+        };
+        let sent = send(self, cx, most);
+        if let (Poll::Ready(Ok(sent)), Some(gates)) = (&sent, &mut self.gates) {
+            gates.send.went(*sent);
+        }
         match &sent {
             Poll::Ready(Ok(sent)) => self.turn += sent,
             Poll::Ready(Err(_)) | Poll::Pending => self.turn = 0,
@@ -101,6 +125,13 @@ impl Stream {
         }
     }
 
+    fn poll_write_some(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, buf),
+            Socket::Unix(socket) => Pin::new(socket).poll_write(cx, buf),
+        }
+    }
+
     fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
         match &self.socket {
             Socket::Tcp(socket) => socket.as_fd(),
@@ -115,10 +146,10 @@ impl Transport for Stream {
     }
 
     fn poll_send_span(&mut self, cx: &mut Context<'_>, span: &FileSpan) -> Poll<io::Result<usize>> {
-        let sent = ready!(self.poll_in_turn(cx, |this, cx| {
+        let sent = ready!(self.poll_in_turn(cx, |this, cx, most| {
             this.poll_io(cx, || {
                 let mut offset = span.offset();
-                Ok(rustix::fs::sendfile(this.fd(), span.file(), Some(&mut offset), span.len())?)
+                Ok(rustix::fs::sendfile(this.fd(), span.file(), Some(&mut offset), span.len().min(most))?)
             })
         }))?;
         if sent == 0 {
@@ -156,19 +187,24 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.socket {
+        let before = buf.filled().len();
+        if let Some(gates) = &mut self.gates {
+            ready!(gates.receive.poll_open(cx));
+        }
+        ready!(match &mut self.socket {
             Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
             Socket::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
+        })?;
+        if let Some(gates) = &mut self.gates {
+            gates.receive.went(buf.filled().len() - before);
         }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_in_turn(cx, |this, cx| match &mut this.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, buf),
-            Socket::Unix(socket) => Pin::new(socket).poll_write(cx, buf),
-        })
+        self.poll_in_turn(cx, |this, cx, most| this.poll_write_some(cx, &buf[..buf.len().min(most)]))
     }
 
     fn poll_write_vectored(
@@ -176,7 +212,12 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_in_turn(cx, |this, cx| match &mut this.socket {
+        self.poll_in_turn(cx, |this, cx, most| match &mut this.socket {
+            // Slices cannot be cut without copying them, so one goes at a time.
+            _ if most < usize::MAX => {
+                let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+                this.poll_write_some(cx, &first[..first.len().min(most)])
+            }
             Socket::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Socket::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
         })
@@ -204,7 +245,7 @@ mod tests {
     use std::io::{Seek, Write};
     use std::os::fd::OwnedFd;
 
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use vfs::producer::SpanFile;
 
     use super::*;
@@ -229,6 +270,39 @@ mod tests {
         theirs.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, b"head:23456");
         assert_eq!((sent, sight.sendfile_bytes.get()), (5, 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_a_second_are_bounded_both_ways_and_for_all_who_share_them() {
+        let number = |number| std::num::NonZeroU64::new(number).unwrap();
+        let rate = || vfs::producer::Rate::new(number(1_000), number(100));
+        let rates = Rates { send: vec![rate()], receive: vec![rate()] };
+        let pair = || {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            (Stream::unix(ours, Arc::default()).paced(&rates), theirs)
+        };
+        let ((mut one, mut peer), (mut other, mut other_peer)) = (pair(), pair());
+        let begun = tokio::time::Instant::now();
+        let content = [7; 1_000];
+        let (one_sent, other_sent) = tokio::join!(one.write_all(&content), other.write_all(&content));
+        one_sent.and(other_sent).unwrap();
+        let took = begun.elapsed().as_millis();
+        assert!((1_600..=2_000).contains(&took), "{took}");
+        peer.read_exact(&mut [0; 1_000]).await.unwrap();
+        let span = span(&content, 0, 1_000);
+        let sent = poll_fn(|cx| one.poll_send_span(cx, &span)).await.unwrap();
+        assert_eq!(sent, 100);
+
+        let begun = tokio::time::Instant::now();
+        peer.write_all(&content).await.unwrap();
+        other_peer.write_all(&content).await.unwrap();
+        one.read_exact(&mut [0; 1_000]).await.unwrap();
+        other.read_exact(&mut [0; 1_000]).await.unwrap();
+        one.write_all(b"x").await.unwrap();
+        peer.write_all(b"x").await.unwrap();
+        one.read_exact(&mut [0]).await.unwrap();
+        let took = begun.elapsed().as_millis();
+        assert!((900..=2_000).contains(&took), "{took}");
     }
 
     #[tokio::test]

@@ -34,8 +34,13 @@ impl Rate {
         Self(Arc::new(Bucket { bytes_per_second, burst, epoch: Instant::now(), full_at: AtomicU64::new(0) }))
     }
 
+    /// Takes bytes that went out, or came, somewhere else than through a [`Throttle`]: says when the next may follow.
+    pub fn charge(&self, bytes: usize) -> Instant {
+        self.take(bytes).at
+    }
+
     /// The longest piece that may go out at once.
-    fn longest(&self) -> usize {
+    pub fn longest(&self) -> usize {
         usize::try_from(self.0.burst.get()).unwrap_or(usize::MAX)
     }
 

@@ -129,8 +129,7 @@ impl Vfs {
 
     /// The folder `path` as a tree of its own. It is not looked at here: where it is missing, its calls say so.
     pub fn subtree(self: &Arc<Self>, path: &VPath) -> Arc<dyn FileSystem> {
-        let tree: Arc<dyn FileSystem> = Arc::<Self>::clone(self);
-        if path.is_root() { tree } else { Arc::new(Subtree::new(tree, path.clone())) }
+        subtree(Arc::<Self>::clone(self), path)
     }
 
     /// Refuses what can be refused before a source is connected.
@@ -149,6 +148,12 @@ impl Vfs {
     fn editing(&self) -> MutexGuard<'_, u64> {
         self.last_mount.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The folder `path` of any tree as a tree of its own; see [`Vfs::subtree`]. Links may lead out of it where the tree
+/// lets them: put the rights layer below.
+pub fn subtree(tree: Arc<dyn FileSystem>, path: &VPath) -> Arc<dyn FileSystem> {
+    if path.is_root() { tree } else { Arc::new(Subtree::new(tree, path.clone())) }
 }
 
 impl Default for VfsOptions {

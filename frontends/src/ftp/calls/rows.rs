@@ -13,9 +13,12 @@ impl Ask {
     pub(in crate::ftp) async fn list(self, format: Format, facts: Facts) -> Outcome {
         let path = self.path.clone();
         match self.rows(format, facts).await {
-            Ok(listing) => {
-                Outcome::Opened(Opening { path, content: Content::Out(Box::new(listing)), len: None })
-            }
+            Ok(listing) => Outcome::Opened(Opening {
+                path,
+                content: Content::Out(Box::new(listing)),
+                len: None,
+                is_file: false,
+            }),
             Err(outcome) => outcome,
         }
     }

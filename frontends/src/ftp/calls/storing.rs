@@ -61,7 +61,7 @@ impl Ask {
             converts: storing.converts,
             is_named_here: storing.store == Store::Unique,
         };
-        Outcome::Opened(Opening { path: self.path, content: Content::In(upload), len: None })
+        Outcome::Opened(Opening { path: self.path, content: Content::In(upload), len: None, is_file: true })
     }
 
     /// The old file stays until the new one is whole. Where pieces are kept, a new file grows under its own name.

@@ -3,7 +3,7 @@
 use vfs::SetAttributes;
 
 use super::{Command, Refusal, Result, path};
-use crate::ftp::clock::Moment;
+use crate::clock::Moment;
 
 /// A change of the tree at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use vfs::SetAttributes;
 
 use super::edit::{Edit, Form, mode};
 use super::{Command, Errand, Refusal, Result, number, path};
-use crate::ftp::clock::Moment;
+use crate::clock::Moment;
 
 const CHMOD: Refusal = Refusal::Syntax("SITE CHMOD takes an octal mode and a path.");
 const UTIME: Refusal =

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use vfs::FileSystem;
-
 use super::work::Work;
 use super::{Login, Member, Presence, Session};
+use crate::auth::{Denied, Entry};
 use crate::ftp::calls::{Opening, Outcome};
 use crate::ftp::command::Command;
 use crate::ftp::data::Data;
@@ -22,8 +21,8 @@ impl Session {
     pub(super) fn conclude(&mut self, outcome: Outcome) {
         let answer = reply::outcome(&outcome);
         match outcome {
-            Outcome::Admitted(view) => self.admit(view),
-            Outcome::Denied => return self.deny(),
+            Outcome::Admitted(entry) => self.admit(entry),
+            Outcome::Denied(denied) => return self.deny(denied, &answer),
             Outcome::Moved(folder) => self.folder = folder,
             Outcome::Chosen { errand, path } => self.chosen = Some((errand, path)),
             Outcome::Opened(opening) => return self.transfer(&answer, opening),
@@ -43,36 +42,45 @@ impl Session {
         self.finish(&answer);
     }
 
-    fn admit(&mut self, view: Arc<dyn FileSystem>) {
+    fn admit(&mut self, entry: Entry) {
         let user = match std::mem::replace(&mut self.login, Login::Nobody) {
             Login::Named(name) => String::from_utf8_lossy(&name).into(),
             Login::In(member) => member.user,
             Login::Nobody => "".into(),
         };
         let presence = Presence::new(&self.house.site.sight);
-        self.login = Login::In(Member { user, view, _presence: presence });
+        self.login = Login::In(Member { user, entry, _presence: presence });
         self.login_by = None;
         self.conduct.commands_before_login = 0;
     }
 
-    fn deny(&mut self) {
+    fn deny(&mut self, denied: Denied, answer: &Reply) {
         self.login = Login::Nobody;
         self.conduct.failed_logins += 1;
         self.rest();
+        if let Denied::Banned(_) = denied {
+            return self.leave(answer);
+        }
         if self.conduct.failed_logins >= MAX_FAILED_LOGINS {
             return self.leave(&reply::GUESTS_TRIED);
         }
-        self.control.say(&reply::DENIED);
+        self.control.say(answer);
     }
 
     /// Begins a transfer, unless its ABOR is here already.
     fn transfer(&mut self, announcement: &Reply, opening: Opening) {
         self.control.say(announcement);
-        let user = match &self.login {
-            Login::In(member) => Arc::clone(&member.user),
-            Login::Named(_) | Login::Nobody => "".into(),
+        let (user, is_guest) = match &self.login {
+            Login::In(member) => (Arc::clone(&member.user), member.entry.user.is_none()),
+            Login::Named(_) | Login::Nobody => ("".into(), true),
         };
-        let asker = Asker { peer: self.ends.peer, user, sight: Arc::clone(&self.house.site.sight) };
+        let asker = Asker {
+            peer: self.ends.peer,
+            user,
+            is_guest,
+            sight: Arc::clone(&self.house.site.sight),
+            guard: self.guard(),
+        };
         let data = std::mem::replace(&mut self.data, Data::None);
         let transfer = Transfer::new(opening, data, self.stall(), &self.house.disk, asker);
         self.work = Work::Transfer(Box::new(transfer));

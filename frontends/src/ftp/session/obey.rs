@@ -11,7 +11,7 @@ use vfs::VPath;
 use super::lapse::LOGIN_TIME;
 use super::work::Work;
 use super::{Login, Session, Settings};
-use crate::auth::Credentials;
+use crate::auth::{Asker, Credentials};
 use crate::ftp::active::Active;
 use crate::ftp::calls::{self, Ask, Failure, Outcome, Storing};
 use crate::ftp::command::{
@@ -21,9 +21,6 @@ use crate::ftp::data::{Data, Passive};
 use crate::ftp::reply;
 use crate::ftp::wire::Reply;
 use crate::serve::Peer;
-
-/// How long the first failed login takes; each further one takes twice as long.
-const FIRST_LOGIN_DELAY: Duration = Duration::from_secs(1);
 
 /// Names that guests give (RFC 1635).
 const GUESTS: [&[u8]; 2] = [b"anonymous", b"ftp"];
@@ -38,6 +35,8 @@ impl Session {
         match command {
             Command::Abort => self.control.say(&reply::ABORT_DONE),
             Command::Active(to) => self.promise(to),
+            Command::Authenticate => self.secure(),
+            Command::BufferSize => self.size_buffer(),
             Command::Change(path) => self.ask(&path, reply::CALL_ABORTED, Ask::change),
             Command::ChooseFacts(facts) => {
                 self.settings.facts = facts;
@@ -57,7 +56,7 @@ impl Session {
                 let facts = self.settings.facts;
                 self.ask(&path.unwrap_or_default(), reply::CALL_ABORTED, move |ask| ask.describe(facts));
             }
-            Command::Features => self.control.say(&reply::features(self.settings.facts, self.settings.hash)),
+            Command::Features => self.control.say(&self.features()),
             Command::From(errand, path) => {
                 self.ask(&path, reply::CALL_ABORTED, move |ask| ask.choose(errand));
             }
@@ -69,6 +68,7 @@ impl Session {
             Command::Modified(path) => self.date(&path),
             Command::Passive => self.listen_passive(),
             Command::Password(password) => self.log_in(&password),
+            Command::Protect(protection) => self.protect(protection),
             Command::Quit => self.leave(&reply::GOODBYE),
             Command::Reinitialize => {
                 self.log_out();
@@ -103,6 +103,9 @@ impl Session {
             Command::Up => self.ask(b"..", reply::CALL_ABORTED, Ask::change),
             Command::User(name) => {
                 self.log_out();
+                if self.is_exposed(&name) {
+                    return self.control.say(&reply::TLS_FIRST);
+                }
                 self.login = Login::Named(name);
                 self.control.say(&reply::PASSWORD_PLEASE);
             }
@@ -123,8 +126,18 @@ impl Session {
         self.control.say(&reply::HOST_CHOSEN);
     }
 
+    /// True where `name` is not to be asked for its password here.
+    fn is_exposed(&self, name: &[u8]) -> bool {
+        !self.secrecy.is_secure() && self.house.site.auth.requires_tls(&String::from_utf8_lossy(name))
+    }
+
+    fn features(&self) -> Reply {
+        let has_tls = self.house.site.tls.is_some();
+        reply::features(self.settings.facts, self.settings.hash, has_tls)
+    }
+
     /// Forgets who is there; the time to log in begins anew only where somebody was.
-    fn log_out(&mut self) {
+    pub(super) fn log_out(&mut self) {
         self.login = Login::Nobody;
         self.login_by.get_or_insert_with(|| Instant::now() + LOGIN_TIME);
         self.folder = VPath::root();
@@ -139,9 +152,9 @@ impl Session {
         };
         let credentials = credentials(name, password);
         let (site, host) = (Arc::clone(&self.house.site), self.host.clone());
-        let delay = FIRST_LOGIN_DELAY * 2_u32.pow(self.conduct.failed_logins);
+        let asker = Asker { peer: self.ends.peer, secure: self.secrecy.is_secure() };
         // ABOR must not spare a peer the delay.
-        self.work = Work::call(calls::log_in(site, host, credentials, delay), None);
+        self.work = Work::call(calls::log_in(site, host, asker, credentials), None);
     }
 
     /// EPSV (RFC 2428 §3).
@@ -286,6 +299,9 @@ impl Session {
         F: Future<Output = Outcome> + Send + 'static,
     {
         let offset = std::mem::take(&mut self.restart);
+        if let Some(refusal) = self.exposure() {
+            return self.control.say(&refusal);
+        }
         if !self.data.is_prepared() {
             return self.control.say(&reply::PASSIVE_FIRST);
         }
@@ -300,7 +316,7 @@ impl Session {
         let Login::In(member) = &self.login else {
             return self.control.say(&reply::LOG_IN_FIRST);
         };
-        let view = Arc::clone(&member.view);
+        let view = Arc::clone(&member.entry.view);
         match resolve(&self.folder, sent) {
             Ok(path) => {
                 let ask = Ask { view, path, sent: sent.to_vec() };
@@ -340,6 +356,8 @@ fn needs_login(command: &Command) -> bool {
     !matches!(
         command,
         Command::Abort
+            | Command::Authenticate
+            | Command::BufferSize
             | Command::ChooseFacts(_)
             | Command::ChooseHash(_)
             | Command::Client
@@ -348,6 +366,7 @@ fn needs_login(command: &Command) -> bool {
             | Command::Host(_)
             | Command::Nothing
             | Command::Password(_)
+            | Command::Protect(_)
             | Command::Quit
             | Command::Reinitialize
             | Command::Status(None)
@@ -357,13 +376,13 @@ fn needs_login(command: &Command) -> bool {
     )
 }
 
-/// Guests may say anything for a password. `None` for bytes that no name of ours can be.
-fn credentials(name: &[u8], password: &[u8]) -> Option<Credentials> {
+/// Guests may say anything for a password. Bytes that are no UTF-8 become a name that nobody has.
+fn credentials(name: &[u8], password: &[u8]) -> Credentials {
     if GUESTS.iter().any(|guest| name.eq_ignore_ascii_case(guest)) {
-        return Some(Credentials::Anonymous);
+        return Credentials::Anonymous;
     }
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    Some(Credentials::Password { name: text(name)?, password: text(password)? })
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Credentials::Password { name: text(name), password: text(password) }
 }
 
 /// Where the text of a path leads. Line breaks are refused: a reply could not name such a path.

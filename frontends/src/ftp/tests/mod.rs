@@ -6,5 +6,6 @@ mod hashing;
 mod limits;
 mod order;
 mod security;
+mod tls;
 mod transfers;
 mod uploads;

@@ -11,7 +11,7 @@ async fn server() -> Server {
 }
 
 /// One request with more fields and a body, on a connection of its own.
-async fn send(server: &Server, method: &str, target: &str, fields: &str, body: &[u8]) -> Reply {
+pub(super) async fn send(server: &Server, method: &str, target: &str, fields: &str, body: &[u8]) -> Reply {
     let length = match method {
         "PUT" | "POST" => format!("Content-Length: {}\r\n", body.len()),
         _ => String::new(),
@@ -179,7 +179,7 @@ async fn folders_are_made_moved_copied_and_removed() {
     server.stop().await;
 }
 
-fn form(parts: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn form(parts: &[(&str, &str)]) -> Vec<u8> {
     let mut text = String::new();
     for (field, value) in parts {
         text.push_str(&format!("--XX\r\nContent-Disposition: form-data; {field}\r\n\r\n{value}\r\n"));
@@ -188,7 +188,7 @@ fn form(parts: &[(&str, &str)]) -> Vec<u8> {
     text.into_bytes()
 }
 
-const FORM: &str = "Content-Type: multipart/form-data; boundary=XX\r\n";
+pub(super) const FORM: &str = "Content-Type: multipart/form-data; boundary=XX\r\n";
 
 #[tokio::test]
 async fn a_form_uploads_without_a_script() {

@@ -4,6 +4,7 @@ mod changes;
 mod codings;
 mod content;
 mod deadlines;
+mod guard;
 mod log;
 mod odd;
 mod pages;
@@ -56,11 +57,18 @@ impl Server {
     }
 
     async fn with_limits(tree: impl FileSystem, limits: Limits) -> Self {
-        Self::with(tree, limits, Options::default()).await
+        Self::over(site(tree, limits), Options::default()).await
     }
 
     async fn with(tree: impl FileSystem, limits: Limits, options: Options) -> Self {
-        let site = site(tree, limits);
+        Self::over(site(tree, limits), options).await
+    }
+
+    async fn of(site: Site) -> Self {
+        Self::over(Arc::new(site), Options::default()).await
+    }
+
+    async fn over(site: Arc<Site>, options: Options) -> Self {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
         let (stop, stopped) = oneshot::channel();

@@ -140,3 +140,12 @@ async fn a_stop_lets_streams_finish() {
     stopped.await.unwrap();
     connection.await.unwrap().unwrap();
 }
+
+/// One answer's body, over a connection that is negotiated already.
+pub(super) async fn fetch<T>(io: T, target: &str) -> Bytes
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (client, _connection) = client(io).await;
+    body(send(&client, Method::GET, target).await).await
+}

@@ -3,6 +3,7 @@
 
 mod codings;
 mod conditions;
+mod credentials;
 mod dates;
 mod disposition;
 mod form;
@@ -16,6 +17,7 @@ mod view;
 
 pub(super) use self::codings::Codings;
 pub(super) use self::conditions::{Conditions, Verdict, entity_tag};
+pub(super) use self::credentials::{CHALLENGE, credentials};
 pub(super) use self::dates::{http_date, listing_date};
 pub(super) use self::disposition::attachment;
 pub(super) use self::form::{FormEvent, FormReader, form_boundary};

@@ -1,4 +1,4 @@
-//! Moments as FTP writes them: in UTC, month names of the C locale. Pure.
+//! Moments as FTP and logs write them: in UTC, names of the C locale. Pure.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,11 +9,13 @@ const RECENT: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// A second in UTC, in the years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     year: u16,
     month: u8,
     day: u8,
@@ -22,7 +24,7 @@ pub(super) struct Moment {
 
 impl Moment {
     /// `None` for years that four digits cannot show: to a listing such a time is unknown.
-    pub(super) fn of(time: SystemTime) -> Option<Self> {
+    pub(crate) fn of(time: SystemTime) -> Option<Self> {
         let seconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_secs()).ok()?,
             // A fraction before a full second belongs to the second below.
@@ -36,7 +38,7 @@ impl Moment {
 
     /// Reads `YYYYMMDDhhmmss`, and fractions after a dot, which are dropped; a second 60 is that of a leap second and
     /// counts as 59. `None` for any other text, and for dates that no calendar has.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let (digits, fraction) = match text.iter().position(|byte| *byte == b'.') {
             Some(at) => (&text[..at], Some(&text[at + 1..])),
             None => (text, None),
@@ -63,7 +65,7 @@ impl Moment {
     }
 
     /// The moment as the system counts it.
-    pub(super) fn time(self) -> SystemTime {
+    pub(crate) fn time(self) -> SystemTime {
         let seconds = self.days() * DAY_SECONDS + i64::from(self.second_of_day);
         let distance = Duration::from_secs(seconds.unsigned_abs());
         match seconds < 0 {
@@ -82,14 +84,42 @@ impl Moment {
         era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
     }
 
+    /// `20/Nov/2026:09:15:00 +0000`, as the Common Log Format has it.
+    pub(crate) fn common(self) -> String {
+        let Self { year, day, .. } = self;
+        format!("{day:02}/{}/{year:04}:{} +0000", self.month_name(), self.clock())
+    }
+
+    /// `2026-11-20T09:15:00Z` (RFC 3339 §5.6).
+    pub(crate) fn rfc3339(self) -> String {
+        let Self { year, month, day, .. } = self;
+        format!("{year:04}-{month:02}-{day:02}T{}Z", self.clock())
+    }
+
+    /// `Fri Nov 20 09:15:00 2026`, as asctime(3) has it.
+    pub(crate) fn asctime(self) -> String {
+        // 1970-01-01 was a Thursday.
+        let weekday = usize::try_from((self.days() + 4).rem_euclid(7)).map_or("", |day| WEEKDAYS[day]);
+        format!("{weekday} {} {:2} {} {:04}", self.month_name(), self.day, self.clock(), self.year)
+    }
+
+    fn month_name(self) -> &'static str {
+        MONTHS[usize::from(self.month) - 1]
+    }
+
+    fn clock(self) -> String {
+        let second = self.second_of_day;
+        format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+    }
+
     /// `YYYYMMDDhhmmss` (RFC 3659 §2.3).
-    pub(super) fn stamp(self) -> impl fmt::Display {
+    pub(crate) fn stamp(self) -> impl fmt::Display {
         Stamp(self)
     }
 
     /// Twelve columns as `ls -l` has them: `Nov 20 09:15`, or `Nov 20  2024` where the moment is older than 180 days
     /// before `now`, or after it.
-    pub(super) fn column(self, time: SystemTime, now: SystemTime) -> impl fmt::Display {
+    pub(crate) fn column(self, time: SystemTime, now: SystemTime) -> impl fmt::Display {
         let recent = now.duration_since(time).is_ok_and(|age| age < RECENT);
         Column { moment: self, recent }
     }

@@ -1,0 +1,113 @@
+//! [`User`] and [`Scope`]: who is known, and what they may do where.
+
+use std::fmt;
+use std::sync::Arc;
+
+use vfs::layers::{Access, RightsFs, Rules};
+use vfs::producer::Rate;
+use vfs::{FileSystem, VPath, subtree};
+
+use super::hash::Hash;
+use super::is_guest;
+
+/// Somebody with a name and a password.
+#[derive(Clone, Debug)]
+pub struct User {
+    name: String,
+    hash: Hash,
+    scope: Scope,
+    /// Sessions and requests at once; `None`: as many as the listener takes.
+    pub most: Option<usize>,
+    /// What all of its transfers together may send a second.
+    pub download: Option<Rate>,
+    /// What all of its transfers together may bring a second.
+    pub upload: Option<Rate>,
+}
+
+/// A part of the tree, and what may be done in it.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    root: VPath,
+    /// About paths of the whole tree. `None`: everything that the tree itself lets through.
+    rules: Option<Arc<Rules>>,
+}
+
+/// A name that cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadName;
+
+impl User {
+    /// Somebody who may do what `scope` grants.
+    ///
+    /// # Errors
+    /// [`BadName`].
+    pub fn new(name: impl Into<String>, hash: Hash, scope: Scope) -> Result<Self, BadName> {
+        let name = name.into();
+        check_name(&name)?;
+        Ok(Self { name, hash, scope, most: None, download: None, upload: None })
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn hash(&self) -> &Hash {
+        &self.hash
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+impl Scope {
+    /// All that the tree lets through.
+    pub fn whole() -> Self {
+        Self { root: VPath::root(), rules: None }
+    }
+
+    /// The folder `root` as `/`, and in it what `rules` grant: they are about paths of the whole tree, and the longest one
+    /// that fits decides. Outside of `root` nothing is granted, so no link leads out.
+    ///
+    /// # Errors
+    /// As [`Rules::new`].
+    pub fn new(root: VPath, rules: impl IntoIterator<Item = (VPath, Access)>) -> vfs::Result<Self> {
+        let mut rules: Vec<_> = rules.into_iter().filter(|(path, _)| path.is_covered_by(&root)).collect();
+        if !rules.iter().any(|(path, _)| *path == root) {
+            rules.push((root.clone(), Access::ALL));
+        }
+        Ok(Self { root, rules: Some(Arc::new(Rules::new(rules)?)) })
+    }
+
+    /// The view of `tree`.
+    pub(super) fn view(&self, tree: &Arc<dyn FileSystem>) -> Arc<dyn FileSystem> {
+        let tree = Arc::clone(tree);
+        let allowed: Arc<dyn FileSystem> = match &self.rules {
+            Some(rules) => Arc::new(RightsFs::new(tree, Arc::clone(rules))),
+            None => tree,
+        };
+        subtree(allowed, &self.root)
+    }
+}
+
+/// Refuses names that no protocol can carry: empty ones, those with a colon (RFC 7617 §2) or control characters, longer
+/// ones than 64 bytes, and those of guests.
+///
+/// # Errors
+/// [`BadName`].
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    let is_fit = |char: char| char != ':' && !char.is_control();
+    match name.chars().all(is_fit) && !name.is_empty() && name.len() <= 64 && !is_guest(name) {
+        true => Ok(()),
+        false => Err(BadName),
+    }
+}
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no name for a user: write 1 to 64 bytes without colon, and not anonymous or ftp")
+    }
+}
+
+impl std::error::Error for BadName {}
