@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{cat, check, cp, find, ls, passwd, serve, stat, tree};
+use crate::commands::{cat, check, cp, find, index, ls, passwd, serve, stat, tree};
 use crate::config::Remote;
 use crate::failure::Failure;
 
@@ -31,7 +31,7 @@ pub enum Request {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Show a tree over HTTP and FTP until SIGTERM or Ctrl-C
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// List folders
     Ls(ls::Ls),
     /// Write files to standard output
@@ -44,6 +44,8 @@ pub enum Command {
     Cp(cp::Cp),
     /// Find files by name and type
     Find(find::Find),
+    /// Read archives through ahead of time
+    Index(index::Index),
     /// Say what is wrong in a configuration, or what it would serve
     Check(check::Check),
     /// Hash a password, for --user and the configuration

@@ -48,7 +48,11 @@ impl Content {
                 Some(Ok(bytes))
             }
             Some(Ok(Chunk::Span(_))) => unreachable!("`lower` gives bytes only"),
-            Some(Err(error)) => Some(Err(error.readdressed(|_| self.path.clone()))),
+            Some(Err(error)) => {
+                // This says why it is short.
+                self.promised = 0;
+                Some(Err(error.readdressed(|_| self.path.clone())))
+            }
             None if self.offset < self.promised => {
                 self.promised = 0;
                 let detail = format!("it was cut at {} bytes while it was read", self.offset);

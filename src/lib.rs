@@ -3,6 +3,7 @@
 //! [`Request`] is what was typed, [`run`] does it, [`Console`] takes what comes of it, [`Failure`] says how it ended. The tree
 //! itself is in `vfs`, the protocols are in `frontends`; this crate alone knows both, and the operator.
 
+mod cache;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -21,6 +22,7 @@ mod signals;
 mod units;
 mod walk;
 
+pub use self::cache::Cache;
 use self::cli::Command;
 pub use self::cli::Request;
 pub use self::console::Console;
@@ -48,6 +50,7 @@ async fn obey(command: &Command, console: &mut Console) -> Result<(), Failure> {
         Command::Cp(arguments) => commands::cp::run(arguments).await,
         Command::Find(arguments) => commands::find::run(arguments, console).await,
         Command::Passwd(arguments) => commands::passwd::run(arguments, console),
+        Command::Index(arguments) => commands::index::run(arguments, console).await,
         Command::Check(arguments) => commands::check::run(arguments, console).await,
     }
 }

@@ -1,19 +1,22 @@
 //! From mounts to a tree: what `serve` shows, and what the other commands work on.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use vfs::backends::archive::ArchiveOptions;
+use vfs::backends::ftp::{FtpOptions, FtpSource, Secret};
 use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
-use vfs::backends::memory::MemoryFs;
+use vfs::backends::registry;
 use vfs::layers::{Access, RightsFs, Rules, TimeoutOptions};
 use vfs::path::Scheme;
-use vfs::{ConnectSource, ErrorKind, FileSystem, MountOptions, Registry, Traffic, VPath, Vfs};
+use vfs::{ErrorKind, FileSystem, MountOptions, Registry, Traffic, VPath, Vfs};
 
+use crate::cache::Cache;
 use crate::cli::Over;
 use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
 use crate::failure::Failure;
@@ -21,14 +24,30 @@ use crate::failure::Failure;
 /// What a call of a remote mount may take beyond its site's own deadline.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// All sources and archives, for a server: one registry a program, so that whoever asks for an archive shares its first
+/// pass, whatever mount it lies in.
+pub(crate) fn sources(cache: &Cache) -> Registry {
+    registry(ArchiveOptions { index: cache.indexes(), ..ArchiveOptions::default() })
+}
+
+/// The same for a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
+fn patient_sources() -> Registry {
+    registry(patient_archives(&Cache::usual()))
+}
+
+/// Bounds of archives for a command.
+pub(crate) fn patient_archives(cache: &Cache) -> ArchiveOptions {
+    ArchiveOptions { patience: Duration::MAX, index: cache.indexes(), ..ArchiveOptions::default() }
+}
+
 /// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.
 ///
 /// # Errors
 /// [`Failure::Usage`], which names the mount whose source cannot be had.
-pub(crate) async fn served(mounts: &[Mount]) -> Result<Arc<Vfs>, Failure> {
-    let space = Vfs::new(registry());
+pub(crate) async fn served(mounts: &[Mount], sources: &Registry) -> Result<Arc<Vfs>, Failure> {
+    let space = Vfs::new(sources.clone());
     for mount in mounts {
-        prepare(mount, Mode::served(mount)).await?.lay(&space)?;
+        prepare(mount, Mode::served(mount), sources).await?.lay(&space)?;
     }
     Ok(space)
 }
@@ -64,11 +83,11 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 /// As [`served`].
-pub(crate) async fn prepare(mount: &Mount, mode: Mode) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Registry) -> Result<Prepared, Failure> {
     let traffic = Arc::<Traffic>::default();
     let tree = match &mount.source {
-        Source::Url(url) => sources(mount, &traffic)?.connect(url).await,
-        Source::Path(path) => open(path, mode).await,
+        Source::Url(url) => sites(sources, mount, &traffic)?.connect(url).await,
+        Source::Path(path) => open(path, mode, sources).await,
     };
     let writable = mode == Mode::Write;
     let remote = mount.source.is_remote();
@@ -126,7 +145,7 @@ impl Mode {
 
 /// A folder of this machine; or what an address leads to inside of an archive, as a tree of its own. An archive that is
 /// named without a marker is entered by what it looks like.
-async fn open(path: &VPath, mode: Mode) -> vfs::Result<Arc<dyn FileSystem>> {
+async fn open(path: &VPath, mode: Mode, sources: &Registry) -> vfs::Result<Arc<dyn FileSystem>> {
     let folder = path_of_host(path);
     let is_archive = path.archive_depth() == 0 && folder.is_file();
     let inside = if is_archive { path.entered(Scheme::Auto) } else { None };
@@ -136,7 +155,7 @@ async fn open(path: &VPath, mode: Mode) -> vfs::Result<Arc<dyn FileSystem>> {
             Ok(Arc::new(LocalFs::open_with(folder, &options)?))
         }
         inside => {
-            let space = host(Mode::Read)?;
+            let space = host(Mode::Read, sources)?;
             // Asked once here, so that a missing archive is an error of the mount and not of each visit.
             space.read_dir(inside, &vfs::ListOptions::default()).await?;
             Ok(space.subtree(inside))
@@ -145,51 +164,49 @@ async fn open(path: &VPath, mode: Mode) -> vfs::Result<Arc<dyn FileSystem>> {
 }
 
 /// The host's own tree, where links mean what they mean on the host.
-fn host(mode: Mode) -> vfs::Result<Arc<Vfs>> {
+fn host(mode: Mode, sources: &Registry) -> vfs::Result<Arc<Vfs>> {
     let writable = mode == Mode::Write;
     let root = LocalFs::open_with("/", &LocalOptions { writable, links: Links::ReRooted })?;
-    let space = Vfs::new(registry());
+    let space = Vfs::new(sources.clone());
     let options = MountOptions { writable, source: "/".to_owned(), ..MountOptions::default() };
     space.mount(&VPath::root(), Arc::new(root), options)?;
     Ok(space)
 }
 
-/// What is known, with the wishes of `mount` for its site.
-fn sources(mount: &Mount, traffic: &Arc<Traffic>) -> Result<Registry, Failure> {
+/// The same sources, with the wishes of `mount` for its site.
+fn sites(sources: &Registry, mount: &Mount, traffic: &Arc<Traffic>) -> Result<Registry, Failure> {
     let refuse = |says: String| Failure::from(ConfigError::new(&mount.origin, says));
     let remote = &mount.remote;
-    let http = HttpOptions {
+    let http = Arc::new(HttpSource::new(HttpOptions {
         connections: remote.connections,
         deadlines: remote.deadlines,
         allow_private: remote.allow_private,
         authorities: remote.authorities().map_err(refuse)?,
         login: remote.login().map_err(refuse)?,
         traffic: Arc::clone(traffic),
-    };
-    Ok(registry_with(http))
-}
-
-/// Every source and every archive that this program knows.
-fn registry() -> Registry {
-    registry_with(HttpOptions::default())
-}
-
-fn registry_with(http: HttpOptions) -> Registry {
-    let http = Arc::new(HttpSource::new(http));
-    Registry::empty()
-        .with_source("memory", Arc::new(Memory))
+    }));
+    let ftp = Arc::new(FtpSource::new(FtpOptions {
+        connections: remote.connections,
+        deadlines: remote.deadlines,
+        allow_private: remote.allow_private,
+        writable: true,
+        secrets: Some(Arc::new(secret)),
+        ..FtpOptions::default()
+    }));
+    Ok(sources
+        .clone()
+        .with_source("ftp", Arc::<FtpSource>::clone(&ftp))
+        .with_source("ftpes", Arc::<FtpSource>::clone(&ftp))
+        .with_source("ftps", ftp)
         .with_source("http", Arc::<HttpSource>::clone(&http))
-        .with_source("https", http)
+        .with_source("https", http))
 }
 
-/// Connects `memory:`, an empty tree that is gone with its mount.
-#[derive(Debug)]
-struct Memory;
-
-#[async_trait]
-impl ConnectSource for Memory {
-    async fn connect(&self, _url: &str) -> vfs::Result<Arc<dyn FileSystem>> {
-        Ok(Arc::new(MemoryFs::new()))
+/// What a source's URL refers to instead of holding it.
+fn secret(place: &Secret) -> io::Result<String> {
+    match place {
+        Secret::File(path) => std::fs::read_to_string(path),
+        Secret::Env(name) => std::env::var(name).map_err(io::Error::other),
     }
 }
 
@@ -226,7 +243,8 @@ impl Host {
 
     async fn with(over: &Over, mode: Mode) -> Result<Self, Failure> {
         let folder = current_folder()?;
-        let space = host(mode)?;
+        let sources = patient_sources();
+        let space = host(mode, &sources)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;
             let mount = Mount { remote: over.sites.wishes(), ..mount };
@@ -234,7 +252,7 @@ impl Host {
                 let cure = "that would hide the whole host: name another place, as in --mount /m=SOURCE";
                 return Err(ConfigError::new(&mount.origin, cure).into());
             }
-            prepare(&mount, mode).await?.lay(&space)?;
+            prepare(&mount, mode, &sources).await?.lay(&space)?;
         }
         Ok(Self { tree: space, folder })
     }
@@ -294,6 +312,8 @@ pub(crate) fn current_folder() -> Result<VPath, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use vfs::backends::memory::MemoryFs;
+
     use super::*;
 
     #[test]

@@ -28,6 +28,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// Says how many bytes are done in all.
+    pub(crate) fn reach(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+
     /// Adds bytes that were copied.
     pub(crate) fn advance(&self, bytes: u64) {
         self.0.inc(bytes);

@@ -6,6 +6,7 @@ all processes of the server) and ratios of medians; wall times are there for ori
 
 import argparse
 
+import archives
 import cold
 import idle
 import listing
@@ -14,7 +15,7 @@ import requests
 import transfer
 
 BENCHES = {"transfer": transfer, "requests": requests, "listing": listing, "cold": cold, "idle": idle,
-           "remote": remote}
+           "archives": archives, "remote": remote}
 
 
 def main():

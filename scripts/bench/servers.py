@@ -60,6 +60,16 @@ class Server:
                     total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
         return total
 
+    def peak_mib(self):
+        """The most memory that the server's own process ever had, in MiB."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
+
+    def read_bytes(self):
+        """Bytes that its process has read from files and sockets so far."""
+        with open(f"/proc/{self.process.pid}/io") as counters:
+            return next(int(line.split()[1]) for line in counters if line.startswith("rchar:"))
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -84,10 +94,10 @@ def start(name, arguments, **how):
 
 
 @contextlib.contextmanager
-def vfsd(program, folder, extra=()):
+def vfsd(program, folder, extra=(), **how):
     arguments = [program, "serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0", "--log", "error", *extra,
                  f"/={folder}"]
-    server = start("vfsd", arguments, stdout=subprocess.PIPE, text=True)
+    server = start("vfsd", arguments, stdout=subprocess.PIPE, text=True, **how)
     while len(server.urls) < 2:
         line = server.process.stdout.readline()
         if not line:

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ pub struct Check {
 /// [`Failure::Usage`] with file, line, key and cure.
 pub async fn run(arguments: &Check, console: &mut Console) -> Result<(), Failure> {
     let config = Config::load(&arguments.file)?;
-    let space = namespace::served(&config.mounts).await?;
+    let space = namespace::served(&config.mounts, &namespace::sources(&Cache::usual())).await?;
     namespace::guarded(&space, &config.rights)?;
     console.line(config.to_string())
 }

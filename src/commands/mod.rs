@@ -4,6 +4,7 @@ pub mod cat;
 pub mod check;
 pub mod cp;
 pub mod find;
+pub mod index;
 pub mod ls;
 pub mod passwd;
 pub mod serve;

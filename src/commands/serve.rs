@@ -12,8 +12,9 @@ use frontends::auth::Auth;
 use frontends::serve::{Address, AddressError};
 use frontends::sight::{AccessFormat, TransferFormat};
 use vfs::layers::Access;
-use vfs::{VPath, Vfs};
+use vfs::{Registry, VPath, Vfs};
 
+use crate::cache::Cache;
 use crate::cli::Sites;
 use crate::config::{
     Admin, Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Remote, Right,
@@ -68,6 +69,9 @@ pub struct Serve {
     /// Let clients change the mounts named here, as far as their rights go
     #[arg(long)]
     writable: bool,
+    /// Where indexes of archives are kept, or off [default: $XDG_CACHE_HOME/vfsd]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<Cache>,
     /// Mounts, rights, listeners and log from a file; what is given here comes on top
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -104,7 +108,8 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     let config = arguments.config()?;
     logging::start(&config.log)
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
-    let space = namespace::served(&config.mounts).await?;
+    let sources = namespace::sources(&arguments.cache.clone().unwrap_or_else(Cache::usual));
+    let space = namespace::served(&config.mounts, &sources).await?;
     let tree = namespace::guarded(&space, &config.rights)?;
     let auth = Arc::new(Auth::new(config.auth.users()));
     let server = Server::bind(&config).await?;
@@ -122,7 +127,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
             wanted = signals.next() => match wanted {
                 Wanted::Stop => break,
                 Wanted::Reopen => running.reopen(),
-                Wanted::Reload => current = reload(arguments, &space, current, &running, &auth).await,
+                Wanted::Reload => current = reload(arguments, &space, &sources, current, &running, &auth).await,
             },
             failure = running.ended() => return Err(failure),
         }
@@ -134,13 +139,20 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
 /// Reads the configuration again and brings mounts, users and certificates up to date: new sources are opened first, so
 /// one that cannot be had changes nothing. Gives what holds now. A mount that has another source is gone for a moment;
 /// connections that are open keep their certificate, and who is logged in stays.
-async fn reload(arguments: &Serve, space: &Vfs, current: Config, running: &Running, auth: &Auth) -> Config {
+async fn reload(
+    arguments: &Serve,
+    space: &Vfs,
+    sources: &Registry,
+    current: Config,
+    running: &Running,
+    auth: &Auth,
+) -> Config {
     if arguments.config.is_none() && arguments.tls_cert.is_none() && arguments.user.is_empty() {
         tracing::warn!("there is no --config FILE to read again");
         return current;
     }
     notify::reloading();
-    let reloaded = try_reload(arguments, space, &current.mounts, &current.rights).await;
+    let reloaded = try_reload(arguments, space, sources, &current.mounts, &current.rights).await;
     notify::ready();
     match reloaded {
         Ok(config) => {
@@ -160,6 +172,7 @@ async fn reload(arguments: &Serve, space: &Vfs, current: Config, running: &Runni
 async fn try_reload(
     arguments: &Serve,
     space: &Vfs,
+    sources: &Registry,
     mounted: &[Mount],
     rights: &[Right],
 ) -> Result<Config, Failure> {
@@ -173,7 +186,7 @@ async fn try_reload(
     let wanted = &config.mounts;
     let mut added = Vec::new();
     for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
-        added.push(namespace::prepare(mount, Mode::served(mount)).await?);
+        added.push(namespace::prepare(mount, Mode::served(mount), sources).await?);
     }
     for mount in mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount))) {
         space.unmount(&mount.at)?;

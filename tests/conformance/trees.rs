@@ -1,17 +1,23 @@
 //! The trees that are asked, each with the sample in it.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::Served;
+use vfs::backends::archive::ArchiveOptions;
+use vfs::backends::ftp::{FtpFs, FtpOptions};
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
-use vfs::conformance::{Body, Entry, Skill, Subject, fill, sample};
+use vfs::backends::registry;
+use vfs::conformance::{self, Body, Entry, Skill, Subject, fill, sample};
+use vfs::layers::mirror::{Mirror, MirrorOptions, Store, StoreOptions};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
-use vfs::{FileSystem, MountOptions, Registry, SetAttributes, VPath, Vfs};
+use vfs::path::Scheme;
+use vfs::{FileSystem, ListOptions, MountOptions, OpenOptions, Registry, SetAttributes, VPath, Vfs};
 
 /// A folder of the host, with a FIFO in it.
 pub(crate) async fn local(links: Links) -> Subject {
@@ -29,13 +35,86 @@ pub(crate) async fn local_read_only() -> Subject {
     Subject::new(open(folder.path(), Links::Beneath, false)).with_special_file(&fifo).keeping(folder)
 }
 
+/// An archive of the sample, made by GNU tar in `format` and entered by `scheme`.
+pub(crate) async fn tar(format: &str, compress: &[&str], scheme: Scheme) -> Subject {
+    let mut archive = Command::new("tar");
+    archive.arg("--create").arg(format!("--format={format}")).args(compress);
+    let made = archived(archive.args(["--file", "../shelf/sample", "."]), &[scheme]).await;
+    made.with_special_file(&fifo())
+}
+
+/// An archive of the sample, made by Info-ZIP. It stores links as links, and says nothing of FIFOs.
+pub(crate) async fn zip() -> Subject {
+    archived(&mut by_shell(ZIP), &[Scheme::Zip]).await.with_time_grain(ZIP_GRAIN)
+}
+
+/// A zip archive in a tar under gzip, entered at both.
+pub(crate) async fn zip_in_tgz() -> Subject {
+    let script =
+        format!("{ZIP} && tar -C ../shelf -czf ../shelf/outer sample && mv ../shelf/outer ../shelf/sample");
+    archived(&mut by_shell(&script), &[Scheme::Tgz, Scheme::Zip]).await.with_time_grain(ZIP_GRAIN)
+}
+
+/// A tar under gzip in a zip archive, which packs it again, entered at both.
+pub(crate) async fn tgz_in_zip() -> Subject {
+    let script =
+        "tar -czf ../shelf/sample . && cd ../shelf && zip -q outer.zip sample && mv outer.zip sample";
+    archived(&mut by_shell(script), &[Scheme::Zip, Scheme::Tgz]).await.with_special_file(&fifo())
+}
+
+/// A tar under xz, entered in two steps: the member of a bare file, which is a tar.
+pub(crate) async fn tar_in_xz() -> Subject {
+    archived(&mut by_shell("tar -cJf ../shelf/sample ."), &[Scheme::Xz, Scheme::Tar])
+        .await
+        .with_special_file(&fifo())
+}
+
+const ZIP: &str = "zip -q -r -y ../shelf/sample.zip . -x fifo && mv ../shelf/sample.zip ../shelf/sample";
+
+/// Info-ZIP writes times to the second.
+const ZIP_GRAIN: Duration = Duration::from_secs(1);
+
+fn fifo() -> VPath {
+    VPath::parse("/fifo").unwrap()
+}
+
+fn by_shell(script: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]);
+    shell
+}
+
+/// What `maker`, which runs in a folder that holds the sample and a FIFO, makes of it: `../shelf/sample`, entered step by
+/// step. All steps but the last lead to archives with one member.
+async fn archived(maker: &mut Command, schemes: &[Scheme]) -> Subject {
+    let room = tempfile::tempdir().unwrap();
+    let (folder, shelf) = (room.path().join("folder"), room.path().join("shelf"));
+    for made in [&folder, &shelf] {
+        std::fs::create_dir(made).unwrap();
+    }
+    fill(&*open(&folder, Links::Beneath, true), &VPath::root()).await.unwrap();
+    fifo_in(&folder);
+    assert!(maker.current_dir(&folder).status().unwrap().success());
+    let registry = registry(ArchiveOptions::default());
+    let (mut tree, mut path) = (open(&shelf, Links::Beneath, false), VPath::parse("/sample").unwrap());
+    for scheme in schemes {
+        let file = tree.open(&path, &OpenOptions::reading()).await.unwrap();
+        tree = registry.enter(*scheme, file, &path).await.unwrap();
+        // The listing ends with the first pass: before, what the suite compares may still change.
+        let listing = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+        let names = listing.collect(1000).await.unwrap();
+        path = VPath::root().child(names[0].name.clone()).unwrap();
+    }
+    Subject::new(tree).keeping(room)
+}
+
 fn open(folder: &Path, links: Links, writable: bool) -> Arc<dyn FileSystem> {
     Arc::new(LocalFs::open_with(folder, &LocalOptions { links, writable }).unwrap())
 }
 
 fn fifo_in(folder: &Path) -> VPath {
     mknodat(CWD, folder.join("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    VPath::parse("/fifo").unwrap()
+    fifo()
 }
 
 async fn memory() -> Arc<dyn FileSystem> {
@@ -61,6 +140,14 @@ pub(crate) async fn rights() -> Subject {
 
 pub(crate) async fn meta_cache() -> Subject {
     Subject::new(Arc::new(MetaCache::new(memory().await, MetaCacheOptions::default())))
+}
+
+/// A mirror of a tree, on a folder of its own.
+pub(crate) async fn mirror() -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), StoreOptions::default()).await.unwrap();
+    let tree = Mirror::new(memory().await, "memory:", store, MirrorOptions::default());
+    Subject::new(Arc::new(tree)).keeping(folder)
 }
 
 /// A namespace with the tree mounted at `at`, and other mounts beside it.
@@ -118,4 +205,32 @@ fn is_shown(entry: &Entry, lacks: &[Skill]) -> bool {
     let is_left_out = lacks.contains(&Skill::NewlineNames) && name.contains(&b'\n')
         || lacks.contains(&Skill::ByteNames) && std::str::from_utf8(name).is_err();
     !is_left_out && !matches!(entry.body, Body::Link(_))
+}
+
+/// Our own FTP front end over the sample, as a remote site, without links and without the name that FTP cannot carry.
+pub(crate) async fn ftp() -> Subject {
+    ftp_site(false).await
+}
+
+/// The same, which takes changes.
+pub(crate) async fn ftp_writable() -> Subject {
+    ftp_site(true).await
+}
+
+async fn ftp_site(writable: bool) -> Subject {
+    let origin = memory().await;
+    let many = VPath::parse("/many").unwrap();
+    // The cases that need the many files make them, where the tree lets them.
+    let is_left_out = |entry: &conformance::Entry| {
+        matches!(entry.body, Body::Link(_))
+            || entry.path.to_bytes().contains(&b'\n')
+            || writable && entry.path != many && entry.path.starts_with(&many)
+    };
+    for entry in sample().into_iter().filter(is_left_out) {
+        origin.remove_file(&entry.path).await.unwrap();
+    }
+    let served = Served::start(origin).await;
+    let options = FtpOptions { writable, ..FtpOptions::default() };
+    let tree = FtpFs::new(&served.ftp.url("ftp", "/"), &options).unwrap();
+    Subject::new(Arc::new(tree)).with_time_grain(Duration::from_secs(1)).keeping(served)
 }

@@ -34,14 +34,20 @@ impl Serving {
         Self::run(folder, &[])
     }
 
+    /// What `mounts` lay into the tree; their relative sources start in `folder`.
+    pub(crate) fn mounts(folder: TempDir, mounts: &[&str]) -> Self {
+        Self::spawn(folder, |command| command.args(mounts))
+    }
+
     fn run(folder: TempDir, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vfsd"))
-            .args(["serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"])
-            .args(arguments)
-            .arg(folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let path = folder.path().to_owned();
+        Self::spawn(folder, |command| command.args(arguments).arg(path))
+    }
+
+    fn spawn(folder: TempDir, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vfsd"));
+        command.args(["serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"]).current_dir(folder.path());
+        let mut child = arguments(&mut command).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut line = || lines.next().unwrap().unwrap();
         let (http, ftp) = (line(), line());

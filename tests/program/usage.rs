@@ -21,7 +21,7 @@ fn what_cannot_be_meant_is_refused_in_one_line() {
         (&["ls", "--mount", "/x=none"], "/none: create it, or name another folder"),
         (
             &["ls", "--mount", "/x=gopher://h/"],
-            "\"gopher:\" is no source that is known here; known: http:, https:, memory:",
+            "\"gopher:\" is no source that is known here; known: ftp:, ftpes:, ftps:, http:, https:, memory:",
         ),
         (&["serve", "none"], "MOUNT none: there is no "),
         (&["serve", ".", "."], "MOUNT .: / is mounted twice: put one of them elsewhere, as in /x=SOURCE"),

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agreement;
+mod archives;
 mod clients;
 mod faults;
 mod zero_copy;

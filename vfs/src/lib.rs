@@ -28,12 +28,12 @@ pub use self::error::{Error, ErrorKind, Result, Retry};
 pub use self::file_system::{
     Availability, Capabilities, DirEntry, DirStream, File, FileSystem, SeekCost, Writes,
 };
-pub use self::metadata::{CacheStatus, FileType, Identity, Metadata, Owner, Provenance, Validator};
+pub use self::metadata::{CacheStatus, Caching, FileType, Identity, Metadata, Owner, Provenance, Validator};
 pub use self::options::{
-    ByteRange, Freshness, Intent, LinkTarget, ListOptions, Lock, LockWait, OpenOptions, RenameOptions,
+    ByteRange, Freshness, Held, Intent, LinkTarget, ListOptions, Lock, LockWait, OpenOptions, RenameOptions,
     SetAttributes, StatOptions, WriteMode,
 };
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry};
 pub use self::traffic::{Traffic, TrafficTotals};
-pub use self::vfs::{MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};
+pub use self::vfs::{Keeping, MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};

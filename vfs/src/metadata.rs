@@ -34,6 +34,8 @@ pub struct Metadata {
     pub validator: Option<Validator>,
     /// Names the content across remounts and restarts.
     pub identity: Option<Identity>,
+    /// What the source says about keeping its answer. `None`: nothing, as sources do that know no caches.
+    pub caching: Option<Caching>,
     /// How this description came about.
     pub provenance: Provenance,
 }
@@ -90,6 +92,18 @@ pub enum Identity {
     },
 }
 
+/// What a source says about keeping its answer in a cache that many share (RFC 9111 §3 and §4.2, in no protocol's words).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caching {
+    /// It may be kept at all.
+    pub storable: bool,
+    /// How long it counts as fresh from now on, what it spent on the way deducted. `None`: the source leaves that to the
+    /// cache.
+    pub fresh_for: Option<Duration>,
+    /// Once it is no longer fresh it must not be served without asking, not even where the source is down.
+    pub must_revalidate: bool,
+}
+
 /// How a description came about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
@@ -135,6 +149,7 @@ impl Metadata {
             content_type: None,
             validator: None,
             identity: None,
+            caching: None,
             provenance: Provenance {
                 age: None,
                 cache: CacheStatus::None,

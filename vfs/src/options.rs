@@ -53,6 +53,18 @@ pub struct OpenOptions {
     pub intent: Intent,
     /// Open this version only; else `Changed`.
     pub if_match: Option<Validator>,
+    /// The version that the caller holds already. A source may then answer without content, and send that where it is read
+    /// after all; which version was opened is for the file's own description to say.
+    pub held: Option<Held>,
+}
+
+/// A version that a caller holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What its source named it.
+    pub validator: Validator,
+    /// When it changed last, where the source said so.
+    pub modified: Option<SystemTime>,
 }
 
 /// When others see what is written.
@@ -157,6 +169,7 @@ impl Default for OpenOptions {
             freshness: Freshness::Any,
             intent: Intent::Whole,
             if_match: None,
+            held: None,
         }
     }
 }

@@ -325,6 +325,21 @@ pub enum Scheme {
     Lzma,
 }
 
+/// How the names of archives end.
+const ARCHIVE_SUFFIXES: [(&str, Scheme); 11] = [
+    (".tar", Scheme::Tar),
+    (".tar.gz", Scheme::Tgz),
+    (".tgz", Scheme::Tgz),
+    (".tar.bz2", Scheme::Tbz2),
+    (".tbz2", Scheme::Tbz2),
+    (".tar.xz", Scheme::Txz),
+    (".txz", Scheme::Txz),
+    (".tar.zst", Scheme::Tzst),
+    (".tzst", Scheme::Tzst),
+    (".zip", Scheme::Zip),
+    (".jar", Scheme::Zip),
+];
+
 impl Scheme {
     /// Every scheme, in the order of the grammar.
     pub const ALL: [Self; 16] = [
@@ -366,6 +381,15 @@ impl Scheme {
             Self::Lz4 => "lz4",
             Self::Lzma => "lzma",
         }
+    }
+
+    /// The archive that a file's name says it is, by its suffix in any case; nothing has looked at the file.
+    pub fn of_name(name: &[u8]) -> Option<Self> {
+        let named = |suffix: &[u8]| {
+            let start = name.len().checked_sub(suffix.len());
+            start.is_some_and(|start| start > 0 && name[start..].eq_ignore_ascii_case(suffix))
+        };
+        ARCHIVE_SUFFIXES.iter().find(|(suffix, _)| named(suffix.as_bytes())).map(|(_, scheme)| *scheme)
     }
 
     fn from_bytes(text: &[u8]) -> Option<Self> {
@@ -511,6 +535,23 @@ mod tests {
         let path = path(text);
         let segment = path.file_name().unwrap();
         (String::from_utf8(segment.name().to_vec()).unwrap(), segment.markers().to_vec())
+    }
+
+    #[test]
+    fn names_of_archives_say_what_is_in_them() {
+        for (name, scheme) in [
+            ("x.tar.gz", Some(Scheme::Tgz)),
+            ("X.TGZ", Some(Scheme::Tgz)),
+            ("x.y.tar.zst", Some(Scheme::Tzst)),
+            ("x.tar", Some(Scheme::Tar)),
+            ("x.zip", Some(Scheme::Zip)),
+            ("x.gz", None),
+            (".tar", None),
+            ("tar", None),
+            ("", None),
+        ] {
+            assert_eq!(Scheme::of_name(name.as_bytes()), scheme, "{name}");
+        }
     }
 
     #[test]

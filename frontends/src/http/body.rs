@@ -28,6 +28,8 @@ pub(super) struct Body {
     view: Option<View>,
     /// For reading what can neither be mapped nor is in memory.
     disk: Disk,
+    /// Why it ends early, until hyper has been left the time to write what came before: it drops that with an error.
+    failed: Option<Error>,
     record: Record,
 }
 
@@ -42,7 +44,7 @@ impl Body {
     /// A body without content.
     pub(super) fn empty(mut record: Record, disk: Disk) -> Self {
         record.complete();
-        Self { producer: None, remaining: Some(0), mappings: None, view: None, disk, record }
+        Self { producer: None, remaining: Some(0), mappings: None, view: None, disk, failed: None, record }
     }
 
     /// A body of what `producer` makes: `len` bytes, where that is known. Spans become entries of `mappings` where it is
@@ -58,7 +60,7 @@ impl Body {
             record.complete();
         }
         let mappings = mappings.filter(|_| len.is_none_or(|len| len > SMALL_BYTES));
-        Self { producer: Some(producer), remaining: len, mappings, view: None, disk, record }
+        Self { producer: Some(producer), remaining: len, mappings, view: None, disk, failed: None, record }
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Bytes>>> {
@@ -148,16 +150,24 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.record.asked();
-        let polled = ready!(self.poll_bytes(cx));
-        if let Some(Err(error)) = &polled {
-            self.producer = None;
-            self.record.failed(error);
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        Poll::Ready(polled.map(|result| result.map(Frame::data)))
+        match ready!(self.poll_bytes(cx)) {
+            Some(Ok(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Some(Err(error)) => {
+                self.producer = None;
+                self.record.failed(&error);
+                self.failed = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.producer.is_none() || self.remaining == Some(0)
+        (self.producer.is_none() && self.failed.is_none()) || self.remaining == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,12 +1,14 @@
 //! Trees over a tree: each changes one thing about how the inner tree behaves, and is transparent for the rest.
 //!
 //! [`Trace`], [`Breaker`], [`Limit`] and [`Timeout`] look at single calls: each is an [`Around`], and [`Layered`] makes
-//! a tree of it. [`ReadOnly`], [`RightsFs`] and [`MetaCache`] look at what is asked, and are trees themselves.
+//! a tree of it. [`ReadOnly`], [`RightsFs`], [`MetaCache`] and [`mirror::Mirror`] look at what is asked, and are trees
+//! themselves.
 
 mod around;
 mod breaker;
 mod limit;
 mod meta_cache;
+pub mod mirror;
 mod read_only;
 mod rights;
 mod timeout;

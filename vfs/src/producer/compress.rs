@@ -56,15 +56,19 @@ impl Coding {
 }
 
 /// Compresses its source: each block of 256 KiB in a job, at most as many at once in the process as there are cores.
-/// Spans are read. Where the source lets us wait, what came is flushed, so that a slow source is seen as it comes. A drop
-/// lets the job under way run to its end. What it holds is the encoder's window: 1 to 3 MiB.
+/// Spans are read. Where the source lets us wait or fails, what came is flushed, so that a slow source is seen as it comes,
+/// and a broken one as far as it came. A drop lets the job under way run to its end. What it holds is the encoder's window: 1 to 3 MiB.
 pub struct Compress<P> {
     source: Lower<P>,
     /// It is away while a job has it, and gone at the end.
     encoder: Option<Encoder>,
     block: Vec<Bytes>,
     block_bytes: usize,
+    /// The encoder may hold some of what came.
+    holds: bool,
     working: Option<Job<Worked>>,
+    /// Why it breaks off, until all that came before has left.
+    failed: Option<Error>,
 }
 
 /// The encoder, unless it is finished, and what came out.
@@ -82,13 +86,16 @@ pub(super) enum Then {
 impl<P: Producer> Compress<P> {
     pub(super) fn new(source: P, coding: Coding, disk: Disk) -> Self {
         let encoder = Some(Encoder::new(coding));
-        Self { source: Lower::new(source, disk), encoder, block: Vec::new(), block_bytes: 0, working: None }
+        let source = Lower::new(source, disk);
+        let block = Vec::new();
+        Self { source, encoder, block, block_bytes: 0, holds: false, working: None, failed: None }
     }
 
     fn work(&mut self, then: Then) {
         let Some(encoder) = self.encoder.take() else { return };
         let block = std::mem::take(&mut self.block);
         self.block_bytes = 0;
+        self.holds = then == Then::GoOn;
         self.working = Some(Box::pin(jobs::cpu("compress", move || encoder.work(&block, then))));
     }
 
@@ -111,6 +118,10 @@ impl<P: Producer> Producer for Compress<P> {
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 }
             }
+            if let Some(error) = self.failed.take() {
+                self.encoder = None;
+                return Poll::Ready(Some(Err(error)));
+            }
             if self.encoder.is_none() {
                 return Poll::Ready(None);
             }
@@ -119,8 +130,10 @@ impl<P: Producer> Producer for Compress<P> {
                 Poll::Pending => self.work(Then::Flush),
                 Poll::Ready(None) => self.work(Then::Finish),
                 Poll::Ready(Some(Err(error))) => {
-                    self.encoder = None;
-                    return Poll::Ready(Some(Err(error)));
+                    self.failed = Some(error);
+                    if self.holds || !self.block.is_empty() {
+                        self.work(Then::Flush);
+                    }
                 }
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.block_bytes += bytes.len();
@@ -297,6 +310,29 @@ mod tests {
             let error = compressed.more().await.unwrap().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Truncated);
             assert!(compressed.more().await.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_came_before_an_error_can_be_read() {
+        for coding in CODINGS {
+            let content = content();
+            let (mut output, source) = channel(Capacity { chunks: 4, bytes: 2 * content.len() });
+            output.send(content.clone()).await.unwrap();
+            output.send("last row").await.unwrap();
+            output.fail(Error::new(ErrorKind::Unavailable, "read", &VPath::root()));
+            let drained = drain(source.compress(coding, &Disk::new())).await;
+            assert_eq!(drained.kind(), Some(ErrorKind::Unavailable), "{coding:?}");
+            let mut start = vec![0; content.len() + 8];
+            match coding {
+                Coding::Gzip => flate2::read::GzDecoder::new(&drained.bytes[..]).read_exact(&mut start),
+                Coding::Zstd => {
+                    zstd::stream::read::Decoder::new(&drained.bytes[..]).unwrap().read_exact(&mut start)
+                }
+                Coding::Brotli => brotli::Decompressor::new(&drained.bytes[..], 64).read_exact(&mut start),
+            }
+            .unwrap();
+            assert!(start.ends_with(b"last row"), "{coding:?}");
         }
     }
 

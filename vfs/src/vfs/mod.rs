@@ -21,11 +21,12 @@ use arc_swap::ArcSwap;
 
 use self::archives::Archives;
 use self::mount::Mount;
-pub use self::mount::{MountId, MountInfo, MountOptions};
+pub use self::mount::{Keeping, MountId, MountInfo, MountOptions};
 use self::subtree::Subtree;
 use self::table::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::FileSystem;
+use crate::layers::mirror::Mirror;
 use crate::path::VPath;
 use crate::registry::Registry;
 
@@ -125,6 +126,13 @@ impl Vfs {
     /// Every mount, parents first. Asks none of them.
     pub fn mounts(&self) -> Vec<MountInfo> {
         self.mounts.load().mounts().into_iter().map(|mount| mount.info()).collect()
+    }
+
+    /// The mirror that `path` lies in, and the path below it; `None` where nothing is kept of it.
+    pub fn mirror(&self, path: &VPath) -> Option<(Mirror, VPath)> {
+        let mounts = self.mounts.load();
+        let (mount, _) = mounts.find(path).mount?;
+        Some((mount.mirror.clone()?, path.strip_prefix(&mount.at)?))
     }
 
     /// The folder `path` as a tree of its own. It is not looked at here: where it is missing, its calls say so.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::file_system::{Availability, FileSystem};
+use crate::layers::mirror::{Mirror, MirrorOptions, Store};
 use crate::layers::{
     Breaker, BreakerOptions, Layered, Limit, LimitOptions, MetaCache, MetaCacheOptions, ReadOnly, Timeout,
     TimeoutOptions, Trace,
@@ -30,6 +31,18 @@ pub struct MountOptions {
     pub breaker: BreakerOptions,
     /// What a remote mount remembers.
     pub meta_cache: MetaCacheOptions,
+    /// Keep what is read of it, and serve it when its source is gone: in this store, under its name `source`. Default:
+    /// nothing is kept. A mirror is read-only and takes the place of `meta_cache`.
+    pub mirror: Option<Keeping>,
+}
+
+/// Where and how a mount is mirrored.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    /// The cache folder; mounts share it.
+    pub store: Arc<Store>,
+    /// What may be kept how long.
+    pub options: MirrorOptions,
 }
 
 /// Names one mounting: the same tree mounted again at the same place gets another one.
@@ -59,6 +72,8 @@ pub(super) struct Mount {
     pub(super) id: MountId,
     pub(super) at: VPath,
     pub(super) tree: Arc<dyn FileSystem>,
+    /// The layer that keeps what is read, where there is one.
+    pub(super) mirror: Option<Mirror>,
     breaker: Arc<Breaker>,
     source: String,
     writable: bool,
@@ -66,8 +81,8 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    /// Puts the layers over `tree`: from the source outwards timeout, limit, breaker, trace, for remote mounts the
-    /// cache of descriptions, and where nothing may be changed the guard against it.
+    /// Puts the layers over `tree`: from the source outwards timeout, limit, breaker, trace, the mirror or for other
+    /// remote mounts the cache of descriptions, and where nothing may be changed the guard against it.
     pub(super) fn new(id: MountId, at: &VPath, tree: Arc<dyn FileSystem>, options: MountOptions) -> Self {
         let breaker = Arc::new(Breaker::new(options.breaker));
         let tree = Arc::new(Layered::new(tree, Arc::new(Timeout::new(options.timeout))));
@@ -75,14 +90,20 @@ impl Mount {
         let tree = Arc::new(Layered::new(tree, Arc::clone(&breaker)));
         let mut tree: Arc<dyn FileSystem> =
             Arc::new(Layered::new(tree, Arc::new(Trace::new(at.to_string()))));
-        if options.remote {
+        let keeping = options.mirror.filter(|_| !options.writable);
+        let mirror = keeping.map(|Keeping { store, options: wishes }| {
+            Mirror::new(Arc::clone(&tree), options.source.as_str(), store, wishes)
+        });
+        if let Some(mirror) = &mirror {
+            tree = Arc::new(mirror.clone());
+        } else if options.remote {
             tree = Arc::new(MetaCache::new(tree, options.meta_cache));
         }
         if !options.writable {
             tree = Arc::new(ReadOnly::new(tree));
         }
         let MountOptions { source, writable, traffic, .. } = options;
-        Self { id, at: at.clone(), tree, breaker, source, writable, traffic }
+        Self { id, at: at.clone(), tree, mirror, breaker, source, writable, traffic }
     }
 
     pub(super) fn availability(&self) -> Availability {

@@ -10,18 +10,24 @@ use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use tokio::time::{Sleep, sleep};
 use vfs::producer::{Chunk, Hint, Producer, Readiness};
-use vfs::{DirEntry, DirStream, VPath, jobs};
+use vfs::{DirEntry, DirStream, Error, VPath, jobs};
 
 use self::objects::write_object;
 pub(super) use self::page::policy;
-use self::page::{Shown, foot, head, next};
+use self::page::{Shown, break_note, foot, head, next};
 use self::rows::{Order, Row, Rows};
 use super::wire::{Format, View};
 
 /// Entries that are sorted inline; more are sorted in a job.
 const SORTED_INLINE: usize = 4096;
+
+/// How long a page that waits for an archive's first pass holds back what it could show in order; then it shows what it
+/// has, and the rest as it comes.
+const PROVISIONAL_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Bytes of a page that are made at once.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -38,6 +44,10 @@ pub(super) struct Listing {
     head: Option<String>,
     /// What was written and not given yet.
     text: String,
+    /// Why the entries end early; told after those that came.
+    broken: Option<Error>,
+    /// When what may still change is held back no longer.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 enum Stage {
@@ -49,6 +59,8 @@ enum Stage {
     Write(Rows, usize),
     /// What was too much to be sorted is written as it comes.
     WriteOn,
+    /// All is written that came before an error; it follows when that has left.
+    Break(Error),
     Ended,
 }
 
@@ -70,14 +82,25 @@ impl Listing {
         let order = Order::of(&view);
         let rows = Writer { format: view.format, page: page::Writer::new(path), count: 0 };
         let stage = Stage::Gather(Rows::new(order.clone()));
-        Self { entries, view, order, can_upload, stage, rows, head, text: String::new() }
+        Self {
+            entries,
+            view,
+            order,
+            can_upload,
+            stage,
+            rows,
+            head,
+            text: String::new(),
+            broken: None,
+            patience: None,
+        }
     }
 
     #[cfg(test)]
     fn held(&self) -> usize {
         match &self.stage {
             Stage::Gather(rows) | Stage::Write(rows, _) => rows.len(),
-            Stage::Sort(_) | Stage::WriteOn | Stage::Ended => 0,
+            Stage::Sort(_) | Stage::WriteOn | Stage::Break(_) | Stage::Ended => 0,
         }
     }
 
@@ -85,12 +108,23 @@ impl Listing {
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<vfs::Result<()>> {
         match &mut self.stage {
             Stage::Gather(rows) => {
-                let ended = match ready!(self.entries.poll_next(cx)) {
-                    Some(batch) => {
-                        rows.extend(&batch?);
+                let ended = match self.entries.poll_next(cx) {
+                    Poll::Ready(Some(Ok(batch))) => {
+                        rows.extend(&batch);
                         false
                     }
-                    None => true,
+                    Poll::Ready(Some(Err(error))) => {
+                        self.broken = Some(error);
+                        true
+                    }
+                    Poll::Ready(None) => true,
+                    Poll::Pending if rows.may_begin() => {
+                        let patience =
+                            self.patience.get_or_insert_with(|| Box::pin(sleep(PROVISIONAL_PATIENCE)));
+                        ready!(patience.as_mut().poll(cx));
+                        true
+                    }
+                    Poll::Pending => return Poll::Pending,
                 };
                 if ended || rows.is_full() {
                     self.stage = sort(std::mem::take(rows));
@@ -105,18 +139,20 @@ impl Listing {
                     self.rows.write(&mut self.text, name, row);
                     *at += 1;
                 }
-                None if rows.has_more() => {
+                None if rows.has_more() && self.broken.is_none() => {
                     let last = rows.get(rows.len().saturating_sub(1));
                     let next = last.map(|(name, row)| next(&self.view, &self.order, name, row));
                     self.end(next);
                 }
                 None => self.stage = Stage::WriteOn,
             },
+            Stage::WriteOn if self.broken.is_some() => self.write_break(),
             Stage::WriteOn => match ready!(self.entries.poll_next(cx)) {
-                Some(batch) => self.write_on(&batch?),
+                Some(Ok(batch)) => self.write_on(&batch),
+                Some(Err(error)) => self.broken = Some(error),
                 None => self.end(None),
             },
-            Stage::Ended => {}
+            Stage::Break(_) | Stage::Ended => {}
         }
         Poll::Ready(Ok(()))
     }
@@ -128,6 +164,15 @@ impl Listing {
                 self.rows.write(&mut self.text, &entry.name, &row);
             }
         }
+    }
+
+    /// Says on the page why it breaks off; objects just stop short of their end.
+    fn write_break(&mut self) {
+        let Some(error) = self.broken.take() else { return };
+        if self.view.format == Format::Html {
+            self.text.push_str(&break_note(&error));
+        }
+        self.stage = Stage::Break(error);
     }
 
     fn end(&mut self, next: Option<String>) {
@@ -151,7 +196,7 @@ impl Producer for Listing {
         self.text.reserve(PIECE_BYTES + PIECE_BYTES / 8);
         while self.text.len() < PIECE_BYTES {
             match self.poll_step(cx) {
-                Poll::Ready(Ok(())) if matches!(self.stage, Stage::Ended) => break,
+                Poll::Ready(Ok(())) if matches!(self.stage, Stage::Ended | Stage::Break(_)) => break,
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     self.text.clear();
@@ -166,6 +211,11 @@ impl Producer for Listing {
                 // What there is can go out while the rest is waited for.
                 Poll::Pending => break,
             }
+        }
+        if self.text.is_empty()
+            && let Stage::Break(error) = std::mem::replace(&mut self.stage, Stage::Ended)
+        {
+            return Poll::Ready(Some(Err(error)));
         }
         let text = std::mem::take(&mut self.text);
         Poll::Ready((!text.is_empty()).then(|| Ok(Chunk::from(text))))
@@ -355,21 +405,64 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listing_that_fails_does_not_end_as_if_it_were_whole() {
-        let path = VPath::root();
-        let failing = Failing(Some(vec![file("a")]), path);
-        let error = page("/", DirStream::new(failing)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    async fn a_listing_that_fails_shows_what_came_and_does_not_end_as_if_it_were_whole() {
+        for (kind, words) in [
+            (ErrorKind::Unavailable, "cannot be had: the source cannot be reached</p>"),
+            (ErrorKind::Corrupt, "cannot be had: the data is damaged: bad at byte 7 of &lt;it&gt;</p>"),
+        ] {
+            let error = Error::new(kind, "read_dir", &VPath::root()).with_detail("bad at byte 7 of <it>");
+            let entries = DirStream::new(Failing(Some(vec![file("a")]), error));
+            let mut listing = Listing::new(&VPath::root(), entries, View::default(), false);
+            let (mut page, mut failure) = (String::new(), None);
+            while let Some(chunk) = poll_fn(|cx| listing.poll_more(cx)).await {
+                match chunk {
+                    Ok(Chunk::Bytes(bytes)) => page.push_str(std::str::from_utf8(&bytes).unwrap()),
+                    Ok(Chunk::Span(_)) => unreachable!("a listing makes bytes"),
+                    Err(error) => failure = Some(error.kind()),
+                }
+            }
+            assert_eq!(hrefs(&page), ["a"]);
+            assert!(page.contains(words) && !page.contains("</html>"), "{page}");
+            assert_eq!(failure, Some(kind));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_still_change_is_shown_before_the_rest_has_come() {
+        let mut entry = file("first");
+        let mut metadata = Metadata::new(FileType::File);
+        metadata.provenance.provisional = true;
+        entry.metadata = Some(metadata);
+        let mut listing =
+            Listing::new(&VPath::root(), DirStream::new(Stuck(Some(vec![entry]))), View::default(), false);
+        let mut page = String::new();
+        while !page.contains("first") {
+            let Some(Ok(Chunk::Bytes(bytes))) = poll_fn(|cx| listing.poll_more(cx)).await else {
+                panic!("it ended: {page}")
+            };
+            page.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+
+    /// One batch, and nothing after it.
+    struct Stuck(Option<Vec<DirEntry>>);
+
+    impl futures_core::Stream for Stuck {
+        type Item = vfs::Result<Vec<DirEntry>>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.0.take().map_or(Poll::Pending, |batch| Poll::Ready(Some(Ok(batch))))
+        }
     }
 
     /// One batch, then an error.
-    struct Failing(Option<Vec<DirEntry>>, VPath);
+    struct Failing(Option<Vec<DirEntry>>, Error);
 
     impl futures_core::Stream for Failing {
         type Item = vfs::Result<Vec<DirEntry>>;
 
         fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            let error = Error::new(ErrorKind::Unavailable, "read_dir", &self.1);
+            let error = self.1.clone();
             Poll::Ready(Some(self.0.take().ok_or(error)))
         }
     }

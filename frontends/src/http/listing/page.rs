@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use vfs::path::{Scheme, printed_name};
-use vfs::{Availability, VPath};
+use vfs::{Availability, Error, ErrorKind, VPath};
 
 use super::rows::{Order, Row, shown};
 use super::write;
@@ -27,23 +27,6 @@ const FEW_ROWS: usize = 1000;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-
-/// Endings of names that archives have, and how each is entered.
-const ARCHIVES: [(&[u8], Scheme); 13] = [
-    (b".tar", Scheme::Tar),
-    (b".tar.gz", Scheme::Tgz),
-    (b".tgz", Scheme::Tgz),
-    (b".tar.bz2", Scheme::Tbz2),
-    (b".tbz2", Scheme::Tbz2),
-    (b".tbz", Scheme::Tbz2),
-    (b".tar.xz", Scheme::Txz),
-    (b".txz", Scheme::Txz),
-    (b".tar.zst", Scheme::Tzst),
-    (b".tzst", Scheme::Tzst),
-    (b".zip", Scheme::Zip),
-    (b".jar", Scheme::Zip),
-    (b".whl", Scheme::Zip),
-];
 
 /// The page's own style and script run and nothing else, whatever a name in it may say (CSP Level 3 §2.3).
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -200,11 +183,8 @@ impl Writer {
 
 /// The way into an archive, for people only.
 fn write_browse(text: &mut String, name: &[u8]) {
-    let ends = |ending: &[u8]| {
-        name.len() > ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending)
-    };
-    let Some((_, scheme)) = ARCHIVES.iter().find(|(ending, _)| ends(ending)) else { return };
-    let inside = VPath::root().child(name.to_vec()).ok().and_then(|path| path.entered(*scheme));
+    let Some(scheme) = Scheme::of_name(name) else { return };
+    let inside = VPath::root().child(name.to_vec()).ok().and_then(|path| path.entered(scheme));
     let Some(segment) = inside.as_ref().and_then(VPath::file_name) else { return };
     text.push_str("<button form=\"go\" formaction=\"");
     text.extend(encode_segment(&segment.printed()));
@@ -261,6 +241,20 @@ pub(super) fn foot(view: &View, shown: &Shown, can_upload: bool) -> String {
     text.push_str("<script>");
     text.push_str(SCRIPT);
     text.push_str("</script>\n</body>\n</html>\n");
+    text
+}
+
+/// What comes after the rows where these break off. The page does not end.
+pub(super) fn break_note(error: &Error) -> String {
+    let mut text = String::from("</pre><hr><p>This is not all, and the rest cannot be had: ");
+    write_markup(&mut text, error.kind().as_str().as_bytes());
+    // Such a detail speaks of the content alone, and of nothing that is the server's own.
+    let is_about_content = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Truncated);
+    if let Some(detail) = error.detail().filter(|_| is_about_content) {
+        text.push_str(": ");
+        write_markup(&mut text, detail.as_bytes());
+    }
+    text.push_str("</p>\n");
     text
 }
 

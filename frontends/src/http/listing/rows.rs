@@ -37,6 +37,8 @@ pub(super) struct Rows {
     is_cut: bool,
     /// A row was let go because of the limit.
     has_more: bool,
+    /// Some may still change: an archive is being read for the first time.
+    is_provisional: bool,
 }
 
 /// One entry, without its name.
@@ -115,6 +117,8 @@ impl Rows {
         let before = self.rows.len();
         for entry in batch {
             let row = Row::new(entry, self.names.len());
+            self.is_provisional |=
+                entry.metadata.as_ref().is_some_and(|metadata| metadata.provenance.provisional);
             if self.order.takes(&entry.name, &row) {
                 self.rows.push(row);
                 self.names.extend_from_slice(&entry.name);
@@ -135,6 +139,11 @@ impl Rows {
     pub(super) fn is_full(&self) -> bool {
         self.order.limit.is_none()
             && (self.is_cut || self.rows.len() >= SORTED_ENTRIES || self.names.len() >= SORTED_NAME_BYTES)
+    }
+
+    /// True where the rest may take long, and rows may come out of order: a limit needs to know all of them.
+    pub(super) fn may_begin(&self) -> bool {
+        self.is_provisional && self.order.limit.is_none()
     }
 
     /// The row at `at`, with its name.

@@ -27,6 +27,7 @@ use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem, Wr
 use crate::metadata::Metadata;
 use crate::options::{LinkTarget, ListOptions, OpenOptions, RenameOptions, SetAttributes, StatOptions};
 use crate::path::VPath;
+use crate::registry::ConnectSource;
 
 /// A tree in memory. Clones are the same tree.
 ///
@@ -224,6 +225,17 @@ impl FileSystem for MemoryFs {
         self.standing(path, follow)
             .and_then(|node| node.set(attributes))
             .map_err(|kind| self.failure(kind, "set_attributes", path))
+    }
+}
+
+/// Connects `memory:`, an empty tree that is gone with its mount.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectMemory;
+
+#[async_trait]
+impl ConnectSource for ConnectMemory {
+    async fn connect(&self, _url: &str) -> Result<Arc<dyn FileSystem>> {
+        Ok(Arc::new(MemoryFs::new()))
     }
 }
 

@@ -1,0 +1,376 @@
+"""Archives beside ratarmount 1.3 as a library, in its default and with 1 MiB seek points, and bare inflating.
+
+The archives are made once, of files of this machine, in $BENCH_DIR (default: target/bench); they take 9 GB. ratarmount
+is looked for in the virtual environment that --peer names: python3 -m venv V && V/bin/pip install ratarmount==1.3.0
+"""
+
+import concurrent.futures
+import contextlib
+import contextlib
+import glob
+import http.client
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import zlib
+
+import servers
+from corpus import Corpus, members
+
+PIECE = 64 * 1024
+TUNED = 1 << 20
+HERE = os.path.dirname(__file__)
+
+
+def add_arguments(parser):
+    parser.add_argument("--peer", default="target/bench/venv", help="virtual environment with ratarmount")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each (default 3)")
+    parser.add_argument("--reads", type=int, default=1000, help="random reads (default 1000)")
+    parser.add_argument("--small", action="store_true", help="small archives, to see that all works")
+    parser.add_argument("--only", nargs="*", default=[], choices=[row.__name__ for row in ROWS],
+                        help="these measurements only")
+
+
+def run(arguments):
+    if os.getloadavg()[0] > os.cpu_count():
+        print(f"note: the machine is busy (load {os.getloadavg()[0]:.1f}): only ratios mean something", flush=True)
+    folder = os.environ.get("BENCH_DIR", "target/bench") + ("/small" if arguments.small else "")
+    corpus = Corpus(os.path.abspath(folder), arguments.small)
+    corpus.make()
+    bench = Bench(arguments, corpus)
+    for row in ROWS:
+        if not arguments.only or row.__name__ in arguments.only:
+            row(bench)
+
+
+class Bench:
+    """What all rows need: the archives, and ways to start what is measured."""
+
+    def __init__(self, arguments, corpus):
+        self.arguments = arguments
+        self.corpus = corpus
+        self.random = random.Random(1)
+        self.peer_python = os.path.join(arguments.peer, "bin/python")
+
+    def path(self, name):
+        return self.corpus.path(name)
+
+    @contextlib.contextmanager
+    def serve(self, cache, mounts=()):
+        """vfsd over the archives, with its indexes in `cache`."""
+        with servers.vfsd(self.arguments.vfsd, self.corpus.folder, extra=mounts,
+                          env={**os.environ, "XDG_CACHE_HOME": cache}) as server:
+            yield server
+
+    def peer(self, what, name, index, spacing, *more):
+        """One run of ratarmount; None where it is not there."""
+        if not os.path.exists(self.peer_python):
+            return None
+        command = [self.peer_python, f"{HERE}/ratarmount_peer.py", what, self.path(name), index, str(spacing), *more]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE,
+                                         stderr=subprocess.DEVNULL).stdout)
+
+    def pieces(self, tar, count):
+        """Random pieces of large members: name, offset in the member, length, offset in the tar."""
+        rows = members(self.path(tar), PIECE)
+        for _ in range(count):
+            name, start, size = self.random.choice(rows)
+            offset = self.random.randrange(size - PIECE + 1)
+            yield name, offset, PIECE, start + offset
+
+
+def say(row, text):
+    print(f"{row:34} {text}", flush=True)
+
+
+def inside(archive, scheme, name=b""):
+    """The path of a URL in an archive."""
+    return f"/{archive}%23{scheme}:/" + urllib.parse.quote(name)
+
+
+def first_mount(bench):
+    """First mount of the large tgz, index persisted: seconds, memory, first entry."""
+    runs = {}
+
+    def note(name, **figures):
+        for key, value in figures.items():
+            runs.setdefault((name, key), []).append(value)
+
+    bare = bare_program()
+    for _ in range(bench.arguments.rounds):
+        with tempfile.TemporaryDirectory() as cache, bench.serve(cache) as server:
+            first, seconds = list_folder(server, inside("large.tar.gz", "tgz"))
+            seconds += wait_for_index(cache)
+            note("vfsd", seconds=seconds, first=first, peak=server.peak_mib(), cpu=server.cpu(),
+                 index=index_bytes(cache))
+        for name, spacing in (("default", 0), ("tuned", TUNED)):
+            with tempfile.TemporaryDirectory() as cache:
+                found = bench.peer("mount", "large.tar.gz", f"{cache}/index", spacing)
+                if found:
+                    note(name, seconds=found["seconds"], peak=found["peak_mib"], cpu=found["cpu"],
+                         index=found["index_bytes"])
+        start = time.monotonic()
+        subprocess.run([bare, bench.path("large.tar.gz")], check=True, stdout=subprocess.DEVNULL)
+        note("bare", seconds=time.monotonic() - start)
+    median = {key: statistics.median(values) for key, values in runs.items()}
+    ours = median["vfsd", "seconds"]
+    ratios = ", ".join(f"{ours / median[name, 'seconds']:.2f} x {title}" for name, title in (
+        ("default", "ratarmount"), ("tuned", "tuned"), ("bare", "bare inflate")) if (name, "seconds") in median)
+    say("first mount of a tgz", f"{ours:.2f} s ({ratios})")
+    for name in ("vfsd", "default", "tuned", "bare"):
+        if (name, "seconds") in median:
+            figures = "  ".join(f"{key} {median[other, key]:.3f}" for other, key in median if other == name)
+            say("", f"{name:8} {figures}")
+    archive = os.path.getsize(bench.path("large.tar.gz"))
+    say("peak memory meanwhile", f"{median['vfsd', 'peak']:.0f} MiB")
+    say("first entry over HTTP, cold", f"{median['vfsd', 'first'] * 1000:.1f} ms")
+    say("index size", f"{median['vfsd', 'index'] / archive:.2%} of the tgz" if median["vfsd", "index"] else "no index")
+
+
+def random_reads(bench):
+    """Random 64 KiB pieces of members of the large tgz, index warm, and the remount before them."""
+    pieces = list(bench.pieces("large.tar", bench.arguments.reads))
+    latencies = {}
+    with contextlib.ExitStack() as stack:
+        caches = {name: stack.enter_context(tempfile.TemporaryDirectory()) for name in ("vfsd", "default", "tuned")}
+        with bench.serve(caches["vfsd"]) as server:
+            list_folder(server, inside("large.tar.gz", "tgz"))
+            wait_for_index(caches["vfsd"])
+        server = stack.enter_context(bench.serve(caches["vfsd"]))
+        _, seconds = list_folder(server, inside("large.tar.gz", "tgz"))
+        say("remount", f"{seconds * 1000:.1f} ms until the root is listed")
+        for name, spacing in (("default", 0), ("tuned", TUNED)):
+            bench.peer("mount", "large.tar.gz", f"{caches[name]}/index", spacing)
+        rounds = bench.arguments.rounds
+        with open(bench.path("large.tar"), "rb") as tar:
+            for at in range(rounds):
+                part = pieces[at::rounds]
+                right = [zlib.crc32(os.pread(tar.fileno(), length, start)) for _, _, length, start in part]
+                found, sums = read_over_http(server, "large.tar.gz", "tgz", part)
+                expect("vfsd", sums, right)
+                latencies.setdefault("vfsd", []).extend(found)
+                listed = f"{caches['vfsd']}/pieces"
+                with open(listed, "w") as file:
+                    json.dump([(name.hex(), offset, length) for name, offset, length, _ in part], file)
+                for name, spacing in (("default", 0), ("tuned", TUNED)):
+                    found = bench.peer("read", "large.tar.gz", f"{caches[name]}/index", spacing, listed)
+                    if found:
+                        expect(name, found["sums"], right)
+                        latencies.setdefault(name, []).extend(found["latencies"])
+        for name, found in latencies.items():
+            say(f"random 64 KiB, {name}", f"p50 {percentile(found, 0.5) * 1000:.2f} ms  "
+                f"p99 {percentile(found, 0.99) * 1000:.2f} ms  ({len(found)} reads, all right)")
+
+
+def plain_tar(bench):
+    """A plain tar of as many entries."""
+    times, peers = [], []
+    for _ in range(bench.arguments.rounds):
+        with tempfile.TemporaryDirectory() as cache, bench.serve(cache) as server:
+            times.append(list_folder(server, inside("large.tar", "tar"))[1])
+        with tempfile.TemporaryDirectory() as cache:
+            found = bench.peer("mount", "large.tar", f"{cache}/index", 0)
+            peers += [found["seconds"]] if found else []
+    say("plain tar", compared(times, peers))
+
+
+def zip_archive(bench):
+    """A zip of many entries."""
+    times, peers, peaks = [], [], []
+    for _ in range(bench.arguments.rounds):
+        with tempfile.TemporaryDirectory() as cache, bench.serve(cache) as server:
+            times.append(list_folder(server, inside("many.zip", "zip"))[1])
+            peaks.append(server.peak_mib())
+        with tempfile.TemporaryDirectory() as cache:
+            found = bench.peer("mount", "many.zip", f"{cache}/index", 0)
+            peers += [found["seconds"]] if found else []
+    say("zip", f"{compared(times, peers)}, {statistics.median(peaks):.0f} MiB")
+
+
+def many_clients(bench):
+    """64 clients at once on one cold tgz, each with a member of its own."""
+    rows = bench.random.sample(members(bench.path("large.tar"), PIECE), 64)
+    with tempfile.TemporaryDirectory() as cache, bench.serve(cache) as server:
+        before = server.read_bytes()
+        with concurrent.futures.ThreadPoolExecutor(64) as clients:
+            bodies = clients.map(lambda row: fetch_patiently(server, inside("large.tar.gz", "tgz", row[0])), rows)
+            with open(bench.path("large.tar"), "rb") as tar:
+                for (name, start, size), body in zip(rows, bodies):
+                    if body != os.pread(tar.fileno(), size, start):
+                        raise SystemExit(f"{name!r} differs")
+        list_folder(server, inside("large.tar.gz", "tgz"))
+        read = server.read_bytes() - before
+        say("64 clients, cold", f"read {read / os.path.getsize(bench.path('large.tar.gz')):.3f} x the archive, "
+            f"{server.peak_mib():.0f} MiB; every body is right")
+
+
+def killed(bench):
+    """kill -9 in the middle of the first pass, and a second start."""
+    size = os.path.getsize(bench.path("large.tar.gz"))
+    with tempfile.TemporaryDirectory() as cache:
+        with bench.serve(cache) as server:
+            connection, _ = request(server, inside("large.tar.gz", "tgz"))
+            while server.read_bytes() < size * 0.6:
+                time.sleep(0.01)
+            server.process.kill()
+            server.process.wait()
+            connection.close()
+            # Nobody knows what came after the last look: about this.
+        with bench.serve(cache) as server:
+            before = server.read_bytes()
+            list_folder(server, inside("large.tar.gz", "tgz"))
+            second = server.read_bytes() - before
+    say("kill -9 at 60 %, restart", f"{max(0.0, second / size - 0.4):.0%} of the pass was repeated")
+
+
+def equality(bench):
+    """Random pieces through every format, local and remote and nested, beside what tar and unzip extract."""
+    with tempfile.TemporaryDirectory(dir=bench.corpus.folder) as private:
+        subprocess.run(["tar", "-xf", bench.path("small.tar"), "-C", private], check=True)
+        unzipped = f"{private}/zip"
+        subprocess.run(["unzip", "-q", bench.path("small.zip"), "-d", unzipped], check=True)
+        pieces = list(bench.pieces("small.tar", 100))
+        with tempfile.TemporaryDirectory() as cache, bench.serve(cache) as near, \
+                bench.serve(cache, mounts=[f"/far={near.urls['http']}"]) as far:
+            for server, below in ((near, ""), (far, "far/")):
+                for archive, scheme in (("small.tar", "tar"), ("small.tar.gz", "tgz"), ("small.tar.bz2", "tbz2"),
+                                        ("small.tar.xz", "txz"), ("blocks.tar.xz", "txz"), ("small.tar.zst", "tzst"),
+                                        ("small.tar.gz%23gz:", "tar"), ("small.zip", "zip"),
+                                        ("nested.tar%23tar:/inner.tar.gz%23tgz:/small.zip", "zip")):
+                    root = unzipped if scheme == "zip" else private
+                    right = []
+                    for name, offset, length, _ in pieces:
+                        with open(os.path.join(os.fsencode(root), name), "rb") as file:
+                            right.append(zlib.crc32(os.pread(file.fileno(), length, offset)))
+                    title = f"{'remote' if below else 'local'} {archive}"
+                    try:
+                        _, sums = read_over_http(server, below + archive, scheme, pieces)
+                    except Refused as refused:
+                        say("equal to GNU tar and unzip", f"{title}: {refused}")
+                        continue
+                    expect(title, sums, right)
+                    say("equal to GNU tar and unzip", f"{title}: {len(right)} pieces")
+
+
+def member_speed(bench):
+    """A large member of a plain tar beside the plain file."""
+    with tempfile.TemporaryDirectory() as cache, bench.serve(cache) as server:
+        for protocol in ("http", "ftp"):
+            seconds = {"member.bin": [], "member.tar%23tar:/member.bin": []}
+            for _ in range(bench.arguments.rounds + 1):
+                for path, times in seconds.items():
+                    start = time.monotonic()
+                    subprocess.run(["curl", "-sS", "--fail", "-o", "/dev/null", server.urls[protocol] + path], check=True)
+                    times.append(time.monotonic() - start)
+            plain, member = (statistics.median(times[1:]) for times in seconds.values())
+            say(f"member of a plain tar, {protocol}", f"{plain / member:.2f} x the speed of the plain file")
+
+
+ROWS = (first_mount, random_reads, plain_tar, zip_archive, many_clients, killed, equality, member_speed)
+
+
+class Refused(Exception):
+    """The server said no."""
+
+
+def request(server, path, headers=None, method="GET"):
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server.urls["http"]).netloc, timeout=600)
+    connection.request(method, path, headers=headers or {})
+    return connection, connection.getresponse()
+
+
+def list_folder(server, path):
+    """Seconds until the first entry of a listing, and until its end."""
+    start = time.monotonic()
+    connection, response = request(server, path)
+    if response.status != 200:
+        raise SystemExit(f"{path}: {response.status} {response.read()!r}")
+    first, text = None, b""
+    while piece := response.read1(65536):
+        text += piece
+        # The first link leads up.
+        if first is None and text.count(b"<a href=") > 1:
+            first = time.monotonic() - start
+    connection.close()
+    return first, time.monotonic() - start
+
+
+def fetch_patiently(server, path):
+    """The file; asks again where the server has not come to it yet."""
+    while True:
+        connection, response = request(server, path)
+        body = response.read()
+        connection.close()
+        if response.status == 200:
+            return body
+        if response.status != 503:
+            raise SystemExit(f"{path}: {response.status}")
+        time.sleep(float(response.headers["Retry-After"]))
+
+
+def read_over_http(server, archive, scheme, pieces):
+    """Latencies and checksums of pieces, over one connection."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server.urls["http"]).netloc, timeout=600)
+    latencies, sums = [], []
+    for name, offset, length, _ in pieces:
+        path = inside(archive, scheme, name)
+        while True:
+            start = time.monotonic()
+            connection.request("GET", path, headers={"Range": f"bytes={offset}-{offset + length - 1}"})
+            response = connection.getresponse()
+            content = response.read()
+            if response.status != 503:
+                break
+            time.sleep(float(response.headers["Retry-After"]))
+        latencies.append(time.monotonic() - start)
+        if response.status != 206:
+            raise Refused(f"{response.status} {content.decode(errors='replace').splitlines()[-1]}")
+        sums.append(zlib.crc32(content))
+    return latencies, sums
+
+
+def wait_for_index(cache):
+    """Seconds until an index lies in the folder; 0 where none comes, for no index is written."""
+    start = time.monotonic()
+    while time.monotonic() - start < 3:
+        if index_bytes(cache):
+            return time.monotonic() - start
+        time.sleep(0.005)
+    return 0
+
+
+def index_bytes(cache):
+    return sum(os.path.getsize(path) for path in glob.glob(f"{cache}/**", recursive=True)
+               if os.path.isfile(path) and not path.endswith((".part", ".journal")))
+
+
+def bare_program():
+    """Builds the program that inflates and does nothing else."""
+    command = ["cargo", "bench", "--bench", "bare_inflate", "--no-run", "--message-format=json"]
+    built = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    lines = [json.loads(line) for line in built.stdout.splitlines()]
+    return next(line["executable"] for line in lines
+                if line.get("target", {}).get("name") == "bare_inflate" and line.get("executable"))
+
+
+def expect(title, sums, right):
+    wrong = sum(found != wanted for found, wanted in zip(sums, right, strict=True))
+    if wrong:
+        sys.exit(f"{title}: {wrong} of {len(right)} pieces differ")
+
+
+def compared(times, peers):
+    ours = statistics.median(times)
+    peer = f" ({ours / statistics.median(peers):.2f} x ratarmount)" if peers else ""
+    return f"{ours:.3f} s{peer}"
+
+
+def percentile(samples, share):
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

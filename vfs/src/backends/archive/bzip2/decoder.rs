@@ -1,0 +1,130 @@
+//! A bzip2 file from the first byte or a seek point to its end: the streams and what stands between them.
+
+use super::blocks::{Blocks, Outcome};
+use super::entry::{Entry, is_level};
+use crate::backends::archive::codec::{Damage, Next, SeekPoint};
+use crate::backends::archive::opening::{Format, Opened, Opening};
+use crate::backends::archive::passed::Passed;
+use crate::backends::archive::steps::Machine;
+
+const FORMAT: Format = Format { name: "bzip2", magic: b"BZh", magic_bytes: 4, fits: is_magic };
+
+/// The decoder of a [`Bzip2`](super::Bzip2).
+pub(super) struct Bzip2Decoder {
+    phase: Phase,
+    /// Compressed bytes taken, from the start of the file.
+    input: u64,
+    /// Where the block under way begins, in bits.
+    block: u64,
+    passed: Passed,
+    remark: Option<String>,
+}
+
+/// What the next byte belongs to.
+enum Phase {
+    Opening(Opening),
+    Blocks(Box<Blocks>),
+    Ended,
+}
+
+impl Bzip2Decoder {
+    /// A decoder at the first byte.
+    pub(super) fn new(spacing: u64) -> Self {
+        Self::at(Phase::Opening(Opening::first()), spacing, 0, 0)
+    }
+
+    /// A decoder at `point`, which holds `entry`.
+    pub(super) fn resume(spacing: u64, point: &SeekPoint, entry: Entry) -> Self {
+        let blocks = Box::new(Blocks::new(point.input_bits, entry));
+        Self::at(Phase::Blocks(blocks), spacing, point.input_bits, point.output)
+    }
+
+    fn at(phase: Phase, spacing: u64, bit: u64, output: u64) -> Self {
+        Self { phase, input: bit / 8, block: bit, passed: Passed::new(spacing, output, None), remark: None }
+    }
+
+    fn damage(&self, what: &str) -> Damage {
+        Damage { what: format!("{}, is wrong: {what}", self.place()), cut: false }
+    }
+
+    /// The place under way, for people.
+    fn place(&self) -> String {
+        let (byte, output) = (self.block / 8, self.passed.output());
+        format!("the bzip2 block that begins in its byte {byte}, behind byte {output} of the content")
+    }
+}
+
+impl Machine for Bzip2Decoder {
+    fn advance(
+        &mut self,
+        rest: &mut &[u8],
+        output: &mut Vec<u8>,
+        room: usize,
+    ) -> Result<Option<Next>, Damage> {
+        match &mut self.phase {
+            Phase::Opening(opening) => match opening.take(&FORMAT, &mut self.input, rest)? {
+                Opened::Input => return Ok(Some(Next::Input)),
+                Opened::Stream(magic) => {
+                    let entry = Entry { level: magic[FORMAT.magic.len()], combined: 0 };
+                    self.block = self.input * 8;
+                    self.phase = Phase::Blocks(Box::new(Blocks::new(self.block, entry)));
+                }
+                Opened::End(remark) => {
+                    self.remark = Some(remark);
+                    self.phase = Phase::Ended;
+                }
+            },
+            Phase::Blocks(blocks) => {
+                let len = output.len();
+                let outcome = blocks.step(&mut self.input, rest, output, room);
+                self.passed.add(output.len() - len);
+                match outcome.map_err(|what| self.damage(what))? {
+                    Outcome::Step => {}
+                    Outcome::Block(bit, entry) => {
+                        self.block = bit;
+                        self.passed.offer(bit, || entry.to_state());
+                    }
+                    Outcome::Input => return Ok(Some(Next::Input)),
+                    Outcome::Room => return Ok(Some(Next::Room)),
+                    Outcome::End => self.phase = Phase::Opening(Opening::another()),
+                }
+            }
+            Phase::Ended => return Ok(Some(Next::End)),
+        }
+        Ok(None)
+    }
+
+    fn end_of_input(&mut self) -> Result<Option<Next>, Damage> {
+        match &mut self.phase {
+            Phase::Opening(opening) => {
+                let (next, remark) = opening.end(&FORMAT, self.input)?;
+                self.remark = remark;
+                self.phase = Phase::Ended;
+                Ok(Some(next))
+            }
+            Phase::Blocks(blocks) => {
+                if blocks.finish() {
+                    return Ok(None);
+                }
+                let what =
+                    format!("it ends early, after {} bytes, in or right behind {}", self.input, self.place());
+                Err(Damage { what, cut: true })
+            }
+            Phase::Ended => Ok(Some(Next::End)),
+        }
+    }
+
+    fn take_points(&mut self) -> Vec<SeekPoint> {
+        self.passed.take_points()
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.remark.clone()
+    }
+}
+
+/// Whether a stream can begin with these bytes.
+fn is_magic(head: &[u8]) -> bool {
+    let fits = head.iter().zip(FORMAT.magic).all(|(byte, magic)| byte == magic);
+    fits && head.get(FORMAT.magic.len()).is_none_or(|level| is_level(*level))
+}

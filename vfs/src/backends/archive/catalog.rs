@@ -1,0 +1,732 @@
+//! [`Catalog`]: the names of an archive as a tree, in little memory.
+//!
+//! A node takes about 90 bytes and its name; nothing is ever removed, so a listing under way stays valid while entries
+//! come. The last entry of a name wins: it takes the node over, and a file hides what an earlier folder held. Folders
+//! that have no entry of their own are made up, with the time of the newest thing they hold.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::entry::{Entry, Kind, Piece};
+use super::walk::{Tree, walk};
+use crate::error::ErrorKind;
+use crate::path::VPath;
+
+/// Longest path of an entry. Longer ones are hidden, as PATH_MAX has it.
+const MAX_PATH_BYTES: usize = 4096;
+
+/// Longest name. An entry with a longer one is hidden, as NAME_MAX has it.
+const MAX_NAME_BYTES: usize = 255;
+
+/// Folders in folders. Deeper entries are hidden.
+const MAX_DEPTH: usize = 1024;
+
+/// Names of one catalog, in bytes; more than fits is `LimitExceeded`.
+const MAX_NAMES_BYTES: usize = 1 << 30;
+
+/// No node.
+const NONE: u32 = u32::MAX;
+
+/// A node's number; it stays the same while entries are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NodeId(u32);
+
+/// The tree of an archive's names.
+pub(super) struct Catalog {
+    nodes: Vec<Node>,
+    names: Vec<u8>,
+    /// An open hash table over (folder's key, name); a power of two, at most half full.
+    slots: Vec<u32>,
+    hasher: RandomState,
+    /// What few nodes have.
+    links: HashMap<u32, Bytes>,
+    pieces: HashMap<u32, Arc<[Piece]>>,
+    keys: u32,
+    limit: usize,
+    hidden: u64,
+    /// Folders whose children are yet to be put back, and which numbers they have.
+    restored: VecDeque<(u32, u32, u32)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    header: u64,
+    data: u64,
+    size: u64,
+    seconds: i64,
+    nanos: u32,
+    user: u32,
+    group: u32,
+    name_at: u32,
+    /// The key of the folder that holds it.
+    folder: u32,
+    /// A folder's own key; a new one each time it becomes a folder, so that old children are out of reach.
+    key: u32,
+    first: u32,
+    last: u32,
+    next: u32,
+    mode: u16,
+    name_len: u8,
+    shape: Shape,
+    known: Known,
+}
+
+/// What stands under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    File,
+    Dir,
+    Symlink,
+    Other,
+    /// A hard link that leads to no earlier file.
+    Broken,
+}
+
+/// Which of the fields mean something.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    mode: bool,
+    owner: bool,
+    modified: bool,
+    /// False for a folder that was made up.
+    entry: bool,
+}
+
+/// A node as it is handed out.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) shape: Shape,
+    pub(super) header: u64,
+    pub(super) data: u64,
+    pub(super) size: u64,
+    pub(super) pieces: Option<Arc<[Piece]>>,
+    pub(super) link: Option<Bytes>,
+    pub(super) mode: Option<u32>,
+    pub(super) owner: Option<(u32, u32)>,
+    pub(super) modified: Option<(i64, u32)>,
+}
+
+/// The catalog is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Catalog {
+    /// An empty root, for at most `limit` nodes.
+    pub(super) fn new(limit: usize) -> Self {
+        let mut catalog = Self {
+            nodes: Vec::new(),
+            names: Vec::new(),
+            slots: vec![NONE; 64],
+            hasher: RandomState::new(),
+            links: HashMap::new(),
+            pieces: HashMap::new(),
+            keys: 0,
+            limit: limit.clamp(1, NONE as usize),
+            hidden: 0,
+            restored: VecDeque::new(),
+        };
+        let key = catalog.next_key();
+        catalog.nodes.push(Node::made_up(NONE, 0, 0, key));
+        catalog
+    }
+
+    /// Adds an entry. One whose name leads out of the archive, or is longer or deeper than any system takes, is counted
+    /// as [hidden](Catalog::hidden) and nothing else.
+    pub(super) fn add(&mut self, entry: &Entry) -> Result<(), Full> {
+        let Some(names) = normal(&entry.name) else {
+            self.hidden += 1;
+            return Ok(());
+        };
+        // Before the name is taken over: a link may lead to what it replaces.
+        let linked = (entry.kind == Kind::HardLink).then(|| self.linked(&entry.link));
+        let Some((name, folders)) = names.split_last() else {
+            // An entry for the root itself, as `tar c .` makes.
+            if entry.kind == Kind::Dir {
+                self.describe(0, entry);
+            }
+            return Ok(());
+        };
+        let mut at = 0;
+        for folder in folders {
+            at = self.folder(at, folder, entry)?;
+        }
+        let id = match self.find(self.nodes[at as usize].key, name) {
+            Some(id) => id,
+            None => self.push(at, name)?,
+        };
+        self.date(at, entry);
+        self.settle(id, entry, linked.flatten());
+        Ok(())
+    }
+
+    /// How many entries are not shown.
+    pub(super) fn hidden(&self) -> u64 {
+        self.hidden
+    }
+
+    /// How many names there are, those of made-up folders included.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len() - 1
+    }
+
+    /// Walks `path`. `NotFound`, `NotADirectory` and `Loop` are what is known so far.
+    pub(super) fn resolve(&self, path: &VPath, follow: bool) -> Result<NodeId, ErrorKind> {
+        walk(self, path, follow).map(NodeId)
+    }
+
+    /// The node as it stands now.
+    pub(super) fn member(&self, id: NodeId) -> Member {
+        let node = &self.nodes[id.0 as usize];
+        Member {
+            shape: node.shape,
+            header: node.header,
+            data: node.data,
+            size: node.size,
+            pieces: self.pieces.get(&id.0).cloned(),
+            link: self.links.get(&id.0).cloned(),
+            mode: node.known.mode.then_some(u32::from(node.mode)),
+            owner: node.known.owner.then_some((node.user, node.group)),
+            modified: node.known.modified.then_some((node.seconds, node.nanos)),
+        }
+    }
+
+    /// The node's own name.
+    pub(super) fn name(&self, id: NodeId) -> &[u8] {
+        self.nodes[id.0 as usize].name(&self.names)
+    }
+
+    /// At most `max` of what the folder holds, from behind `after` on; in the order in which it came.
+    pub(super) fn children(&self, folder: NodeId, after: Option<NodeId>, max: usize) -> Vec<NodeId> {
+        let mut next = match after {
+            None => self.nodes[folder.0 as usize].first,
+            Some(after) => self.nodes[after.0 as usize].next,
+        };
+        let mut children = Vec::new();
+        while next != NONE && children.len() < max {
+            children.push(NodeId(next));
+            next = self.nodes[next as usize].next;
+        }
+        children
+    }
+
+    /// Puts the node `number` back that was packed with this one's name, and its children, `count` from `first` on. Nodes
+    /// come in order, the root first. `None` where they do not make sense.
+    pub(super) fn restore(
+        &mut self,
+        number: u32,
+        name: &[u8],
+        member: &Member,
+        first: u32,
+        count: u32,
+    ) -> Option<()> {
+        if number == 0 {
+            self.restored = vec![(0, first, first.checked_add(count)?)].into();
+        } else {
+            while self.restored.front()?.2 <= number {
+                self.restored.pop_front();
+            }
+            let (folder, from, _) = *self.restored.front()?;
+            let sensible = number >= from && normal(name).is_some_and(|names| names == [name]);
+            let id = if sensible { self.push(folder, name).ok()? } else { return None };
+            self.settle_restored(id, member);
+            if member.shape == Shape::Dir && count > 0 {
+                self.restored.push_back((id, first, first.checked_add(count)?));
+            }
+        }
+        let node = &mut self.nodes[number as usize];
+        node.known.entry = member.data > 0 || member.mode.is_some();
+        node.describe(member);
+        Some(())
+    }
+
+    fn settle_restored(&mut self, id: u32, member: &Member) {
+        if let Some(link) = &member.link {
+            self.links.insert(id, link.clone());
+        }
+        if let Some(pieces) = &member.pieces {
+            self.pieces.insert(id, Arc::clone(pieces));
+        }
+        self.reshape(id, member.shape);
+    }
+
+    /// What it takes in memory, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + self.slots.len() * 4
+    }
+
+    /// The folder `name` in `at`, made up where nothing or no folder is there.
+    fn folder(&mut self, at: u32, name: &[u8], entry: &Entry) -> Result<u32, Full> {
+        let id = match self.find(self.nodes[at as usize].key, name) {
+            Some(id) if self.nodes[id as usize].shape == Shape::Dir => return Ok(id),
+            Some(id) => id,
+            None => {
+                self.date(at, entry);
+                self.push(at, name)?
+            }
+        };
+        self.links.remove(&id);
+        self.pieces.remove(&id);
+        let key = self.next_key();
+        let node = &mut self.nodes[id as usize];
+        *node = Node { next: node.next, ..Node::made_up(node.folder, node.name_at, node.name_len, key) };
+        Ok(id)
+    }
+
+    /// A new name at the end of the folder `at`.
+    fn push(&mut self, at: u32, name: &[u8]) -> Result<u32, Full> {
+        if self.nodes.len() >= self.limit || self.names.len() + name.len() > MAX_NAMES_BYTES {
+            return Err(Full);
+        }
+        // Both fit: `normal` and the limits above see to it.
+        let (id, name_at, name_len) = (self.nodes.len() as u32, self.names.len() as u32, name.len() as u8);
+        self.names.extend_from_slice(name);
+        let folder = &mut self.nodes[at as usize];
+        let (key, last) = (folder.key, folder.last);
+        folder.last = id;
+        if last == NONE {
+            folder.first = id;
+        } else {
+            self.nodes[last as usize].next = id;
+        }
+        let node = Node { shape: Shape::Other, ..Node::made_up(key, name_at, name_len, NONE) };
+        self.nodes.push(node);
+        if self.nodes.len() * 2 > self.slots.len() {
+            self.grow();
+        } else {
+            self.place(id);
+        }
+        Ok(id)
+    }
+
+    /// Makes the node what the entry says.
+    fn settle(&mut self, id: u32, entry: &Entry, linked: Option<u32>) {
+        let shape = match (entry.kind, linked) {
+            (Kind::File, _) => Shape::File,
+            (Kind::Dir, _) => Shape::Dir,
+            (Kind::Symlink, _) => Shape::Symlink,
+            (Kind::Other, _) => Shape::Other,
+            (Kind::HardLink, Some(target)) => return self.settle_linked(id, target),
+            (Kind::HardLink, None) => Shape::Broken,
+        };
+        self.links.remove(&id);
+        self.pieces.remove(&id);
+        if shape == Shape::Symlink {
+            self.links.insert(id, Bytes::copy_from_slice(&entry.link));
+        }
+        if let Some(pieces) = &entry.sparse {
+            self.pieces.insert(id, Arc::clone(pieces));
+        }
+        self.reshape(id, shape);
+        self.describe(id, entry);
+    }
+
+    /// Another name for what `target` is now; a later entry of that name changes this one no more.
+    fn settle_linked(&mut self, id: u32, target: u32) {
+        if id == target {
+            return;
+        }
+        let source = self.nodes[target as usize];
+        match self.links.get(&target).cloned() {
+            Some(link) => self.links.insert(id, link),
+            None => self.links.remove(&id),
+        };
+        match self.pieces.get(&target).cloned() {
+            Some(pieces) => self.pieces.insert(id, pieces),
+            None => self.pieces.remove(&id),
+        };
+        self.reshape(id, source.shape);
+        let Node { name_at, name_len, folder, key, first, last, next, .. } = self.nodes[id as usize];
+        self.nodes[id as usize] = Node { name_at, name_len, folder, key, first, last, next, ..source };
+    }
+
+    fn reshape(&mut self, id: u32, shape: Shape) {
+        let was = self.nodes[id as usize].shape;
+        if shape == Shape::Dir && was != Shape::Dir {
+            let key = self.next_key();
+            let node = &mut self.nodes[id as usize];
+            (node.key, node.first, node.last) = (key, NONE, NONE);
+        }
+        if shape != Shape::Dir {
+            let node = &mut self.nodes[id as usize];
+            (node.key, node.first, node.last) = (NONE, NONE, NONE);
+        }
+        self.nodes[id as usize].shape = shape;
+    }
+
+    fn describe(&mut self, id: u32, entry: &Entry) {
+        let node = &mut self.nodes[id as usize];
+        (node.header, node.data, node.size) = (entry.header, entry.data, entry.size);
+        (node.seconds, node.nanos) = entry.modified.unwrap_or_default();
+        node.mode = entry.mode.unwrap_or_default() as u16;
+        (node.user, node.group) = (entry.user.unwrap_or_default(), entry.group.unwrap_or_default());
+        node.known = Known {
+            mode: entry.mode.is_some(),
+            owner: entry.user.is_some() && entry.group.is_some(),
+            modified: entry.modified.is_some(),
+            entry: true,
+        };
+    }
+
+    /// A made-up folder is as new as the newest thing in it.
+    fn date(&mut self, folder: u32, entry: &Entry) {
+        let node = &mut self.nodes[folder as usize];
+        let Some(time) = entry.modified.filter(|_| !node.known.entry) else { return };
+        if !node.known.modified || time > (node.seconds, node.nanos) {
+            (node.seconds, node.nanos) = time;
+            node.known.modified = true;
+        }
+    }
+
+    /// The earlier file, or link, that a hard link names.
+    fn linked(&self, name: &[u8]) -> Option<u32> {
+        let mut at = 0_u32;
+        for name in normal(name)? {
+            at = self.find(self.nodes[at as usize].key, name)?;
+        }
+        let is_one = matches!(self.nodes[at as usize].shape, Shape::File | Shape::Symlink | Shape::Other);
+        is_one.then_some(at)
+    }
+
+    /// What `name` is in the folder with this key; files have none.
+    fn find(&self, key: u32, name: &[u8]) -> Option<u32> {
+        if key == NONE {
+            return None;
+        }
+        let mask = self.slots.len() - 1;
+        let mut slot = self.hasher.hash_one((key, name)) as usize & mask;
+        loop {
+            let id = self.slots[slot];
+            if id == NONE {
+                return None;
+            }
+            let node = &self.nodes[id as usize];
+            if node.folder == key && node.name(&self.names) == name {
+                return Some(id);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    fn place(&mut self, id: u32) {
+        let mask = self.slots.len() - 1;
+        let node = &self.nodes[id as usize];
+        let mut slot = self.hasher.hash_one((node.folder, node.name(&self.names))) as usize & mask;
+        while self.slots[slot] != NONE {
+            slot = (slot + 1) & mask;
+        }
+        self.slots[slot] = id;
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![NONE; self.slots.len() * 2];
+        for id in 1..self.nodes.len() {
+            self.place(id as u32);
+        }
+    }
+
+    fn next_key(&mut self) -> u32 {
+        self.keys += 1;
+        self.keys
+    }
+}
+
+impl NodeId {
+    /// The root of each tree.
+    pub(super) const ROOT: Self = Self(0);
+
+    pub(super) fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl Member {
+    /// What stands for a node that cannot be read.
+    pub(super) fn broken() -> Self {
+        Self {
+            shape: Shape::Broken,
+            header: 0,
+            data: 0,
+            size: 0,
+            pieces: None,
+            link: None,
+            mode: None,
+            owner: None,
+            modified: None,
+        }
+    }
+}
+
+impl Tree for Catalog {
+    fn find(&self, folder: u32, name: &[u8]) -> Result<Option<u32>, ErrorKind> {
+        Ok(self.find(self.nodes[folder as usize].key, name))
+    }
+
+    fn shape(&self, node: u32) -> Result<Shape, ErrorKind> {
+        Ok(self.nodes[node as usize].shape)
+    }
+
+    fn link(&self, node: u32) -> Result<Option<Bytes>, ErrorKind> {
+        Ok(self.links.get(&node).cloned())
+    }
+}
+
+impl Node {
+    /// Takes over what a member says.
+    fn describe(&mut self, member: &Member) {
+        (self.header, self.data, self.size) = (member.header, member.data, member.size);
+        (self.seconds, self.nanos) = member.modified.unwrap_or_default();
+        self.mode = member.mode.unwrap_or_default() as u16;
+        (self.user, self.group) = member.owner.unwrap_or_default();
+        self.known.mode = member.mode.is_some();
+        self.known.owner = member.owner.is_some();
+        self.known.modified = member.modified.is_some();
+    }
+
+    /// A folder without an entry.
+    fn made_up(folder: u32, name_at: u32, name_len: u8, key: u32) -> Self {
+        Self {
+            header: 0,
+            data: 0,
+            size: 0,
+            seconds: 0,
+            nanos: 0,
+            user: 0,
+            group: 0,
+            name_at,
+            folder,
+            key,
+            first: NONE,
+            last: NONE,
+            next: NONE,
+            mode: 0,
+            name_len,
+            shape: Shape::Dir,
+            known: Known::default(),
+        }
+    }
+
+    fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
+        &names[self.name_at as usize..][..usize::from(self.name_len)]
+    }
+}
+
+/// The names that a path of an entry leads through, `..` resolved; nothing for the root. `None`: it leads out of the
+/// archive, or no system would take it. A leading slash means nothing, a backslash is a character like any other.
+fn normal(path: &[u8]) -> Option<Vec<&[u8]>> {
+    if path.len() > MAX_PATH_BYTES {
+        return None;
+    }
+    let mut names = Vec::new();
+    for name in path.split(|byte| *byte == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." => {
+                names.pop()?;
+            }
+            name if name.len() > MAX_NAME_BYTES || name.contains(&0) => return None,
+            name => names.push(name),
+        }
+    }
+    (names.len() <= MAX_DEPTH).then_some(names)
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog")
+            .field("names", &self.len())
+            .field("hidden", &self.hidden)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, kind: Kind, link: &str, header: u64) -> Entry {
+        Entry {
+            name: name.as_bytes().to_vec(),
+            kind,
+            link: link.as_bytes().to_vec(),
+            header,
+            data: header + 512,
+            size: header,
+            sparse: None,
+            mode: Some(0o644),
+            user: Some(1),
+            group: Some(2),
+            modified: Some((header.cast_signed(), 0)),
+        }
+    }
+
+    fn catalog(entries: &[(&str, Kind, &str)]) -> Catalog {
+        let mut catalog = Catalog::new(1000);
+        for (at, (name, kind, link)) in entries.iter().enumerate() {
+            catalog.add(&entry(name, *kind, link, at as u64 + 1)).unwrap();
+        }
+        catalog
+    }
+
+    fn resolve(catalog: &Catalog, path: &str) -> Result<Member, ErrorKind> {
+        let path = VPath::parse(path).unwrap();
+        catalog.resolve(&path, true).map(|id| catalog.member(id))
+    }
+
+    fn listed(catalog: &Catalog, path: &str) -> Vec<String> {
+        let folder = catalog.resolve(&VPath::parse(path).unwrap(), true).unwrap();
+        let children = catalog.children(folder, None, usize::MAX);
+        children.into_iter().map(|id| catalog.name(id).escape_ascii().to_string()).collect()
+    }
+
+    #[test]
+    fn a_node_is_small() {
+        assert!(size_of::<Node>() <= 88, "{}", size_of::<Node>());
+    }
+
+    #[test]
+    fn names_that_climb_out_or_are_too_long_are_hidden() {
+        let long = "n".repeat(256);
+        let deep = "d/".repeat(1025);
+        let far = "dd/".repeat(1400);
+        let names = ["../up", "a/../../up", "..", &long, &deep, &far, "/etc/passwd", "./a//b/../c", "C:\\x"];
+        let catalog = catalog(&names.map(|name| (name, Kind::File, "")));
+        assert_eq!(catalog.hidden(), 6);
+        assert_eq!(listed(&catalog, "/"), ["etc", "a", "C:\\\\x"]);
+        assert_eq!(listed(&catalog, "/a"), ["c"]);
+    }
+
+    #[test]
+    fn folders_without_an_entry_are_made_up() {
+        let mut catalog = catalog(&[("a/b/c", Kind::File, ""), ("a/d", Kind::File, "")]);
+        let a = resolve(&catalog, "/a").unwrap();
+        assert_eq!((a.shape, a.mode, a.modified), (Shape::Dir, None, Some((2, 0))));
+        assert_eq!(listed(&catalog, "/a"), ["b", "d"]);
+        catalog.add(&entry("a/", Kind::Dir, "", 9)).unwrap();
+        let a = resolve(&catalog, "/a").unwrap();
+        assert_eq!((a.mode, a.modified), (Some(0o644), Some((9, 0))));
+        assert_eq!(listed(&catalog, "/a"), ["b", "d"]);
+    }
+
+    #[test]
+    fn the_last_of_duplicates_wins() {
+        let catalog = catalog(&[("a", Kind::File, ""), ("b", Kind::File, ""), ("./a", Kind::File, "")]);
+        assert_eq!(resolve(&catalog, "/a").unwrap().header, 3);
+        assert_eq!(listed(&catalog, "/"), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_file_over_a_folder_hides_what_it_held() {
+        let mut catalog = catalog(&[("a/old", Kind::File, ""), ("a", Kind::File, "")]);
+        assert_eq!(resolve(&catalog, "/a").unwrap().shape, Shape::File);
+        assert_eq!(resolve(&catalog, "/a/old").unwrap_err(), ErrorKind::NotADirectory);
+        catalog.add(&entry("a/new", Kind::File, "", 9)).unwrap();
+        assert_eq!(listed(&catalog, "/a"), ["new"]);
+        assert_eq!(resolve(&catalog, "/a/old").unwrap_err(), ErrorKind::NotFound);
+        assert_eq!(listed(&catalog, "/"), ["a"]);
+    }
+
+    #[test]
+    fn links_stay_inside_the_archive() {
+        let catalog = catalog(&[
+            ("etc/passwd", Kind::File, ""),
+            ("d/up", Kind::Symlink, "../../../../etc/passwd"),
+            ("d/abs", Kind::Symlink, "/etc/passwd"),
+            ("d/dangling", Kind::Symlink, "nowhere"),
+            ("d/itself", Kind::Symlink, "itself"),
+            ("d/ping", Kind::Symlink, "pong"),
+            ("d/pong", Kind::Symlink, "ping"),
+            ("d/through", Kind::Symlink, "../etc/passwd/x"),
+            ("d/empty", Kind::Symlink, ""),
+        ]);
+        assert_eq!(resolve(&catalog, "/d/up").unwrap().header, 1);
+        assert_eq!(resolve(&catalog, "/d/abs").unwrap().header, 1);
+        for (name, kind) in [
+            ("dangling", ErrorKind::NotFound),
+            ("itself", ErrorKind::Loop),
+            ("ping", ErrorKind::Loop),
+            ("through", ErrorKind::NotADirectory),
+            ("empty", ErrorKind::NotFound),
+        ] {
+            assert_eq!(resolve(&catalog, &format!("/d/{name}")).unwrap_err(), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn chains_of_forty_links_are_followed_and_no_more() {
+        let mut catalog = catalog(&[("0", Kind::File, "")]);
+        for number in 1..=41_u64 {
+            let link = (number - 1).to_string();
+            catalog.add(&entry(&number.to_string(), Kind::Symlink, &link, number + 1)).unwrap();
+        }
+        assert_eq!(resolve(&catalog, "/40").unwrap().header, 1);
+        assert_eq!(resolve(&catalog, "/41").unwrap_err(), ErrorKind::Loop);
+    }
+
+    #[test]
+    fn a_hard_link_is_the_latest_earlier_file() {
+        let catalog = catalog(&[
+            ("a", Kind::File, ""),
+            ("h1", Kind::HardLink, "./a"),
+            ("a", Kind::File, ""),
+            ("h2", Kind::HardLink, "a"),
+            ("h3", Kind::HardLink, "h1"),
+            ("a", Kind::HardLink, "a"),
+        ]);
+        for (name, header) in [("h1", 1), ("h2", 3), ("h3", 1), ("a", 3)] {
+            assert_eq!(resolve(&catalog, &format!("/{name}")).unwrap().header, header, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_hard_link_to_nothing_is_broken_alone() {
+        let catalog = catalog(&[
+            ("missing", Kind::HardLink, "nowhere"),
+            ("itself", Kind::HardLink, "itself"),
+            ("forward", Kind::HardLink, "later"),
+            ("up", Kind::HardLink, "../x"),
+            ("dir", Kind::Dir, ""),
+            ("to-dir", Kind::HardLink, "dir"),
+            ("later", Kind::File, ""),
+        ]);
+        for name in ["missing", "itself", "forward", "up", "to-dir"] {
+            assert_eq!(resolve(&catalog, &format!("/{name}")).unwrap().shape, Shape::Broken, "{name}");
+        }
+        assert_eq!(resolve(&catalog, "/later").unwrap().shape, Shape::File);
+    }
+
+    #[test]
+    fn a_listing_under_way_goes_on_with_what_comes() {
+        let mut catalog = Catalog::new(100_000);
+        let (mut seen, mut after) = (Vec::new(), None);
+        for number in 0..3000_u64 {
+            catalog.add(&entry(&format!("d/{number}"), Kind::File, "", number)).unwrap();
+            if number % 100 == 0 {
+                let folder = catalog.resolve(&VPath::parse("/d").unwrap(), true).unwrap();
+                let batch = catalog.children(folder, after, 70);
+                after = batch.last().copied().or(after);
+                seen.extend(batch);
+            }
+        }
+        let folder = catalog.resolve(&VPath::parse("/d").unwrap(), true).unwrap();
+        seen.extend(catalog.children(folder, after, usize::MAX));
+        let names: Vec<_> = seen.iter().map(|id| catalog.name(*id).to_vec()).collect();
+        let wanted: Vec<_> = (0..3000).map(|number: u64| number.to_string().into_bytes()).collect();
+        assert_eq!(names, wanted);
+    }
+
+    #[test]
+    fn a_full_catalog_takes_no_more() {
+        let mut catalog = Catalog::new(4);
+        catalog.add(&entry("a/b", Kind::File, "", 1)).unwrap();
+        catalog.add(&entry("a/b", Kind::File, "", 2)).unwrap();
+        assert_eq!(catalog.add(&entry("a/c/d", Kind::File, "", 3)), Err(Full));
+    }
+}

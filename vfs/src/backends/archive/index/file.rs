@@ -1,0 +1,64 @@
+//! [`IndexFile`]: an index file that is open, for the parts of it that are read when they are needed.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::contents::Stored;
+use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::Disk;
+use crate::path::VPath;
+
+/// An index file. It never changes; who holds it open reads on, also where its name has gone.
+pub(in super::super) struct IndexFile {
+    file: Arc<File>,
+    path: PathBuf,
+    disk: Disk,
+}
+
+impl IndexFile {
+    pub(super) fn new(file: File, path: PathBuf, disk: Disk) -> Self {
+        Self { file: Arc::new(file), path, disk }
+    }
+
+    /// Reads a part, and checks it.
+    pub(super) async fn read(&self, stored: Stored) -> Result<Bytes> {
+        let file = Arc::clone(&self.file);
+        let read = self.disk.run("read_at", move || {
+            let mut bytes = vec![0; stored.len];
+            file.read_exact_at(&mut bytes, stored.at).map(|()| bytes)
+        });
+        let bytes = read.await?.map_err(|error| lost("it cannot be read").with_source(error))?;
+        if crc32fast::hash(&bytes) != stored.sum {
+            return Err(lost("a part of it does not fit its sum"));
+        }
+        Ok(bytes.into())
+    }
+
+    /// Takes its name from the disk.
+    pub(super) fn remove(&self) {
+        let (disk, path) = (self.disk.clone(), self.path.clone());
+        tokio::spawn(async move {
+            let removed = disk.run("remove_file", move || fs::remove_file(&path)).await;
+            if let Ok(Err(error)) = removed {
+                tracing::debug!(%error, "an archive's index could not be removed");
+            }
+        });
+    }
+}
+
+/// The index is no longer what it was when it was loaded.
+pub(super) fn lost(what: &str) -> Error {
+    let detail = format!("the archive's index is damaged: {what}");
+    Error::new(ErrorKind::Corrupt, "read_at", &VPath::root()).with_detail(detail)
+}
+
+impl fmt::Debug for IndexFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IndexFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}

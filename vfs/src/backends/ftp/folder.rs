@@ -1,0 +1,203 @@
+//! [`Rows`]: the entries of a folder, as they come over a data connection.
+
+use std::collections::HashSet;
+
+use bytes::{Bytes, BytesMut};
+
+use super::error::Fault;
+use super::listing::{Clock, Line, Lines, Machine, Row, machine};
+use super::upload::is_part;
+use super::wire::{Data, Use, Wire};
+use crate::error::ErrorKind;
+use crate::file_system::DirStream;
+use crate::path::VPath;
+
+/// Longest row that is read.
+const ROW_BYTES: usize = 8 * 1024;
+
+/// Entries of one folder at most.
+const ROWS: usize = 1_000_000;
+
+/// A listing that is being read.
+pub(super) struct Rows {
+    /// `None`: it has ended.
+    data: Option<Data>,
+    folder: Vec<u8>,
+    /// `None`: the rows are MLSD's.
+    lines: Option<Lines>,
+    rest: BytesMut,
+    seen: HashSet<Bytes>,
+    /// Rows that nobody understood.
+    unknown: usize,
+    is_at_end: bool,
+    /// What comes is of use: the heading of another folder was not seen.
+    understood: bool,
+}
+
+impl Rows {
+    /// Makes `folder` the working folder and lists that: a path in the command itself would be a pattern to some sites,
+    /// and options to others.
+    pub(super) async fn start(wire: &mut Wire, folder: &[u8]) -> Result<Self, Fault> {
+        wire.expect_of("CWD", folder, &[200, 250]).await?;
+        if wire.lore().has_mlsd() {
+            match wire.open(Use::List("MLSD"), b"", 0).await {
+                Ok(data) => return Ok(Self::new(Some(data), folder, None)),
+                Err(fault) if matches!(fault.code(), Some(500 | 502 | 504)) => wire.lore().no_mlsd.set(),
+                Err(fault) => return Err(fault),
+            }
+        }
+        let lines = Lines::new(Clock::system(wire.zone_minutes()));
+        Ok(Self::new(list(wire).await?, folder, Some(lines)))
+    }
+
+    fn new(data: Option<Data>, folder: &[u8], lines: Option<Lines>) -> Self {
+        Self {
+            data,
+            folder: folder.to_vec(),
+            lines,
+            rest: BytesMut::new(),
+            seen: HashSet::new(),
+            unknown: 0,
+            is_at_end: false,
+            understood: false,
+        }
+    }
+
+    /// The next entries; `None` at an end that the site has confirmed.
+    pub(super) async fn next(&mut self, wire: &mut Wire) -> Result<Option<Vec<Row>>, Fault> {
+        let batch = self.pull(wire).await;
+        if batch.is_err()
+            && let Some(data) = self.data.take()
+        {
+            wire.discard(data);
+        }
+        batch
+    }
+
+    async fn pull(&mut self, wire: &mut Wire) -> Result<Option<Vec<Row>>, Fault> {
+        loop {
+            let batch = self.take_rows()?;
+            if !batch.is_empty() {
+                return Ok(Some(batch));
+            }
+            let Some(data) = self.data.as_mut().filter(|_| !self.is_at_end) else {
+                return self.end(wire).await.map(|()| None);
+            };
+            let bytes = data.next(wire.stall()).await?;
+            self.is_at_end = bytes.is_empty();
+            self.rest.extend_from_slice(&bytes);
+            if self.is_at_end && !self.rest.is_empty() {
+                self.rest.extend_from_slice(b"\n");
+            }
+        }
+    }
+
+    /// Ends a listing that nobody reads on.
+    pub(super) async fn leave(mut self, wire: &mut Wire) {
+        if let Some(data) = self.data.take() {
+            wire.abort(data).await;
+        }
+    }
+
+    async fn end(&mut self, wire: &mut Wire) -> Result<(), Fault> {
+        if let Some(data) = self.data.take() {
+            wire.finish(data).await?;
+        }
+        if self.unknown > 0 && !self.understood {
+            return Err(corrupt("the site's listing is in no format that is known here"));
+        }
+        Ok(())
+    }
+
+    /// The entries among the whole rows that have come, a batch at most.
+    fn take_rows(&mut self) -> Result<Vec<Row>, Fault> {
+        let mut batch = Vec::new();
+        while batch.len() < DirStream::BATCH
+            && let Some(end) = self.rest.iter().position(|byte| *byte == b'\n')
+        {
+            let line = self.rest.split_to(end + 1);
+            let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
+            if let Some(row) = self.read(line)?
+                && is_name(&row.name)
+                && self.seen.insert(row.name.clone())
+            {
+                batch.push(row);
+            }
+        }
+        if self.rest.len() > ROW_BYTES && batch.is_empty() {
+            return Err(corrupt("the site's listing has a row without an end"));
+        }
+        if self.seen.len() > ROWS {
+            return Err(Fault::lost(
+                ErrorKind::LimitExceeded,
+                format!("the folder holds more than {ROWS} entries"),
+            ));
+        }
+        Ok(batch)
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<Option<Row>, Fault> {
+        let row = match &mut self.lines {
+            None => match machine(line) {
+                Some(Machine::Entry(row)) => Some(row),
+                Some(Machine::Here(name)) => {
+                    self.check_folder(&name)?;
+                    self.understood = true;
+                    None
+                }
+                Some(Machine::Above) => None,
+                None => {
+                    self.unknown += usize::from(!line.is_empty());
+                    None
+                }
+            },
+            Some(lines) => match lines.read(line) {
+                Line::Entry(row) => Some(row),
+                Line::Heading(name) => {
+                    self.check_folder(&name)?;
+                    None
+                }
+                Line::Nothing => None,
+                Line::Unknown => {
+                    self.unknown += 1;
+                    None
+                }
+            },
+        };
+        self.understood |= row.is_some();
+        Ok(row)
+    }
+
+    /// A site that names the folder it lists must name the one that was asked for; only a whole path says enough.
+    fn check_folder(&self, name: &[u8]) -> Result<(), Fault> {
+        let is_whole = name.starts_with(b"/") && !self.folder.is_empty();
+        let fits = name == b"/" && self.folder.is_empty() || name.ends_with(&self.folder);
+        if is_whole && !fits {
+            return Err(corrupt("the site lists another folder than the one asked for"));
+        }
+        Ok(())
+    }
+}
+
+/// LIST, with hidden entries where the site knows how. `None`: the folder is empty, as some say with a refusal.
+async fn list(wire: &mut Wire) -> Result<Option<Data>, Fault> {
+    if !wire.lore().no_list_all.is_set() {
+        match wire.open(Use::List("LIST -a"), b"", 0).await {
+            Err(Fault::Refused(reply)) if reply.code >= 500 => wire.lore().no_list_all.set(),
+            opened => return opened.map(Some),
+        }
+    }
+    match wire.open(Use::List("LIST"), b"", 0).await {
+        Err(Fault::Refused(reply)) if matches!(reply.code, 450 | 550) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// What cannot be one name in one folder is left out, whatever the site means by it.
+fn is_name(name: &[u8]) -> bool {
+    name != b"." && name != b".." && !is_part(name) && VPath::root().child(name.to_vec()).is_ok()
+}
+
+fn corrupt(detail: &'static str) -> Fault {
+    Fault::lost(ErrorKind::Corrupt, detail)
+}

@@ -1,0 +1,81 @@
+//! [`Flights`]: one call for all who ask the same at the same time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use tokio::sync::watch;
+
+use super::store::Key;
+use crate::error::{Error, ErrorKind, Result};
+use crate::path::VPath;
+
+/// Calls under way, by what they are about. A call is a task of its own: it goes on when those who wait for it leave.
+pub(super) struct Flights<T>(Arc<DashMap<Key, Flight<T>>>);
+
+type Flight<T> = watch::Receiver<Option<Result<T>>>;
+
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    /// Begins `call`, unless one about `key` is under way.
+    pub(super) fn begin(
+        &self,
+        key: Key,
+        call: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Flight<T> {
+        match self.0.entry(key) {
+            Entry::Occupied(flight) => flight.get().clone(),
+            Entry::Vacant(place) => {
+                let (sender, flight) = watch::channel(None);
+                place.insert(flight.clone());
+                let landing = Landing { flights: Arc::clone(&self.0), key };
+                tokio::spawn(async move {
+                    let answer = call.await;
+                    // Who comes from now on asks anew.
+                    drop(landing);
+                    sender.send_replace(Some(answer));
+                });
+                flight
+            }
+        }
+    }
+
+    /// The answer of the call about `key`: of the one that is under way, or of this one.
+    pub(super) async fn join(
+        &self,
+        key: Key,
+        call: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let mut flight = self.begin(key, call);
+        let answer = flight.wait_for(Option::is_some).await.map(|answer| answer.clone());
+        match answer {
+            Ok(Some(answer)) => answer,
+            // Its task panicked.
+            Ok(None) | Err(_) => Err(Error::new(ErrorKind::Internal, "open", &VPath::root())),
+        }
+    }
+}
+
+/// Takes a flight off the list when its call ends, by panic too.
+struct Landing<T> {
+    flights: Arc<DashMap<Key, Flight<T>>>,
+    key: Key,
+}
+
+impl<T> Drop for Landing<T> {
+    fn drop(&mut self) {
+        self.flights.remove(&self.key);
+    }
+}
+
+impl<T> Default for Flights<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> fmt::Debug for Flights<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights").field("under_way", &self.0.len()).finish()
+    }
+}

@@ -1,0 +1,286 @@
+//! [`Run`]: one fetch of consecutive bytes, for however many readers.
+//!
+//! A run goes as fast as the source gives; who reads slower reads from the disk. When nobody has waited for a run for
+//! [`LINGER`] it goes on only where little is missing (see [`is_worth_finishing`]); what it brought stays in any case.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use crc32fast::Hasher;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::object::Object;
+use super::store::BLOCK_BYTES;
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::path::VPath;
+use crate::producer::{Chunk, Producer, ProducerExt};
+
+/// What is written at once, where the source gives so much.
+const WRITTEN_BYTES: usize = 256 * 1024;
+
+/// How long a run waits for another reader when the last one has left.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// When to ask again for a file that does not fit its set: sources are changed within minutes.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// A deserted run goes on to the end where no more than this is missing.
+const FINISHED_BYTES: u64 = 16 << 20;
+
+/// Consecutive bytes that are being fetched.
+#[derive(Debug)]
+pub(super) struct Run {
+    start: u64,
+    /// Where it stops before the end of the file.
+    end: Option<u64>,
+    /// How far it came: the bytes before are on the disk.
+    reached: AtomicU64,
+    readers: AtomicUsize,
+    joined_or_left: Notify,
+    outcome: OnceLock<Result<()>>,
+}
+
+/// What somebody is going to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demand {
+    /// The byte after the last. `None`: the end of the file.
+    pub(super) end: Option<u64>,
+}
+
+/// A reader that a run has.
+#[derive(Debug)]
+pub(super) struct Joined(Arc<Run>);
+
+impl Run {
+    pub(super) fn new(start: u64, end: Option<u64>) -> Self {
+        Self {
+            start,
+            end,
+            reached: AtomicU64::new(start),
+            readers: AtomicUsize::new(0),
+            joined_or_left: Notify::new(),
+            outcome: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) fn reached(&self) -> u64 {
+        self.reached.load(Ordering::Acquire)
+    }
+
+    pub(super) fn reach(&self, offset: u64) {
+        self.reached.store(offset, Ordering::Release);
+    }
+
+    /// True where it will bring the byte at `offset`, if all goes well.
+    pub(super) fn will_pass(&self, offset: u64) -> bool {
+        self.start <= offset && self.end.is_none_or(|end| offset < end) && self.outcome.get().is_none()
+    }
+
+    pub(super) fn join(self: &Arc<Self>) -> Joined {
+        self.readers.fetch_add(1, Ordering::AcqRel);
+        self.joined_or_left.notify_one();
+        Joined(Arc::clone(self))
+    }
+
+    /// Resolves when nobody has waited for it for a while.
+    async fn deserted(&self) {
+        loop {
+            while self.readers.load(Ordering::Acquire) > 0 {
+                self.joined_or_left.notified().await;
+            }
+            tokio::select! {
+                () = sleep(LINGER) => if self.readers.load(Ordering::Acquire) == 0 { return },
+                () = self.joined_or_left.notified() => {}
+            }
+        }
+    }
+
+    /// Fetches, in a task of its own, for `object`; the caller is its first reader.
+    pub(super) fn begin(self: Arc<Self>, object: &Arc<Object>) -> Joined {
+        let joined = self.join();
+        let object = Arc::clone(object);
+        tokio::spawn(async move {
+            let digest = object.seal().map(|_| Sha256::new());
+            let mut fetch = Fetch { object: &object, run: &self, at: self.start, sum: Hasher::new(), digest };
+            let outcome = fetch.go().await;
+            if let Err(error) = &outcome {
+                settle_failure(&object, error).await;
+            }
+            if let Err(error) = object.save().await {
+                tracing::warn!(%error, "what was fetched is served, and cannot be noted in the cache");
+            }
+            // The outcome is there before the news of it.
+            _ = self.outcome.set(outcome);
+            object.remove_run(&self);
+            object.store.keep_house();
+        });
+        joined
+    }
+}
+
+impl Joined {
+    /// Why the run has failed, where it has.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.0.outcome.get().and_then(|outcome| outcome.as_ref().err().cloned())
+    }
+
+    /// True for a run that has ended well or ill.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.outcome.get().is_some()
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if self.0.readers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.joined_or_left.notify_one();
+        }
+    }
+}
+
+/// A run under way.
+struct Fetch<'a> {
+    object: &'a Arc<Object>,
+    run: &'a Arc<Run>,
+    at: u64,
+    /// Of the block that `at` lies in.
+    sum: Hasher,
+    /// Of the whole, where that has to sum to something.
+    digest: Option<Sha256>,
+}
+
+impl Fetch<'_> {
+    async fn go(&mut self) -> Result<()> {
+        let source = self.object.fetch(self.run.start, self.run.end).await?;
+        let mut source = source.lower(self.object.store.disk()).coalesce(WRITTEN_BYTES);
+        let mut is_watched = true;
+        loop {
+            let next = tokio::select! {
+                biased;
+                chunk = poll_fn(|cx| source.poll_more(cx)) => chunk.transpose()?,
+                () = self.run.deserted(), if is_watched => {
+                    if !is_worth_finishing(self.object.progress()) {
+                        return Ok(());
+                    }
+                    is_watched = false;
+                    continue;
+                }
+            };
+            match next {
+                Some(Chunk::Bytes(bytes)) => self.write(bytes).await?,
+                Some(Chunk::Span(_)) => return Err(failure(ErrorKind::Internal)),
+                None => return self.end(),
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let data = self.object.data().await?.clone();
+        let (at, written, digest) = (self.at, bytes.clone(), self.digest.take());
+        let write = move || {
+            let digest = digest.map(|digest| digest.chain_update(&written));
+            (write_all(&data, at, &written), digest)
+        };
+        let (done, digest) = self.object.store.disk().run("write_at", write).await?;
+        self.digest = digest;
+        done.map_err(|error| Error::from_io(error, "write_at", &VPath::root()))?;
+        let blocks = self.sum_up(&bytes);
+        if self.object.wrote(self.run, &blocks, self.at) {
+            self.object.save().await?;
+        }
+        Ok(())
+    }
+
+    /// Adds `bytes` to the sums; returns the blocks that are whole with them.
+    fn sum_up(&mut self, mut bytes: &[u8]) -> Vec<(u64, u32)> {
+        let mut whole = Vec::new();
+        while !bytes.is_empty() {
+            let left = BLOCK_BYTES - self.at % BLOCK_BYTES;
+            let len = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+            let (block, rest) = bytes.split_at(len);
+            self.sum.update(block);
+            self.at += len as u64;
+            if len as u64 == left {
+                whole.push((self.at / BLOCK_BYTES - 1, std::mem::take(&mut self.sum).finalize()));
+            }
+            bytes = rest;
+        }
+        whole
+    }
+
+    /// The source has no more: that is the end of the file, or of what was asked for.
+    fn end(&mut self) -> Result<()> {
+        let (len, _) = self.object.progress();
+        let goal = match (self.run.end, len) {
+            (Some(end), Some(len)) => Some(end.min(len)),
+            (end, len) => end.or(len),
+        };
+        if let Some(goal) = goal.filter(|goal| *goal != self.at) {
+            let detail = format!("the source's bytes end at {}, {goal} were promised", self.at);
+            return Err(failure(ErrorKind::Truncated).with_detail(detail));
+        }
+        if len.is_none_or(|len| self.at == len) {
+            let last =
+                (!self.at.is_multiple_of(BLOCK_BYTES)).then(|| std::mem::take(&mut self.sum).finalize());
+            self.object.ended(self.at, last);
+            if let Some(digest) = self.digest.take()
+                && !self.object.unseal(digest.finalize().into())
+            {
+                let detail = "its bytes are not what the set that it belongs to says: the source is being changed, or \
+                              damaged; try again later";
+                return Err(failure(ErrorKind::Unavailable)
+                    .with_detail(detail)
+                    .with_retry(Retry::After(RETRY)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a failed run means for its object.
+async fn settle_failure(object: &Arc<Object>, error: &Error) {
+    object.close_upstream();
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded if error.op() == "write_at" => {
+            tracing::warn!(path = %object.path(), %error, "the cache is full: what does not fit is passed through");
+            object.bypass();
+        }
+        // The source has another version: this one is not to be found again.
+        ErrorKind::Changed | ErrorKind::Corrupt | ErrorKind::NotFound => {
+            if let Err(error) = object.store.remove(object.key, None).await {
+                tracing::warn!(path = %object.path(), %error, "what is out of date cannot be removed from the cache");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A run that nobody waits for is finished where half of the file is there, or little is missing.
+fn is_worth_finishing((len, present): (Option<u64>, u64)) -> bool {
+    len.is_some_and(|len| present >= len / 2 || len - present.min(len) <= FINISHED_BYTES)
+}
+
+fn write_all(data: &crate::producer::SpanFile, mut at: u64, mut bytes: &[u8]) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(data, bytes, at))?;
+        if written == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        at += written as u64;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+fn failure(kind: ErrorKind) -> Error {
+    Error::new(kind, "read_at", &VPath::root())
+}

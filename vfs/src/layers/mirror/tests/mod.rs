@@ -1,0 +1,98 @@
+//! A mirror over a source that counts, changes and breaks off.
+
+mod apt;
+mod keeping;
+mod origin;
+mod reading;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tempfile::TempDir;
+
+use self::origin::{Counts, Origin, content};
+use super::store::BLOCK_BYTES;
+use super::*;
+use crate::fake::path;
+use crate::options::ByteRange;
+use crate::producer::{self, Chunk, ProducerExt};
+
+struct Scene {
+    origin: Origin,
+    mirror: Mirror,
+    folder: TempDir,
+}
+
+async fn scene() -> Scene {
+    with_options(MirrorOptions::default(), StoreOptions::default()).await
+}
+
+async fn with_options(options: MirrorOptions, store: StoreOptions) -> Scene {
+    let (origin, folder) = (Origin::new(), tempfile::tempdir().unwrap());
+    let mirror = mirror_in(folder.path(), &origin, options, store).await;
+    Scene { origin, mirror, folder }
+}
+
+/// Waits for who uses the folder to let it go.
+async fn mirror_in(folder: &Path, origin: &Origin, options: MirrorOptions, store: StoreOptions) -> Mirror {
+    let opened = loop {
+        match Store::open(folder, store).await {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                tokio::time::sleep(Duration::from_millis(1)).await
+            }
+            opened => break opened.unwrap(),
+        }
+    };
+    Mirror::new(Arc::new(origin.clone()), "test:", opened, options)
+}
+
+impl Scene {
+    /// The next run of the program, on the same folder.
+    async fn restarted(self, options: MirrorOptions) -> Self {
+        let Self { origin, mirror, folder } = self;
+        drop(mirror);
+        let mirror = mirror_in(folder.path(), &origin, options, StoreOptions::default()).await;
+        Self { origin, mirror, folder }
+    }
+
+    async fn open(&self, at: &str) -> Result<Arc<dyn File>> {
+        self.mirror.open(&path(at), &OpenOptions::reading()).await
+    }
+
+    async fn open_for(&self, at: &str, intent: Intent) -> Result<Arc<dyn File>> {
+        self.mirror.open(&path(at), &OpenOptions { intent, ..OpenOptions::reading() }).await
+    }
+
+    async fn read(&self, at: &str) -> Result<Bytes> {
+        pull(self.open(at).await?, ByteRange::whole()).await
+    }
+
+    async fn names(&self, at: &str) -> Result<Vec<Bytes>> {
+        let listing = self.mirror.read_dir(&path(at), &ListOptions::default()).await?;
+        Ok(listing.collect(1000).await?.into_iter().map(|entry| entry.name).collect())
+    }
+}
+
+/// All bytes of a range, or the error that came instead of an end.
+async fn pull(file: Arc<dyn File>, range: ByteRange) -> Result<Bytes> {
+    let mut producer = producer::of(file, range).lower(&crate::jobs::Disk::new());
+    let mut all = BytesMut::new();
+    while let Some(chunk) = std::future::poll_fn(|cx| producer::Producer::poll_more(&mut producer, cx)).await
+    {
+        match chunk? {
+            Chunk::Bytes(bytes) => all.extend_from_slice(&bytes),
+            Chunk::Span(_) => panic!("it was lowered"),
+        }
+    }
+    Ok(all.freeze())
+}
+
+fn fresh_for(secs: u64) -> crate::metadata::Caching {
+    crate::metadata::Caching {
+        storable: true,
+        fresh_for: Some(Duration::from_secs(secs)),
+        must_revalidate: false,
+    }
+}
