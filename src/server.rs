@@ -110,8 +110,14 @@ impl Server {
         })
     }
 
-    /// Serves `tree` on every listener to those whom `auth` lets in.
-    pub(crate) fn start(self, space: &Arc<Vfs>, tree: &Arc<dyn FileSystem>, auth: &Arc<Auth>) -> Running {
+    /// Serves `tree` on every listener to those whom `auth` lets in; `http` is what HTTP is told.
+    pub(crate) fn start(
+        self,
+        space: &Arc<Vfs>,
+        tree: &Arc<dyn FileSystem>,
+        auth: &Arc<Auth>,
+        http: &frontends::http::Options,
+    ) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut frontends = JoinSet::new();
         let (mut tls, mut sources) = (Vec::new(), Vec::new());
@@ -131,20 +137,25 @@ impl Server {
                 listener: bound.listen.address.to_string(),
                 sight,
             });
-            frontends.spawn(bound.serve(site, stopped.clone()));
+            frontends.spawn(bound.serve(site, http.clone(), stopped.clone()));
         }
         let mut admin = JoinSet::new();
         if let Some(listener) = self.admin {
             let tree = AdminFs::new(metrics(sources, Arc::clone(space)), move || !*stopped.borrow());
             let site = Arc::new(Site::new(Arc::new(tree)));
-            admin.spawn(frontends::http::serve(listener, site, std::future::pending()));
+            admin.spawn(frontends::http::serve(
+                listener,
+                site,
+                frontends::http::Options::default(),
+                std::future::pending(),
+            ));
         }
         Running { frontends, stop, tls, logs, _admin: admin, _admin_socket: self.admin_socket }
     }
 }
 
 impl Bound {
-    async fn serve(self, mut site: Site, mut stopped: watch::Receiver<bool>) {
+    async fn serve(self, mut site: Site, http: frontends::http::Options, mut stopped: watch::Receiver<bool>) {
         let Self { listen, listener, tls, socket } = self;
         site.limits = listen.limits;
         site.tls = tls;
@@ -159,7 +170,7 @@ impl Bound {
             drop(socket);
         };
         match listen.protocol {
-            Protocol::Http => frontends::http::serve(listener, site, shutdown).await,
+            Protocol::Http => frontends::http::serve(listener, site, http, shutdown).await,
             Protocol::Ftp(options) => frontends::ftp::serve(listener, site, options, shutdown).await,
         }
     }

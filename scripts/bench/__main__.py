@@ -10,11 +10,15 @@ import archives
 import cold
 import ftp
 import idle
+import listing
 import remote
+import requests
 import transfer
 
 BENCHES = {
     "transfer": transfer,
+    "requests": requests,
+    "listing": listing,
     "cold": cold,
     "idle": idle,
     "archives": archives,

@@ -133,7 +133,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     }
     let _ = console.flush();
     console.note("ready");
-    let mut running = server.start(&space, &tree, &auth);
+    let mut running = server.start(&space, &tree, &auth, &config.http_options());
     notify::ready();
     let mut current = config;
     loop {
@@ -296,8 +296,8 @@ impl Serve {
             let origin = Origin::of_argument("MOUNT", b".");
             let (at, source) = (VPath::root(), Source::Path(folder));
             let (writable, remote) = (self.writable, Remote::default());
-            let mirror = Mirror::default();
-            config.mounts.push(Mount { at, source, writable, remote, mirror, origin });
+            let (mirror, cache_control) = (Mirror::default(), None);
+            config.mounts.push(Mount { at, source, writable, cache_control, remote, mirror, origin });
         }
         Ok(())
     }

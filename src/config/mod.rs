@@ -14,6 +14,7 @@ mod refusal;
 mod remote;
 mod right;
 mod tls;
+mod web;
 
 use std::fmt;
 use std::path::Path;
@@ -35,6 +36,7 @@ use self::refusal::{Document, Refusal};
 pub use self::remote::{Remote, Secret, User};
 pub use self::right::Right;
 pub use self::tls::Tls;
+pub use self::web::Web;
 
 /// Largest configuration file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -54,6 +56,8 @@ pub struct Config {
     pub listeners: Vec<Listen>,
     /// Where operators' programs ask. Default: nowhere.
     pub admin: Option<Admin>,
+    /// What all HTTP listeners do.
+    pub http: Web,
     /// What is logged.
     pub log: Log,
 }
@@ -74,6 +78,8 @@ struct RawConfig {
     admin: Option<listen::RawAdmin>,
     #[serde(default)]
     cache: cache::RawCache,
+    #[serde(default)]
+    http: web::RawWeb,
     #[serde(default)]
     log: log::RawLog,
 }
@@ -100,6 +106,22 @@ impl Config {
         Self::parse(&Document { file: path, text: &text, folder: &folder })
     }
 
+    /// What HTTP listeners are told.
+    pub(crate) fn http_options(&self) -> frontends::http::Options {
+        let mut options = frontends::http::Options {
+            compress: self.http.compress,
+            origins: self.http.origins.clone(),
+            upload_bytes: self.http.upload_bytes,
+            ..frontends::http::Options::default()
+        };
+        for mount in &self.mounts {
+            if let Some(value) = &mount.cache_control {
+                options.keep(&mount.at, value);
+            }
+        }
+        options
+    }
+
     fn parse(document: &Document<'_>) -> Result<Self, ConfigError> {
         let raw = toml::from_str::<RawConfig>(document.text).map_err(Refusal::from);
         raw.and_then(|raw| Self::try_from((raw, document))).map_err(|refusal| document.locate(refusal))
@@ -112,7 +134,8 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
     fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
         let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
         let cache = CacheFolder::try_from((raw.cache, document))?;
-        let mut config = Self { log: (raw.log, document).into(), admin, cache, ..Self::default() };
+        let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
+        let mut config = Self { http, log, admin, cache, ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -160,6 +183,9 @@ impl fmt::Display for Config {
         }
         if let Some(admin) = &self.admin {
             writeln!(f, "admin on {}", admin.address)?;
+        }
+        if self.http != Web::default() {
+            writeln!(f, "http {}", self.http)?;
         }
         write!(f, "log {}", self.log)
     }
@@ -209,6 +235,11 @@ mod tests {
             protocol = "http"
             listen = "unix:/run/vfsd.sock"
 
+            [http]
+            compress = false
+            origins = ["https://app.example"]
+            upload_bytes = 1000
+
             [log]
             level = "debug"
             format = "json"
@@ -226,6 +257,7 @@ mod tests {
                  partial uploads kept, guests overwrite, 200 connections, 10 an address, idle 5m, stall by protocol, drain 10s",
                 "serve http on unix:/run/vfsd.sock, 16384 connections, 16384 an address, idle by protocol, \
                  stall by protocol, drain 30s",
+                "http compresses nothing, read by scripts of https://app.example, uploads of 1000 bytes at most",
                 "log debug as json",
             ]
         );
@@ -337,13 +369,21 @@ mod tests {
                 "vfsd.toml:5: serve.limits.connects: unknown key; did you mean \"connections\"?",
             ),
             (
+                "[http]\norigins = [\"app.example/\"]",
+                "vfsd.toml:2: http.origins: \"app.example/\" is no origin: write https://HOST without a path, or * for all",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \".\"\ncache_control = \"a\\nb\"",
+                "vfsd.toml:4: mount.cache_control: it is no value of a header: write one line of ASCII, as in \"max-age=3600\"",
+            ),
+            (
                 "[log]\nlevel = \"loud\"",
                 "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
             ),
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {

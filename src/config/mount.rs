@@ -22,6 +22,8 @@ pub struct Mount {
     pub source: Source,
     /// Clients may change it, as far as their rights go. Default false.
     pub writable: bool,
+    /// How long what is read from it over HTTP may be kept: the value of `Cache-Control`. Default: nothing is said.
+    pub cache_control: Option<String>,
     /// How it is asked, where it is a site.
     pub remote: Remote,
     /// What is kept of it, where it is remote and not writable.
@@ -46,6 +48,7 @@ pub(super) struct RawMount {
     source: Spanned<String>,
     #[serde(default)]
     writable: bool,
+    cache_control: Option<Spanned<String>>,
     remote: Option<Spanned<RawRemote>>,
     mirror: Option<Spanned<RawMirror>>,
 }
@@ -57,6 +60,8 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
         let at = parse_at(raw.at.get_ref().as_bytes()).map_err(|says| Refusal::new(raw.at.span(), says))?;
         let source = Source::parse(raw.source.get_ref().as_bytes(), document.folder)
             .map_err(|says| Refusal::new(raw.source.span(), says))?;
+        let cache_control = raw.cache_control.map(header_value).transpose()?;
+        let origin = document.origin(raw.source.span());
         let remote = match raw.remote {
             Some(written) if !source.is_remote() => {
                 let cure = "the source is on this machine: remove \"remote\", or name a URL";
@@ -77,8 +82,7 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
             Some(written) => Mirror::try_from(written.into_inner())?,
             None => Mirror::default(),
         };
-        let origin = document.origin(raw.source.span());
-        Ok(Self { at, source, writable: raw.writable, remote, mirror, origin })
+        Ok(Self { at, source, writable: raw.writable, cache_control, remote, mirror, origin })
     }
 }
 
@@ -106,6 +110,7 @@ impl Mount {
                 at,
                 source,
                 writable: false,
+                cache_control: None,
                 remote: Remote::default(),
                 mirror: Mirror::default(),
                 origin,
@@ -139,6 +144,17 @@ impl Source {
             _ => folder.join(text).map(Self::Path).map_err(|error| error.to_string()),
         }
     }
+}
+
+/// A text that a header can hold.
+fn header_value(written: Spanned<String>) -> Result<String, Refusal> {
+    if written.get_ref().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(written.into_inner());
+    }
+    Err(Refusal::new(
+        written.span(),
+        "it is no value of a header: write one line of ASCII, as in \"max-age=3600\"",
+    ))
 }
 
 fn parse_at(text: &[u8]) -> Result<VPath, String> {

@@ -19,6 +19,8 @@ pub enum Program {
     Python,
     /// The BSD client.
     Tnftp,
+    /// Chromium.
+    Chromium,
 }
 
 /// A program that is there.
@@ -35,6 +37,7 @@ impl Program {
             Self::Ncftpput => "ncftpput",
             Self::Python => "python3",
             Self::Tnftp => "tnftp",
+            Self::Chromium => "chromium",
         }
     }
 

@@ -42,8 +42,10 @@ impl Served {
             configure(&mut site);
             Arc::new(site)
         };
-        let http =
-            Gate::open(site(), |listener, site, stop| Box::pin(http::serve(listener, site, stop))).await;
+        let http = Gate::open(site(), |listener, site, stop| {
+            Box::pin(http::serve(listener, site, http::Options::default(), stop))
+        })
+        .await;
         let ftp = Gate::open(site(), |listener, site, stop| {
             Box::pin(ftp::serve(listener, site, ftp::Options::default(), stop))
         })
