@@ -38,7 +38,7 @@ const STALL: Duration = Duration::from_millis(500);
 /// How long the answer to ABOR may take. Some servers give none.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// NOOPs of `noop`, one every few milliseconds.
+/// NOOP commands of `noop`, one every few milliseconds.
 const NOOPS: usize = 1000;
 
 fn main() {
