@@ -1,14 +1,14 @@
 //! From what is wanted to what happens: calls on the tree, and their [`Outcome`].
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use vfs::jobs::Disk;
 use vfs::producer::Coding;
 use vfs::{
-    ByteRange, DirStream, Error, ErrorKind, File, FileSystem, Intent, ListOptions, Metadata, OpenOptions,
-    SeekCost, StatOptions, VPath, Validator, Writes,
+    ByteRange, CacheStatus, DirStream, Error, ErrorKind, File, FileSystem, Intent, ListOptions, Metadata,
+    OpenOptions, SeekCost, StatOptions, VPath, Validator, Writes,
 };
 
 use super::changes::{Allowed, allowed, change};
@@ -141,6 +141,10 @@ pub(super) struct Facts {
     pub(super) varies: bool,
     /// How long it may be kept, in HTTP's words.
     pub(super) cache_control: Option<HeaderValue>,
+    /// What a cache of ours had to do with it.
+    pub(super) cache: CacheStatus,
+    /// How long ago its source said so.
+    pub(super) age: Option<Duration>,
 }
 
 /// Whether a client is asked for a name and a password.
@@ -407,6 +411,8 @@ impl Facts {
             modified: metadata.modified.filter(|_| exact),
             validator: metadata.validator.clone(),
             provisional: metadata.provenance.provisional,
+            cache: metadata.provenance.cache,
+            age: metadata.provenance.age,
             ..Self::default()
         }
     }

@@ -5,15 +5,15 @@ use std::time::SystemTime;
 
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONNECTION,
-    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AGE, ALLOW, CACHE_CONTROL, CACHE_STATUS,
+    CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    ETAG, LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use vfs::jobs::Disk;
 use vfs::path::escaped;
 use vfs::producer::{self, Coding, PackFormat, Producer, ProducerExt, pack};
-use vfs::{ByteRange, Error, ErrorKind, Retry};
+use vfs::{ByteRange, CacheStatus, Error, ErrorKind, Retry};
 
 use super::changes::Allowed;
 use super::command::Refusal;
@@ -304,6 +304,13 @@ impl Answer {
             (false, Some(value)) => answer.with(CACHE_CONTROL, value.clone()),
             (false, None) => answer,
         };
+        let answer = match cache_status(facts.cache) {
+            Some(status) => {
+                let age = facts.age.unwrap_or_default().as_secs();
+                answer.with(CACHE_STATUS, HeaderValue::from_static(status)).with(AGE, age.into())
+            }
+            None => answer,
+        };
         if facts.varies { answer.varying("accept-encoding") } else { answer }
     }
 
@@ -318,6 +325,17 @@ impl Answer {
             Ok(value) => self.with(name, value),
             Err(_) => self,
         }
+    }
+}
+
+/// What a cache of ours had to do with an answer, in RFC 9211's words.
+const fn cache_status(cache: CacheStatus) -> Option<&'static str> {
+    match cache {
+        CacheStatus::None => None,
+        CacheStatus::Hit => Some("vfsd; hit"),
+        CacheStatus::Stale => Some("vfsd; fwd=stale"),
+        CacheStatus::Revalidated => Some("vfsd; fwd=stale; fwd-status=304"),
+        CacheStatus::Miss => Some("vfsd; fwd=uri-miss; stored"),
     }
 }
 
@@ -468,6 +486,14 @@ mod tests {
             (Facts { validator: tag("v"), ..facts() }, ETAG, Some("\"v\"")),
             (Facts { validator: tag("a\"\r\nb: c"), ..facts() }, ETAG, None),
             (Facts { provisional: true, ..facts() }, CACHE_CONTROL, Some("no-cache")),
+            (facts(), CACHE_STATUS, None),
+            (facts(), AGE, None),
+            (Facts { cache: CacheStatus::Hit, ..facts() }, CACHE_STATUS, Some("vfsd; hit")),
+            (
+                Facts { cache: CacheStatus::Stale, age: Some(Duration::from_secs(90)), ..facts() },
+                AGE,
+                Some("90"),
+            ),
         ] {
             let answer = Answer::to(Outcome::NotModified(facts.clone()), "/", &Disk::new());
             let found = answer.headers.get(&name).map(|value| value.to_str().unwrap());
