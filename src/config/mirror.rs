@@ -102,7 +102,7 @@ pub(crate) fn parse_preset(text: &str) -> Result<Option<Preset>, String> {
     if text == "off" {
         return Ok(None);
     }
-    let known = [Preset::Generic, Preset::Apt, Preset::Pip];
+    let known = [Preset::Generic, Preset::Apt];
     let found = known.into_iter().find(|preset| preset.as_str() == text);
-    found.map(Some).ok_or_else(|| format!("\"{text}\" is no preset: write generic, apt, pip or off"))
+    found.map(Some).ok_or_else(|| format!("\"{text}\" is no preset: write generic, apt or off"))
 }

@@ -6,6 +6,7 @@
 mod buckets;
 mod budget;
 mod hostile;
+mod mirrored;
 mod secrets;
 mod slow_readers;
 mod tls;
