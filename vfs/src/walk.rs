@@ -72,12 +72,19 @@ pub async fn check_copy(tree: &dyn FileSystem, from: &VPath, described: &Metadat
 /// dropped future leaves it. Permission bits go along where they are known.
 ///
 /// # Errors
-/// As [`check_copy`], and those of the trees.
-pub async fn copy_file(tree: &dyn FileSystem, from: &VPath, to: &VPath, disk: &Disk) -> Result<()> {
+/// As [`check_copy`], and those of the trees; `AlreadyExists` where `overwrites` is false and anything is at `to`.
+pub async fn copy_file(
+    tree: &dyn FileSystem,
+    from: &VPath,
+    to: &VPath,
+    overwrites: bool,
+    disk: &Disk,
+) -> Result<()> {
     let source = tree.open(from, &OpenOptions::reading()).await?;
     let described = source.metadata().await?;
     check_copy(tree, from, &described, to).await?;
-    let options = OpenOptions { mode: described.mode.map(|mode| mode & 0o777), ..OpenOptions::replacing() };
+    let mode = described.mode.map(|mode| mode & 0o777);
+    let options = OpenOptions { mode, create_new: !overwrites, ..OpenOptions::replacing() };
     let target = tree.open(to, &options).await?;
     let range = ByteRange { start: 0, end: described.len };
     let mut pieces = producer::of(source, range).lower(disk).peeked();
@@ -132,7 +139,7 @@ async fn copy_one(
     disk: &Disk,
 ) -> Result<()> {
     match file_type {
-        FileType::File => copy_file(tree, &from, &to, disk).await,
+        FileType::File => copy_file(tree, &from, &to, true, disk).await,
         FileType::Symlink => tree.symlink(&tree.read_link(&from).await?, &to).await,
         FileType::Dir => {
             tree.create_dir(&to).await?;

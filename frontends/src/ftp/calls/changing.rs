@@ -1,8 +1,8 @@
 //! Calls that change the tree.
 
 use vfs::jobs::Disk;
-use vfs::producer::{self, Chunk, ProducerExt};
-use vfs::{ByteRange, Error, ErrorKind, OpenOptions, RenameOptions, SetAttributes, StatOptions, VPath};
+use vfs::walk::copy_file;
+use vfs::{RenameOptions, SetAttributes, StatOptions, VPath};
 
 use super::{Ask, Failure, Outcome};
 use crate::ftp::command::{Edit, Errand};
@@ -46,7 +46,7 @@ impl Ask {
             Errand::Rename => {
                 self.view.rename(&from, &self.path, &RenameOptions { no_replace: !overwrites }).await
             }
-            Errand::Copy => self.copy_from(&from, overwrites, &disk).await,
+            Errand::Copy => copy_file(&*self.view, &from, &self.path, overwrites, &disk).await,
         };
         match done {
             Ok(()) => Outcome::CarriedOut,
@@ -56,25 +56,5 @@ impl Ask {
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> vfs::Result<()> {
         self.view.set_attributes(&self.path, attributes, true).await
-    }
-
-    /// The old file stays until the copy is whole; a dropped call leaves it.
-    async fn copy_from(&self, from: &VPath, overwrites: bool, disk: &Disk) -> vfs::Result<()> {
-        let source = self.view.open(from, &OpenOptions::reading()).await?;
-        let len = source.metadata().await?.len;
-        let options = OpenOptions { create_new: !overwrites, ..OpenOptions::replacing() };
-        let target = self.view.open(&self.path, &options).await?;
-        let range = ByteRange { start: 0, end: len };
-        let mut pieces = producer::of(source, range).lower(disk).peeked();
-        let mut offset = 0;
-        while let Some(piece) = pieces.more().await {
-            let Chunk::Bytes(bytes) = piece? else {
-                return Err(Error::new(ErrorKind::Internal, "copy", from));
-            };
-            let count = bytes.len() as u64;
-            target.write_at(offset, bytes).await?;
-            offset += count;
-        }
-        target.finish().await
     }
 }
