@@ -380,10 +380,30 @@ mod tests {
                 "[log]\nlevel = \"loud\"",
                 "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
             ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \".\"\nmirror = {}",
+                "vfsd.toml:4: mount.mirror: the source is on this machine: remove \"mirror\", or name a URL",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nwritable = true\nmirror = {}",
+                "vfsd.toml:5: mount.mirror: a mirror takes no changes: remove \"mirror\" or \"writable\"",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nmirror = { preset = \"rpm\" }",
+                "vfsd.toml:4: mount.mirror.preset: \"rpm\" is no preset: write generic, apt or off",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nmirror = { immutable = [\"a[\"] }",
+                "vfsd.toml:4: mount.mirror.immutable",
+            ),
+            (
+                "[cache]\nsize = \"10\"",
+                "vfsd.toml:2: cache.size: \"10\" is no size: write a number and a unit, as in 512MiB, 10GiB",
+            ),
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, http, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {

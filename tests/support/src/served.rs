@@ -47,7 +47,9 @@ impl Served {
         })
         .await;
         let ftp = Gate::open(site(), |listener, site, stop| {
-            Box::pin(ftp::serve(listener, site, ftp::Options::default(), stop))
+            // Everybody is a guest here, and may do what the tree lets them.
+            let options = ftp::Options { guests_overwrite: true, ..ftp::Options::default() };
+            Box::pin(ftp::serve(listener, site, options, stop))
         })
         .await;
         Self { http, ftp }
