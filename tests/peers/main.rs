@@ -5,6 +5,7 @@
 // What fails here fails its test.
 #![allow(clippy::unwrap_used)]
 
+mod apt;
 mod archives;
 mod browser;
 mod ftp;

@@ -48,6 +48,14 @@ impl Serving {
         Self::run(folder, command)
     }
 
+    /// With arguments of its own, on free ports.
+    pub(crate) fn program(arguments: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vfsd"));
+        command.args(["serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"]);
+        arguments(&mut command);
+        Self::run(tempfile::tempdir().unwrap(), command)
+    }
+
     /// What `mounts` lay into the tree; their relative sources start in `folder`.
     pub(crate) fn mounts(folder: TempDir, mounts: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vfsd"));

@@ -5,6 +5,10 @@ use std::process::{Command, Output, Stdio};
 /// A program that a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
+    /// apt's command for scripts.
+    AptGet,
+    /// What builds Debian's packages.
+    DpkgDeb,
     /// curl.
     Curl,
     /// GNU wget.
@@ -30,6 +34,8 @@ pub struct Peer(Command);
 impl Program {
     fn name(self) -> &'static str {
         match self {
+            Self::AptGet => "apt-get",
+            Self::DpkgDeb => "dpkg-deb",
             Self::Curl => "curl",
             Self::Wget => "wget",
             Self::Lftp => "lftp",
