@@ -1,9 +1,12 @@
 //! From a request to what it wants: [`Command`].
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, ORIGIN, RANGE, TRANSFER_ENCODING};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, ORIGIN, PRAGMA, RANGE,
+    TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::{HeaderName, Method, Version};
-use vfs::VPath;
+use vfs::{Freshness, VPath};
 
 use super::wire::{
     BadTarget, Codings, Conditions, Packing, Placed, Ranges, Target, View, form_boundary, is_download,
@@ -66,6 +69,8 @@ pub(super) struct Fetch {
     pub(super) ranges: Option<Ranges>,
     /// When it is wanted at all.
     pub(super) conditions: Conditions,
+    /// How old it may be.
+    pub(super) freshness: Freshness,
 }
 
 /// PUT, DELETE, MKCOL, MOVE, COPY or POST.
@@ -221,8 +226,26 @@ impl Fetch {
             query: query.map(str::to_owned),
             ranges: if head_only { None } else { ranges_of(head) },
             conditions: Conditions::read(&head.headers),
+            freshness: freshness_of(head),
         }
     }
+}
+
+/// Whoever wants what is kept on the way asked about (RFC 9111 §5.2.1): apt for its indices, a browser that reloads.
+fn freshness_of(head: &Parts) -> Freshness {
+    let says = |wanted: &str| {
+        let values = head.headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|said| said.trim().eq_ignore_ascii_case(wanted))
+    };
+    if says("only-if-cached") {
+        return Freshness::StoredOnly;
+    }
+    let is_old_fashioned = !head.headers.contains_key(CACHE_CONTROL)
+        && header(head, &PRAGMA).is_some_and(|pragma| pragma.trim().eq_ignore_ascii_case("no-cache"));
+    if is_old_fashioned || says("no-cache") || says("max-age=0") {
+        return Freshness::Revalidate;
+    }
+    Freshness::Any
 }
 
 impl Change {
@@ -363,6 +386,21 @@ mod tests {
         ] {
             let found = host_of(&head(version, target, fields));
             assert_eq!(found, host.map(|host| host.map(str::to_owned)), "{version:?} {target} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn who_wants_it_anew_says_so() {
+        for (fields, freshness) in [
+            (&[][..], Freshness::Any),
+            (&[("cache-control", "max-age=60")], Freshness::Any),
+            (&[("cache-control", "max-age=0")], Freshness::Revalidate),
+            (&[("cache-control", "foo, No-Cache")], Freshness::Revalidate),
+            (&[("pragma", "no-cache")], Freshness::Revalidate),
+            (&[("pragma", "no-cache"), ("cache-control", "max-age=9")], Freshness::Any),
+            (&[("cache-control", "only-if-cached")], Freshness::StoredOnly),
+        ] {
+            assert_eq!(freshness_of(&head(Version::HTTP_11, "/", fields)), freshness, "{fields:?}");
         }
     }
 

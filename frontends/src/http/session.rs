@@ -256,7 +256,8 @@ async fn retrieve(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -
         (false, Some(_)) => Intent::Range,
         (false, None) => Intent::Whole,
     };
-    match tree.open(path, &OpenOptions { intent, ..OpenOptions::reading() }).await {
+    let wishes = OpenOptions { intent, freshness: fetch.freshness, ..OpenOptions::reading() };
+    match tree.open(path, &wishes).await {
         Ok(file) => {
             let found = Found::of(file).await?;
             Ok(represent(&**tree, options, found, &fetch).await)
@@ -275,7 +276,8 @@ async fn retrieve(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -
 
 async fn list(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
     let path = fetch.place.path;
-    let entries = tree.read_dir(&path, &ListOptions::with_metadata()).await?;
+    let wishes = ListOptions { metadata: true, freshness: fetch.freshness };
+    let entries = tree.read_dir(&path, &wishes).await?;
     if let Some(packing) = fetch.packing {
         let tree = Arc::clone(tree);
         return Ok(Outcome::Packed(Box::new(Packed { tree, path, entries, packing })));
