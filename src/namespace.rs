@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use vfs::backends::archive::ArchiveOptions;
 use vfs::backends::ftp::{FtpOptions, FtpSource, Secret};
 use vfs::backends::http::{HttpOptions, HttpSource};
@@ -28,46 +29,54 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What the mounts of a program share: ways to sources and into archives, and the folder where mirrors keep what they fetch.
 ///
 /// One a program, so that whoever asks for an archive shares its first pass, whatever mount it lies in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Sources {
     registry: Registry,
     /// `None`: nothing is kept of remote mounts.
-    store: Option<Arc<Store>>,
+    cache: Option<CacheFolder>,
+    /// Opened for the first mirror: two servers without any share their place in peace.
+    store: OnceCell<Option<Arc<Store>>>,
 }
 
 impl Sources {
-    /// For a server: its remote mounts are mirrors, in `cache`. Where that is in use already and is the usual place, they
-    /// are none.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] where the folder that was asked for cannot be used.
-    pub(crate) async fn of_server(cache: &CacheFolder) -> Result<Self, Failure> {
+    /// For a server: its remote mounts are mirrors.
+    pub(crate) fn of_server(cache: &CacheFolder) -> Self {
         let place = cache.place.clone().unwrap_or_else(Cache::usual);
-        let store = match place.store(cache.options).await {
-            Err(error) if cache.place.is_none() => {
-                tracing::warn!(%error, "nothing is kept of remote mounts: name a folder with --cache DIR");
-                None
-            }
-            store => store.map_err(|error| Failure::Usage(error.to_string()))?,
-        };
-        Ok(Self { store, ..Self::looking(&place) })
+        Self { cache: Some(cache.clone()), ..Self::looking(&place) }
     }
 
     /// For who only looks: nothing is kept of remote mounts.
     pub(crate) fn looking(cache: &Cache) -> Self {
-        let archives = ArchiveOptions { index: cache.indexes(), ..ArchiveOptions::default() };
-        Self { registry: registry(archives), store: None }
+        Self::with(ArchiveOptions { index: cache.indexes(), ..ArchiveOptions::default() })
     }
 
     /// For a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
     fn patient() -> Self {
-        Self { registry: registry(patient_archives(&Cache::usual())), store: None }
+        Self::with(patient_archives(&Cache::usual()))
+    }
+
+    fn with(archives: ArchiveOptions) -> Self {
+        Self { registry: registry(archives), cache: None, store: OnceCell::new() }
     }
 
     /// What is to be kept of `mount`.
-    fn keeping(&self, mount: &Mount) -> Option<Keeping> {
-        let store = self.store.as_ref().filter(|_| mount.source.is_remote() && !mount.writable)?;
-        Some(Keeping { store: Arc::clone(store), options: mount.mirror.options()? })
+    async fn keeping(&self, mount: &Mount) -> Result<Option<Keeping>, Failure> {
+        let wishes = mount.mirror.options().filter(|_| mount.source.is_remote() && !mount.writable);
+        let (Some(cache), Some(options)) = (&self.cache, wishes) else { return Ok(None) };
+        let store = self.store.get_or_try_init(|| open_store(cache)).await?;
+        Ok(store.clone().map(|store| Keeping { store, options }))
+    }
+}
+
+/// Opens the folder for what mirrors keep. Where it is the usual place, and in use already, nothing is kept.
+async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> {
+    let place = cache.place.clone().unwrap_or_else(Cache::usual);
+    match place.store(cache.options).await {
+        Err(error) if cache.place.is_none() => {
+            tracing::warn!(%error, "nothing is kept of remote mounts: name a folder with --cache DIR");
+            Ok(None)
+        }
+        store => store.map_err(|error| Failure::Usage(error.to_string())),
     }
 }
 
@@ -131,7 +140,7 @@ pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Sources) -> Res
     let mut options = MountOptions { writable, remote, source, ..MountOptions::default() };
     if remote {
         options.traffic = Some(traffic);
-        options.mirror = sources.keeping(mount);
+        options.mirror = sources.keeping(mount).await?;
         // The site's own deadlines come first, so that what is told is why.
         let TimeoutOptions { call, settle } = options.timeout;
         options.timeout = TimeoutOptions { call: call.max(mount.remote.patience() + GRACE), settle };

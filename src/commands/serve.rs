@@ -122,7 +122,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     let config = arguments.config()?;
     logging::start(&config.log)
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
-    let sources = Sources::of_server(&config.cache).await?;
+    let sources = Sources::of_server(&config.cache);
     let space = namespace::served(&config.mounts, &sources).await?;
     let tree = namespace::guarded(&space, &config.rights)?;
     let auth = Arc::new(Auth::new(config.auth.users()));

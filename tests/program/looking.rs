@@ -105,7 +105,10 @@ fn what_cannot_be_read_is_named_and_the_rest_follows() {
         ("none", "/none: no such file or folder"),
         ("d", "/d: is a folder"),
         ("file/x", "/file/x: not a folder"),
-        ("file#tgz:", "/file: not supported here: archives cannot be entered by #tgz: yet"),
+        (
+            "file#tgz:",
+            "/file: invalid request: #tgz: was asked for, and it holds something that is not known here",
+        ),
         (
             "/dev/null",
             "open /dev/null: invalid request: it is a device, FIFO or socket; only files and folders are opened",
