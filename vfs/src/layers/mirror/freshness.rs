@@ -98,7 +98,7 @@ pub(super) fn judge(
     // A clock that was set back makes nothing younger than it is.
     let Ok(age) = now.duration_since(kept.asked) else { return Verdict::AskOrServe };
     let lifetime = match wish {
-        Freshness::Revalidate => MIN_REVALIDATE,
+        Freshness::Revalidate => lifetime(kept, rule, tolerances).min(MIN_REVALIDATE),
         Freshness::Any | Freshness::StoredOnly => lifetime(kept, rule, tolerances),
     };
     let Some(stale_for) = age.checked_sub(lifetime).filter(|stale| !stale.is_zero()) else {
