@@ -6,6 +6,7 @@
 //! by then is served meanwhile.
 
 use std::mem;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
@@ -144,6 +145,8 @@ struct Pass {
     journal: Option<Journal>,
     begun: Instant,
     logged: Instant,
+    /// Bytes of the archive's file that were read.
+    read: u64,
 }
 
 /// Where a pass begins.
@@ -162,7 +165,7 @@ impl Pass {
         keeping: Option<Keeping>,
     ) -> Self {
         let begun = Instant::now();
-        Self { decoded, archive, store, keeping, journal: None, begun, logged: begun }
+        Self { decoded, archive, store, keeping, journal: None, begun, logged: begun, read: 0 }
     }
 
     /// Takes what there is of an index.
@@ -229,6 +232,7 @@ impl Pass {
                     None => self.retry(|| decoded.outer().read_at(at, piece)).await?,
                 };
                 let Some(input) = input else { return Ok(None) };
+                self.read += input.len() as u64;
                 trail.add(input.clone());
                 decoding.feed(input);
             }
@@ -324,6 +328,7 @@ impl Pass {
                 self.publish(&archive, scanner)?;
                 break;
             }
+            self.read += bytes.len() as u64;
             scanner.feed(&bytes);
             archive.passing.set_done(scanner.position());
             self.publish(&archive, scanner)?;
@@ -385,12 +390,12 @@ impl Pass {
     /// Ends the pass, keeps what it found, and tells the log what a listing cannot show.
     async fn conclude(mut self, scanned: Result<Option<()>>, boundary: Boundary, prefix: Option<u64>) {
         let (Some(archive), Some(outcome)) = (self.archive.upgrade(), scanned.transpose()) else { return };
-        let (path, took) = (&archive.path, self.begun.elapsed());
+        let (path, took, read) = (&archive.path, self.begun.elapsed(), self.read);
         let (names, hidden) = archive.growing.read(|names| (names.len(), names.hidden()));
         match &outcome {
-            Ok(()) => tracing::info!(%path, names, hidden, ?took, "an archive was read through"),
+            Ok(()) => tracing::info!(%path, names, hidden, read, ?took, "an archive was read through"),
             Err(error) => {
-                tracing::warn!(%path, names, hidden, ?took, %error, "an archive could not be read through")
+                tracing::warn!(%path, names, hidden, read, ?took, %error, "an archive could not be read through")
             }
         }
         self.end(&archive, outcome.clone());
@@ -401,7 +406,10 @@ impl Pass {
             let catalog = archive.growing.gathered().filter(|_| !archive.is_bare());
             let passed = Passed { boundary, prefix, outcome, catalog, ..self.found() };
             match keeping.save(passed).await {
-                Ok(contents) => self.trade(contents),
+                Ok(contents) => {
+                    self.trade(contents);
+                    archive.is_kept.store(!archive.is_bare(), Ordering::Relaxed);
+                }
                 Err(error) => tracing::warn!(%path, %error, "an archive's index could not be kept"),
             }
             keeping.end_journal().await;
