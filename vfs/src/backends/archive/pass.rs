@@ -42,6 +42,11 @@ const INPUT_BYTES: usize = 256 * 1024;
 /// Content below which nobody looks at the ratio: a small archive of zeros does no harm.
 const FREE_BYTES: u64 = 10 << 20;
 
+/// Reads of a tar that can be jumped in whose entries are published together, unless they take longer than that: waking
+/// those who wait costs as much as scanning an entry.
+const READS_TOGETHER: usize = 64;
+const TIME_TOGETHER: Duration = Duration::from_millis(2);
+
 /// How long a pass waits before it asks a source again that did not answer; twice as long each time, up to the most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -313,12 +318,13 @@ impl Pass {
 
     /// Scans until the end. `None`: nobody holds the archive any more.
     async fn scan(&mut self, file: &dyn File, scanner: &mut Scanner) -> Result<Option<()>> {
-        let piece = match file.seek_cost() {
-            SeekCost::Free => JUMPING_BYTES,
-            SeekCost::Request | SeekCost::Restart | SeekCost::Never => STREAMING_BYTES,
+        let (piece, together) = match file.seek_cost() {
+            SeekCost::Free => (JUMPING_BYTES, READS_TOGETHER),
+            SeekCost::Request | SeekCost::Restart | SeekCost::Never => (STREAMING_BYTES, 1),
         };
         let Some(metadata) = self.retry(|| file.metadata()).await? else { return Ok(None) };
         self.begin(metadata.len);
+        let (mut reads, mut published) = (0, Instant::now());
         while !scanner.is_done() {
             jump(scanner, metadata.len);
             let read = self.retry(|| file.read_at(scanner.position(), piece)).await?;
@@ -331,6 +337,11 @@ impl Pass {
             self.read += bytes.len() as u64;
             scanner.feed(&bytes);
             archive.passing.set_done(scanner.position());
+            reads += 1;
+            if reads < together && !scanner.is_done() && published.elapsed() < TIME_TOGETHER {
+                continue;
+            }
+            (reads, published) = (0, Instant::now());
             self.publish(&archive, scanner)?;
             if let Some(journal) = &mut self.journal {
                 journal.write_in_time().await;
