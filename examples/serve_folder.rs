@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("http://{}/ and ftp://{}/", web.local_address(), files.local_address());
     let stop = || async { drop(tokio::signal::ctrl_c().await) };
     tokio::join!(
-        http::serve(web, Arc::clone(&site), stop()),
+        http::serve(web, Arc::clone(&site), http::Options::default(), stop()),
         ftp::serve(files, site, ftp::Options::default(), stop()),
     );
     Ok(())

@@ -1,14 +1,19 @@
-//! Where the program keeps what it can make again: indexes of archives.
+//! Where the program keeps what it can have again: indexes of archives, and what mirrors have fetched.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use vfs::backends::archive::{IndexOptions, IndexPlace};
+use vfs::layers::mirror::{Store, StoreOptions};
 
 /// The folder below the cache folder where indexes of archives lie.
 const INDEX_FOLDER: &str = "archives";
+
+/// The folder below the cache folder where mirrors keep what they fetch.
+const MIRROR_FOLDER: &str = "mirror";
 
 /// The cache folder, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,16 @@ impl Cache {
     /// is known.
     pub fn usual() -> Self {
         Self::of(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
+    }
+
+    /// Nothing is kept.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// This folder.
+    pub fn at(folder: PathBuf) -> Self {
+        Self(Some(folder))
     }
 
     /// True where nothing is kept.
@@ -33,6 +48,17 @@ impl Cache {
             None => IndexPlace::Memory,
         };
         IndexOptions { place, ..IndexOptions::default() }
+    }
+
+    /// The folder in which mirrors keep what they fetch, in use by this process alone.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub(crate) async fn store(&self, options: StoreOptions) -> vfs::Result<Option<Arc<Store>>> {
+        match &self.0 {
+            Some(folder) => Store::open(&folder.join(MIRROR_FOLDER), options).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     fn of(cache: Option<OsString>, home: Option<OsString>) -> Self {

@@ -31,7 +31,7 @@ pub enum Request {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Show a tree over HTTP and FTP until SIGTERM or Ctrl-C
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// List folders
     Ls(ls::Ls),
     /// Write files to standard output

@@ -12,27 +12,63 @@ use vfs::backends::ftp::{FtpOptions, FtpSource, Secret};
 use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::registry;
+use vfs::layers::mirror::Store;
 use vfs::layers::{Access, RightsFs, Rules, TimeoutOptions};
 use vfs::path::Scheme;
-use vfs::{ErrorKind, FileSystem, MountOptions, Registry, Traffic, VPath, Vfs};
+use vfs::{ErrorKind, FileSystem, Keeping, MountOptions, Registry, Traffic, VPath, Vfs};
 
 use crate::cache::Cache;
 use crate::cli::Over;
-use crate::config::{ConfigError, Mount, Right, Source, host_path, path_of_host};
+use crate::config::{CacheFolder, ConfigError, Mount, Right, Source, host_path, path_of_host};
 use crate::failure::Failure;
 
 /// What a call of a remote mount may take beyond its site's own deadline.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// All sources and archives, for a server: one registry a program, so that whoever asks for an archive shares its first
-/// pass, whatever mount it lies in.
-pub(crate) fn sources(cache: &Cache) -> Registry {
-    registry(ArchiveOptions { index: cache.indexes(), ..ArchiveOptions::default() })
+/// What the mounts of a program share: ways to sources and into archives, and the folder where mirrors keep what they fetch.
+///
+/// One a program, so that whoever asks for an archive shares its first pass, whatever mount it lies in.
+#[derive(Clone, Debug)]
+pub(crate) struct Sources {
+    registry: Registry,
+    /// `None`: nothing is kept of remote mounts.
+    store: Option<Arc<Store>>,
 }
 
-/// The same for a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
-fn patient_sources() -> Registry {
-    registry(patient_archives(&Cache::usual()))
+impl Sources {
+    /// For a server: its remote mounts are mirrors, in `cache`. Where that is in use already and is the usual place, they
+    /// are none.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where the folder that was asked for cannot be used.
+    pub(crate) async fn of_server(cache: &CacheFolder) -> Result<Self, Failure> {
+        let place = cache.place.clone().unwrap_or_else(Cache::usual);
+        let store = match place.store(cache.options).await {
+            Err(error) if cache.place.is_none() => {
+                tracing::warn!(%error, "nothing is kept of remote mounts: name a folder with --cache DIR");
+                None
+            }
+            store => store.map_err(|error| Failure::Usage(error.to_string()))?,
+        };
+        Ok(Self { store, ..Self::looking(&place) })
+    }
+
+    /// For who only looks: nothing is kept of remote mounts.
+    pub(crate) fn looking(cache: &Cache) -> Self {
+        let archives = ArchiveOptions { index: cache.indexes(), ..ArchiveOptions::default() };
+        Self { registry: registry(archives), store: None }
+    }
+
+    /// For a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
+    fn patient() -> Self {
+        Self { registry: registry(patient_archives(&Cache::usual())), store: None }
+    }
+
+    /// What is to be kept of `mount`.
+    fn keeping(&self, mount: &Mount) -> Option<Keeping> {
+        let store = self.store.as_ref().filter(|_| mount.source.is_remote() && !mount.writable)?;
+        Some(Keeping { store: Arc::clone(store), options: mount.mirror.options()? })
+    }
 }
 
 /// Bounds of archives for a command.
@@ -44,8 +80,8 @@ pub(crate) fn patient_archives(cache: &Cache) -> ArchiveOptions {
 ///
 /// # Errors
 /// [`Failure::Usage`], which names the mount whose source cannot be had.
-pub(crate) async fn served(mounts: &[Mount], sources: &Registry) -> Result<Arc<Vfs>, Failure> {
-    let space = Vfs::new(sources.clone());
+pub(crate) async fn served(mounts: &[Mount], sources: &Sources) -> Result<Arc<Vfs>, Failure> {
+    let space = Vfs::new(sources.registry.clone());
     for mount in mounts {
         prepare(mount, Mode::served(mount), sources).await?.lay(&space)?;
     }
@@ -83,7 +119,7 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 /// As [`served`].
-pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Registry) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Sources) -> Result<Prepared, Failure> {
     let traffic = Arc::<Traffic>::default();
     let tree = match &mount.source {
         Source::Url(url) => sites(sources, mount, &traffic)?.connect(url).await,
@@ -95,6 +131,7 @@ pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Registry) -> Re
     let mut options = MountOptions { writable, remote, source, ..MountOptions::default() };
     if remote {
         options.traffic = Some(traffic);
+        options.mirror = sources.keeping(mount);
         // The site's own deadlines come first, so that what is told is why.
         let TimeoutOptions { call, settle } = options.timeout;
         options.timeout = TimeoutOptions { call: call.max(mount.remote.patience() + GRACE), settle };
@@ -145,7 +182,7 @@ impl Mode {
 
 /// A folder of this machine; or what an address leads to inside of an archive, as a tree of its own. An archive that is
 /// named without a marker is entered by what it looks like.
-async fn open(path: &VPath, mode: Mode, sources: &Registry) -> vfs::Result<Arc<dyn FileSystem>> {
+async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dyn FileSystem>> {
     let folder = path_of_host(path);
     let is_archive = path.archive_depth() == 0 && folder.is_file();
     let inside = if is_archive { path.entered(Scheme::Auto) } else { None };
@@ -164,17 +201,17 @@ async fn open(path: &VPath, mode: Mode, sources: &Registry) -> vfs::Result<Arc<d
 }
 
 /// The host's own tree, where links mean what they mean on the host.
-fn host(mode: Mode, sources: &Registry) -> vfs::Result<Arc<Vfs>> {
+fn host(mode: Mode, sources: &Sources) -> vfs::Result<Arc<Vfs>> {
     let writable = mode == Mode::Write;
     let root = LocalFs::open_with("/", &LocalOptions { writable, links: Links::ReRooted })?;
-    let space = Vfs::new(sources.clone());
+    let space = Vfs::new(sources.registry.clone());
     let options = MountOptions { writable, source: "/".to_owned(), ..MountOptions::default() };
     space.mount(&VPath::root(), Arc::new(root), options)?;
     Ok(space)
 }
 
 /// The same sources, with the wishes of `mount` for its site.
-fn sites(sources: &Registry, mount: &Mount, traffic: &Arc<Traffic>) -> Result<Registry, Failure> {
+fn sites(sources: &Sources, mount: &Mount, traffic: &Arc<Traffic>) -> Result<Registry, Failure> {
     let refuse = |says: String| Failure::from(ConfigError::new(&mount.origin, says));
     let remote = &mount.remote;
     let http = Arc::new(HttpSource::new(HttpOptions {
@@ -194,6 +231,7 @@ fn sites(sources: &Registry, mount: &Mount, traffic: &Arc<Traffic>) -> Result<Re
         ..FtpOptions::default()
     }));
     Ok(sources
+        .registry
         .clone()
         .with_source("ftp", Arc::<FtpSource>::clone(&ftp))
         .with_source("ftpes", Arc::<FtpSource>::clone(&ftp))
@@ -243,7 +281,7 @@ impl Host {
 
     async fn with(over: &Over, mode: Mode) -> Result<Self, Failure> {
         let folder = current_folder()?;
-        let sources = patient_sources();
+        let sources = Sources::patient();
         let space = host(mode, &sources)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use frontends::Site;
 use frontends::auth::Auth;
-use frontends::ftp::Reuse;
 use frontends::serve::{Address, Listener};
 use frontends::sight::{self, AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
 use frontends::transport::tls::{Spoken, Tls};
@@ -16,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vfs::{FileSystem, Vfs};
 
-use crate::config::{Config, ConfigError, Listen, Origin, PassivePorts, Protocol, shared_rate};
+use crate::config::{Config, ConfigError, Listen, Origin, Protocol, shared_rate};
 use crate::failure::Failure;
 use crate::journal::LogFile;
 use crate::signals::{Signals, Wanted};
@@ -111,8 +110,14 @@ impl Server {
         })
     }
 
-    /// Serves `tree` on every listener to those whom `auth` lets in.
-    pub(crate) fn start(self, space: &Arc<Vfs>, tree: &Arc<dyn FileSystem>, auth: &Arc<Auth>) -> Running {
+    /// Serves `tree` on every listener to those whom `auth` lets in; `http` is what HTTP is told.
+    pub(crate) fn start(
+        self,
+        space: &Arc<Vfs>,
+        tree: &Arc<dyn FileSystem>,
+        auth: &Arc<Auth>,
+        http: &frontends::http::Options,
+    ) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut frontends = JoinSet::new();
         let (mut tls, mut sources) = (Vec::new(), Vec::new());
@@ -132,20 +137,25 @@ impl Server {
                 listener: bound.listen.address.to_string(),
                 sight,
             });
-            frontends.spawn(bound.serve(site, stopped.clone()));
+            frontends.spawn(bound.serve(site, http.clone(), stopped.clone()));
         }
         let mut admin = JoinSet::new();
         if let Some(listener) = self.admin {
             let tree = AdminFs::new(metrics(sources, Arc::clone(space)), move || !*stopped.borrow());
             let site = Arc::new(Site::new(Arc::new(tree)));
-            admin.spawn(frontends::http::serve(listener, site, std::future::pending()));
+            admin.spawn(frontends::http::serve(
+                listener,
+                site,
+                frontends::http::Options::default(),
+                std::future::pending(),
+            ));
         }
         Running { frontends, stop, tls, logs, _admin: admin, _admin_socket: self.admin_socket }
     }
 }
 
 impl Bound {
-    async fn serve(self, mut site: Site, mut stopped: watch::Receiver<bool>) {
+    async fn serve(self, mut site: Site, http: frontends::http::Options, mut stopped: watch::Receiver<bool>) {
         let Self { listen, listener, tls, socket } = self;
         site.limits = listen.limits;
         site.tls = tls;
@@ -160,16 +170,8 @@ impl Bound {
             drop(socket);
         };
         match listen.protocol {
-            Protocol::Http => frontends::http::serve(listener, site, shutdown).await,
-            Protocol::Ftp { passive_ports } => {
-                let options = frontends::ftp::Options {
-                    passive_ports: passive_ports.map(|PassivePorts(ports)| ports),
-                    implicit_tls: listen.tls.as_ref().is_some_and(|tls| tls.implicit),
-                    tls_reuse: listen.tls.as_ref().map_or(Reuse::Off, |tls| tls.reuse),
-                    ..frontends::ftp::Options::default()
-                };
-                frontends::ftp::serve(listener, site, options, shutdown).await;
-            }
+            Protocol::Http => frontends::http::serve(listener, site, http, shutdown).await,
+            Protocol::Ftp(options) => frontends::ftp::serve(listener, site, options, shutdown).await,
         }
     }
 }
@@ -282,7 +284,7 @@ fn metrics(sources: Vec<Source>, space: Arc<Vfs>) -> impl Fn() -> String + Send 
 const fn name(protocol: &Protocol) -> &'static str {
     match protocol {
         Protocol::Http => "http",
-        Protocol::Ftp { .. } => "ftp",
+        Protocol::Ftp(_) => "ftp",
     }
 }
 
@@ -290,15 +292,15 @@ fn scheme(listen: &Listen) -> &'static str {
     match (&listen.protocol, &listen.tls) {
         (Protocol::Http, None) => "http",
         (Protocol::Http, Some(_)) => "https",
-        (Protocol::Ftp { .. }, Some(tls)) if tls.implicit => "ftps",
-        (Protocol::Ftp { .. }, _) => "ftp",
+        (Protocol::Ftp(_), Some(tls)) if tls.implicit => "ftps",
+        (Protocol::Ftp(_), _) => "ftp",
     }
 }
 
 const fn spoken(protocol: &Protocol) -> Spoken {
     match protocol {
         Protocol::Http => Spoken::Http,
-        Protocol::Ftp { .. } => Spoken::Ftp,
+        Protocol::Ftp(_) => Spoken::Ftp,
     }
 }
 

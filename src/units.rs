@@ -1,9 +1,10 @@
 //! Values as people write and read them: spans of time, moments, permission bits.
 
 use std::num::NonZeroU64;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use vfs::FileType;
+use vfs::calendar::{self, Date};
 
 /// Units of time with their length in milliseconds, longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -49,14 +50,25 @@ const SIZES: [(&str, u64); 7] = [
 /// # Errors
 /// A sentence that says what to write instead; also for zero.
 pub(crate) fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let length = SIZES.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, length)| *length);
-    let bytes =
-        number.parse::<u64>().ok().zip(length).and_then(|(number, length)| number.checked_mul(length));
-    bytes.and_then(NonZeroU64::new).ok_or_else(|| {
+    bytes_of(text).and_then(NonZeroU64::new).ok_or_else(|| {
         format!("\"{text}\" is no number of bytes a second: write a number and a unit, as in 500KiB, 10MiB")
     })
+}
+
+/// Parses a number of bytes: `512MiB`, `10GiB`, `0B`.
+///
+/// # Errors
+/// A sentence that says what to write instead.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    bytes_of(text)
+        .ok_or_else(|| format!("\"{text}\" is no size: write a number and a unit, as in 512MiB, 10GiB"))
+}
+
+fn bytes_of(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, length) = SIZES.iter().find(|(name, _)| *name == unit.trim_start())?;
+    number.parse::<u64>().ok()?.checked_mul(*length)
 }
 
 /// The shortest text that parses back to `duration`; what is finer than a millisecond is left out.
@@ -70,12 +82,8 @@ pub(crate) fn duration_text(duration: Duration) -> String {
 /// A moment in UTC to the second, as RFC 3339 §5.6 writes it with a space: `2026-08-01 12:00:05Z`.
 /// Moments before 1970 are moments like any other.
 pub(crate) fn moment_text(moment: SystemTime) -> String {
-    let seconds = match moment.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        // A part of a second before the epoch belongs to the second that it lies in.
-        Err(before) => -i64::try_from(before.duration().as_millis().div_ceil(1000)).unwrap_or(i64::MAX),
-    };
-    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let seconds = calendar::seconds(moment);
+    let Date { year, month, day } = Date::after_epoch(seconds.div_euclid(86_400));
     let second = seconds.rem_euclid(86_400);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
@@ -109,22 +117,10 @@ pub(crate) fn mode_text(file_type: FileType, mode: Option<u32>) -> String {
     text
 }
 
-/// Year, month and day of the proleptic Gregorian calendar, `days` after 1970-01-01.
-fn civil(days: i64) -> (i64, i64, i64) {
-    // Years start in March here, so that the leap day is the last day of a year; eras are 400 years of 146,097 days.
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use vfs::calendar::{self, Date};
+
 /// How long a date shows its time of day instead of its year, as `ls` has it: half a year.
 const RECENT: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
@@ -25,12 +27,8 @@ pub(crate) struct Moment {
 impl Moment {
     /// `None` for years that four digits cannot show: to a listing such a time is unknown.
     pub(crate) fn of(time: SystemTime) -> Option<Self> {
-        let seconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_secs()).ok()?,
-            // A fraction before a full second belongs to the second below.
-            Err(before) => -i64::try_from(before.duration().as_nanos().div_ceil(1_000_000_000)).ok()?,
-        };
-        let (year, month, day) = civil_from_days(seconds.div_euclid(DAY_SECONDS));
+        let seconds = calendar::seconds(time);
+        let Date { year, month, day } = Date::after_epoch(seconds.div_euclid(DAY_SECONDS));
         let second_of_day = u32::try_from(seconds.rem_euclid(DAY_SECONDS)).ok()?;
         let year = u16::try_from(year).ok().filter(|year| (1..=9999).contains(year))?;
         Some(Self { year, month, day, second_of_day })
@@ -61,12 +59,12 @@ impl Moment {
             second_of_day: hour * 3600 + minute * 60 + second.min(59),
         };
         // A day that the month does not have would be one of the next month.
-        (civil_from_days(moment.days()) == (i64::from(year), moment.month, moment.day)).then_some(moment)
+        (Date::after_epoch(moment.date().days()) == moment.date()).then_some(moment)
     }
 
     /// The moment as the system counts it.
     pub(crate) fn time(self) -> SystemTime {
-        let seconds = self.days() * DAY_SECONDS + i64::from(self.second_of_day);
+        let seconds = self.date().days() * DAY_SECONDS + i64::from(self.second_of_day);
         let distance = Duration::from_secs(seconds.unsigned_abs());
         match seconds < 0 {
             true => SystemTime::UNIX_EPOCH - distance,
@@ -74,14 +72,8 @@ impl Moment {
         }
     }
 
-    /// Days since 1970-01-01: the reverse of [`civil_from_days`].
-    fn days(self) -> i64 {
-        let (month, day) = (i64::from(self.month), i64::from(self.day));
-        let year = i64::from(self.year) - i64::from(month <= 2);
-        let month_from_march = if month > 2 { month - 3 } else { month + 9 };
-        let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    fn date(self) -> Date {
+        Date { year: self.year.into(), month: self.month, day: self.day }
     }
 
     /// `20/Nov/2026:09:15:00 +0000`, as the Common Log Format has it.
@@ -99,7 +91,7 @@ impl Moment {
     /// `Fri Nov 20 09:15:00 2026`, as asctime(3) has it.
     pub(crate) fn asctime(self) -> String {
         // 1970-01-01 was a Thursday.
-        let weekday = usize::try_from((self.days() + 4).rem_euclid(7)).map_or("", |day| WEEKDAYS[day]);
+        let weekday = usize::try_from((self.date().days() + 4).rem_euclid(7)).map_or("", |day| WEEKDAYS[day]);
         format!("{weekday} {} {:2} {} {:04}", self.month_name(), self.day, self.clock(), self.year)
     }
 
@@ -123,22 +115,6 @@ impl Moment {
         let recent = now.duration_since(time).is_ok_and(|age| age < RECENT);
         Column { moment: self, recent }
     }
-}
-
-/// The Gregorian date of a day counted from 1970-01-01, by eras of 400 years that start in March: then the leap day is
-/// the last of a year.
-fn civil_from_days(days: i64) -> (i64, u8, u8) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    // Both are small by construction: 1 to 12 and 1 to 31.
-    (year, month as u8, day as u8)
 }
 
 struct Stamp(Moment);

@@ -8,11 +8,23 @@ import argparse
 
 import archives
 import cold
+import ftp
 import idle
+import listing
 import remote
+import requests
 import transfer
 
-BENCHES = {"transfer": transfer, "cold": cold, "idle": idle, "archives": archives, "remote": remote}
+BENCHES = {
+    "transfer": transfer,
+    "requests": requests,
+    "listing": listing,
+    "cold": cold,
+    "idle": idle,
+    "archives": archives,
+    "ftp": ftp,
+    "remote": remote,
+}
 
 
 def main():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -60,10 +61,10 @@ class Server:
                     total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
         return total
 
-    def peak_mib(self):
-        """The most memory that the server's own process ever had, in MiB."""
+    def peak_kib(self):
+        """The most that the server's own process has held at once, in KiB."""
         with open(f"/proc/{self.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
     def read_bytes(self):
         """Bytes that its process has read from files and sockets so far."""
@@ -126,17 +127,13 @@ http {{
   uwsgi_temp_path {private}/u; scgi_temp_path {private}/s;
   server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}; autoindex on; }}
 }}""")
-        server = start("nginx", ["nginx", "-c", config, "-p", private], stderr=subprocess.DEVNULL)
-        server.urls["http"] = f"http://127.0.0.1:{port}/"
-        wait_for(port)
-        try:
+        with listening("nginx", ["nginx", "-c", config, "-p", private], "http", port) as server:
             yield server
-        finally:
-            server.stop()
 
 
 @contextlib.contextmanager
 def vsftpd(folder):
+    """Anonymous may add files, as everybody may who logs in to the others."""
     port = free_port()
     with tempfile.TemporaryDirectory() as private:
         config = os.path.join(private, "vsftpd.conf")
@@ -149,18 +146,41 @@ anonymous_enable=YES
 local_enable=NO
 no_anon_password=YES
 anon_root={folder}
+anon_upload_enable=YES
+write_enable=YES
+max_clients=0
+max_per_ip=0
 secure_chroot_dir={private}
 use_sendfile=YES
 seccomp_sandbox=NO
 pasv_address=127.0.0.1
 """)
-        server = start("vsftpd", ["vsftpd", config], stderr=subprocess.DEVNULL)
-        server.urls["ftp"] = f"ftp://127.0.0.1:{port}/"
-        wait_for(port)
-        try:
+        with listening("vsftpd", ["vsftpd", config], "ftp", port) as server:
             yield server
-        finally:
-            server.stop()
+
+
+@contextlib.contextmanager
+def pure_ftpd(program, folder):
+    port = free_port()
+    # Its anonymous users see the home of the user ftp and nothing else: there the folder is mounted, for it alone.
+    home = pwd.getpwnam("ftp").pw_dir
+    mount = f'mount --bind "{folder}" "{home}" && exec "$@"'
+    options = ["-S", f"127.0.0.1,{port}", "-e", "-H", "-4", "-c", "20000", "-C", "20000", "-I", "60", "-L", "1000000:5"]
+    arguments = ["unshare", "--mount", "sh", "-c", mount, "sh", program, *options]
+    with listening("pure-ftpd", arguments, "ftp", port) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def listening(name, arguments, scheme, port, **how):
+    """A server from its first answer on, to the end of the block."""
+    server = start(name, arguments, stderr=subprocess.DEVNULL, **how)
+    server.urls[scheme] = f"{scheme}://127.0.0.1:{port}/"
+    try:
+        wait_for(port)
+        yield server
+    finally:
+        server.stop()
 
 
 def wait_for(port):

@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::namespace;
+use crate::namespace::{self, Sources};
 
 /// Arguments of `vfsd check`.
 #[derive(Args, Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Check {
 /// [`Failure::Usage`] with file, line, key and cure.
 pub async fn run(arguments: &Check, console: &mut Console) -> Result<(), Failure> {
     let config = Config::load(&arguments.file)?;
-    let space = namespace::served(&config.mounts, &namespace::sources(&Cache::usual())).await?;
+    let space = namespace::served(&config.mounts, &Sources::looking(&Cache::usual())).await?;
     namespace::guarded(&space, &config.rights)?;
     console.line(config.to_string())
 }

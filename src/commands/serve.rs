@@ -12,19 +12,21 @@ use frontends::auth::Auth;
 use frontends::serve::{Address, AddressError};
 use frontends::sight::{AccessFormat, TransferFormat};
 use vfs::layers::Access;
-use vfs::{Registry, VPath, Vfs};
+use vfs::layers::mirror::Preset;
+use vfs::{VPath, Vfs};
 
 use crate::cache::Cache;
 use crate::cli::Sites;
 use crate::config::{
-    Admin, Config, ConfigError, Format, Level, Listen, Mount, Origin, PassivePorts, Protocol, Remote, Right,
-    Source, Tls,
+    Admin, Config, ConfigError, Format, Level, Listen, Mirror, Mount, Origin, PassivePorts, Protocol, Remote,
+    Right, Source, Tls, parse_preset,
 };
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::namespace::{Mode, current_folder};
+use crate::namespace::{Mode, Sources, current_folder};
 use crate::server::{Running, Server};
 use crate::signals::{Signals, Wanted};
+use crate::units::parse_size;
 use crate::{logging, namespace, notify};
 
 /// Where HTTP listens on this machine alone, when nothing else is said.
@@ -69,9 +71,18 @@ pub struct Serve {
     /// Let clients change the mounts named here, as far as their rights go
     #[arg(long)]
     writable: bool,
-    /// Where indexes of archives are kept, or off [default: $XDG_CACHE_HOME/vfsd]
+    /// Where indexes of archives are kept, and what was fetched of remote mounts, or off [default: $XDG_CACHE_HOME/vfsd]
     #[arg(long, value_name = "DIR")]
     cache: Option<Cache>,
+    /// How much is kept of remote mounts [default: 10GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    cache_size: Option<u64>,
+    /// How the remote mounts named here are kept: generic (as their servers say), apt or off [default: generic]
+    #[arg(long, value_name = "PRESET", value_parser = parse_preset)]
+    mirror: Option<Kept>,
+    /// Never ask the remote mounts named here: serve what is kept of them
+    #[arg(long)]
+    offline: bool,
     /// Mounts, rights, listeners and log from a file; what is given here comes on top
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -89,6 +100,9 @@ pub struct Serve {
     #[arg(value_name = "MOUNT")]
     mounts: Vec<OsString>,
 }
+
+/// A preset, or nothing is kept.
+type Kept = Option<Preset>;
 
 /// Where one protocol listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +122,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     let config = arguments.config()?;
     logging::start(&config.log)
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
-    let sources = namespace::sources(&arguments.cache.clone().unwrap_or_else(Cache::usual));
+    let sources = Sources::of_server(&config.cache).await?;
     let space = namespace::served(&config.mounts, &sources).await?;
     let tree = namespace::guarded(&space, &config.rights)?;
     let auth = Arc::new(Auth::new(config.auth.users()));
@@ -119,7 +133,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     }
     let _ = console.flush();
     console.note("ready");
-    let mut running = server.start(&space, &tree, &auth);
+    let mut running = server.start(&space, &tree, &auth, &config.http_options());
     notify::ready();
     let mut current = config;
     loop {
@@ -142,7 +156,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
 async fn reload(
     arguments: &Serve,
     space: &Vfs,
-    sources: &Registry,
+    sources: &Sources,
     current: Config,
     running: &Running,
     auth: &Auth,
@@ -172,7 +186,7 @@ async fn reload(
 async fn try_reload(
     arguments: &Serve,
     space: &Vfs,
-    sources: &Registry,
+    sources: &Sources,
     mounted: &[Mount],
     rights: &[Right],
 ) -> Result<Config, Failure> {
@@ -205,6 +219,7 @@ impl Serve {
             None => Config::default(),
         };
         self.add_mounts(&mut config)?;
+        self.set_cache(&mut config);
         self.set_listeners(&mut config)?;
         self.set_passive_ports(&mut config)?;
         self.add_users(&mut config)?;
@@ -241,11 +256,31 @@ impl Serve {
         }
     }
 
+    /// What is kept of the remote mounts that are named here.
+    fn kept(&self) -> Mirror {
+        let mut mirror = Mirror::default();
+        if let Some(preset) = self.mirror {
+            mirror.preset = preset;
+        }
+        mirror.tolerances.offline = self.offline;
+        mirror
+    }
+
+    fn set_cache(&self, config: &mut Config) {
+        if let Some(place) = &self.cache {
+            config.cache.place = Some(place.clone());
+        }
+        if let Some(bytes) = self.cache_size {
+            config.cache.options.bytes = bytes;
+        }
+    }
+
     fn add_mounts(&self, config: &mut Config) -> Result<(), Failure> {
         let folder = current_folder()?;
         for text in &self.mounts {
             let mount = Mount::parse("MOUNT", text, &folder)?;
-            let mount = Mount { writable: self.writable, remote: self.sites.wishes(), ..mount };
+            let (writable, remote) = (self.writable, self.sites.wishes());
+            let mount = Mount { writable, remote, mirror: self.kept(), ..mount };
             if config.mounts.iter().any(|other| other.at == mount.at) {
                 let cure =
                     format!("{} is mounted twice: put one of them elsewhere, as in /x=SOURCE", mount.at);
@@ -261,7 +296,8 @@ impl Serve {
             let origin = Origin::of_argument("MOUNT", b".");
             let (at, source) = (VPath::root(), Source::Path(folder));
             let (writable, remote) = (self.writable, Remote::default());
-            config.mounts.push(Mount { at, source, writable, remote, origin });
+            let (mirror, cache_control) = (Mirror::default(), None);
+            config.mounts.push(Mount { at, source, writable, cache_control, remote, mirror, origin });
         }
         Ok(())
     }
@@ -273,7 +309,7 @@ impl Serve {
         let file_is_silent = config.listeners.is_empty();
         for (option, places, port, protocol) in [
             ("--http", &self.http, HTTP_PORT, Protocol::Http),
-            ("--ftp", &self.ftp, FTP_PORT, Protocol::Ftp { passive_ports: None }),
+            ("--ftp", &self.ftp, FTP_PORT, Protocol::Ftp(frontends::ftp::Options::default())),
         ] {
             let usual = [Place::At(Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))))];
             let places = match &places[..] {
@@ -315,8 +351,8 @@ impl Serve {
         let Some(ports) = &self.passive_ports else { return Ok(()) };
         let mut used = false;
         for listen in &mut config.listeners {
-            if let Protocol::Ftp { passive_ports } = &mut listen.protocol {
-                *passive_ports = Some(ports.clone());
+            if let Protocol::Ftp(options) = &mut listen.protocol {
+                options.passive_ports = Some(ports.0.clone());
                 used = true;
             }
         }

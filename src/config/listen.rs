@@ -7,12 +7,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use frontends::Limits;
-use frontends::ftp::Reuse;
+use frontends::ftp::{Options, Reuse};
 use frontends::serve::Address;
 use frontends::transport::proxy::Network;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::ftp::{RawFtp, write_options};
 use super::refusal::{Document, Origin, Refusal};
 use super::tls::{RawTls, Tls};
 use crate::units::{duration_text, parse_duration, parse_rate};
@@ -53,10 +54,7 @@ pub enum Protocol {
     /// HTTP/1.1, and HTTP/2 where the client starts with it.
     Http,
     /// FTP.
-    Ftp {
-        /// Where its data connections listen. Default: wherever the kernel chooses.
-        passive_ports: Option<PassivePorts>,
-    },
+    Ftp(frontends::ftp::Options),
 }
 
 /// A range of ports for FTP's data connections.
@@ -69,6 +67,7 @@ pub(super) struct RawListen {
     protocol: RawProtocol,
     listen: Spanned<String>,
     passive_ports: Option<Spanned<String>>,
+    ftp: Option<Spanned<RawFtp>>,
     #[serde(default)]
     limits: RawLimits,
     tls: Option<Spanned<RawTls>>,
@@ -128,29 +127,42 @@ impl TryFrom<(RawListen, &Document<'_>)> for Listen {
 
     fn try_from((raw, document): (RawListen, &Document<'_>)) -> Result<Self, Refusal> {
         let address = parsed(&raw.listen)?;
-        let passive_ports = raw.passive_ports.as_ref().map(parsed).transpose()?;
-        let protocol = match (raw.protocol, &raw.passive_ports) {
-            (RawProtocol::Ftp, _) => Protocol::Ftp { passive_ports },
-            (RawProtocol::Http, None) => Protocol::Http,
-            (RawProtocol::Http, Some(written)) => {
+        let tls = raw.tls.map(|written| tls(written, &raw.protocol, document)).transpose()?;
+        let protocol = match (raw.protocol, &raw.passive_ports, raw.ftp) {
+            (RawProtocol::Ftp, ports, options) => {
+                let ports = ports.as_ref().map(parsed::<PassivePorts>).transpose()?;
+                let options = options.map(Spanned::into_inner).unwrap_or_default().try_into()?;
+                Protocol::Ftp(Options {
+                    passive_ports: ports.map(|PassivePorts(ports)| ports),
+                    implicit_tls: tls.as_ref().is_some_and(|tls| tls.implicit),
+                    tls_reuse: tls.as_ref().map_or(Reuse::Off, |tls| tls.reuse),
+                    ..options
+                })
+            }
+            (RawProtocol::Http, None, None) => Protocol::Http,
+            (RawProtocol::Http, Some(written), _) => {
                 return Err(Refusal::new(written.span(), "only ftp has passive ports: remove it"));
+            }
+            (RawProtocol::Http, None, Some(written)) => {
+                return Err(Refusal::new(written.span(), "this is http: remove it"));
             }
         };
         let proxies = raw.proxies.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
         let (download, upload) = (rate(raw.download)?, rate(raw.upload)?);
-        let tls = match raw.tls {
-            None => None,
-            Some(written) => {
-                let span = written.span();
-                let tls = Tls::try_from((written.into_inner(), document))?;
-                if protocol == Protocol::Http && (tls.implicit || tls.reuse != Reuse::Off) {
-                    return Err(Refusal::new(span, "\"implicit\" and \"reuse\" are for ftp: remove them"));
-                }
-                Some(tls)
-            }
-        };
         let origin = document.origin(raw.listen.span());
         Ok(Self { protocol, address, limits: raw.limits.try_into()?, download, upload, proxies, tls, origin })
+    }
+}
+
+/// The TLS of a listener: what it says of FTP is for FTP alone.
+fn tls(written: Spanned<RawTls>, protocol: &RawProtocol, document: &Document<'_>) -> Result<Tls, Refusal> {
+    let span = written.span();
+    let tls = Tls::try_from((written.into_inner(), document))?;
+    match protocol {
+        RawProtocol::Http if tls.implicit || tls.reuse != Reuse::Off => {
+            Err(Refusal::new(span, "\"implicit\" and \"reuse\" are for ftp: remove them"))
+        }
+        RawProtocol::Http | RawProtocol::Ftp => Ok(tls),
     }
 }
 
@@ -215,9 +227,9 @@ impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.protocol {
             Protocol::Http => write!(f, "http on {}", self.address)?,
-            Protocol::Ftp { passive_ports: None } => write!(f, "ftp on {}", self.address)?,
-            Protocol::Ftp { passive_ports: Some(PassivePorts(ports)) } => {
-                write!(f, "ftp on {}, passive ports {}-{}", self.address, ports.start(), ports.end())?;
+            Protocol::Ftp(options) => {
+                write!(f, "ftp on {}", self.address)?;
+                write_options(f, options)?;
             }
         }
         if let Some(tls) = &self.tls {

@@ -4,13 +4,17 @@
 //! one `TryFrom` between them, the only place that refuses.
 
 mod auth;
+mod cache;
+mod ftp;
 mod listen;
 mod log;
+mod mirror;
 mod mount;
 mod refusal;
 mod remote;
 mod right;
 mod tls;
+mod web;
 
 use std::fmt;
 use std::path::Path;
@@ -20,8 +24,11 @@ use toml::Spanned;
 
 pub(crate) use self::auth::shared_rate;
 pub use self::auth::{Account, Auth};
+pub use self::cache::CacheFolder;
 pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
+pub use self::mirror::Mirror;
+pub(crate) use self::mirror::parse_preset;
 pub use self::mount::{Mount, Source};
 pub(crate) use self::mount::{host_path, path_of_host};
 pub use self::refusal::{ConfigError, Origin};
@@ -29,6 +36,7 @@ use self::refusal::{Document, Refusal};
 pub use self::remote::{Remote, Secret, User};
 pub use self::right::Right;
 pub use self::tls::Tls;
+pub use self::web::Web;
 
 /// Largest configuration file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -42,10 +50,14 @@ pub struct Config {
     pub rights: Vec<Right>,
     /// Who may enter.
     pub auth: Auth,
+    /// Where is kept what can be had again.
+    pub cache: CacheFolder,
     /// Who shows it.
     pub listeners: Vec<Listen>,
     /// Where operators' programs ask. Default: nowhere.
     pub admin: Option<Admin>,
+    /// What all HTTP listeners do.
+    pub http: Web,
     /// What is logged.
     pub log: Log,
 }
@@ -64,6 +76,10 @@ struct RawConfig {
     #[serde(default)]
     serve: Vec<Spanned<listen::RawListen>>,
     admin: Option<listen::RawAdmin>,
+    #[serde(default)]
+    cache: cache::RawCache,
+    #[serde(default)]
+    http: web::RawWeb,
     #[serde(default)]
     log: log::RawLog,
 }
@@ -90,6 +106,22 @@ impl Config {
         Self::parse(&Document { file: path, text: &text, folder: &folder })
     }
 
+    /// What HTTP listeners are told.
+    pub(crate) fn http_options(&self) -> frontends::http::Options {
+        let mut options = frontends::http::Options {
+            compress: self.http.compress,
+            origins: self.http.origins.clone(),
+            upload_bytes: self.http.upload_bytes,
+            ..frontends::http::Options::default()
+        };
+        for mount in &self.mounts {
+            if let Some(value) = &mount.cache_control {
+                options.keep(&mount.at, value);
+            }
+        }
+        options
+    }
+
     fn parse(document: &Document<'_>) -> Result<Self, ConfigError> {
         let raw = toml::from_str::<RawConfig>(document.text).map_err(Refusal::from);
         raw.and_then(|raw| Self::try_from((raw, document))).map_err(|refusal| document.locate(refusal))
@@ -101,7 +133,9 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
 
     fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
         let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
-        let mut config = Self { log: (raw.log, document).into(), admin, ..Self::default() };
+        let cache = CacheFolder::try_from((raw.cache, document))?;
+        let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
+        let mut config = Self { http, log, admin, cache, ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -150,6 +184,9 @@ impl fmt::Display for Config {
         if let Some(admin) = &self.admin {
             writeln!(f, "admin on {}", admin.address)?;
         }
+        if self.http != Web::default() {
+            writeln!(f, "http {}", self.http)?;
+        }
         write!(f, "log {}", self.log)
     }
 }
@@ -191,11 +228,17 @@ mod tests {
             protocol = "ftp"
             listen = "127.0.0.1:2121"
             passive_ports = "50000-50100"
+            ftp = { masquerade = "ftp.example.org", partial_uploads = "keep", guests_overwrite = true }
             limits = { connections = 200, connections_per_address = 10, idle = "5m", drain = "10s" }
 
             [[serve]]
             protocol = "http"
             listen = "unix:/run/vfsd.sock"
+
+            [http]
+            compress = false
+            origins = ["https://app.example"]
+            upload_bytes = 1000
 
             [log]
             level = "debug"
@@ -210,10 +253,11 @@ mod tests {
                 "mount /scratch from memory:",
                 "mount /site from https://me:…@example.org/pub/",
                 "right /releases/drafts allow read",
-                "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, 200 connections, 10 an address, idle 5m, \
-                 stall by protocol, drain 10s",
+                "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, masquerade ftp.example.org, \
+                 partial uploads kept, guests overwrite, 200 connections, 10 an address, idle 5m, stall by protocol, drain 10s",
                 "serve http on unix:/run/vfsd.sock, 16384 connections, 16384 an address, idle by protocol, \
                  stall by protocol, drain 30s",
+                "http compresses nothing, read by scripts of https://app.example, uploads of 1000 bytes at most",
                 "log debug as json",
             ]
         );
@@ -297,6 +341,18 @@ mod tests {
                 "vfsd.toml:4: serve.passive_ports: \"9-2\" is no range of ports: write LOW-HIGH, as in 50000-50100",
             ),
             (
+                "[[serve]]\nprotocol = \"http\"\nlisten = \"127.0.0.1:80\"\nftp = {}",
+                "vfsd.toml:4: serve.ftp: this is http: remove it",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nftp = { masquerade = \"203.0.113\" }",
+                "vfsd.toml:4: serve.ftp.masquerade: \"203.0.113\" is neither an IPv4 address nor a name: write what clients outside reach, as 203.0.113.7; EPSV needs none",
+            ),
+            (
+                "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nftp = { partial_uploads = \"kept\" }",
+                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep",
+            ),
+            (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { idle = 300 }",
                 "vfsd.toml:4: serve.limits.idle: write a time with its unit in quotes, as in \"5m\"",
             ),
@@ -313,13 +369,41 @@ mod tests {
                 "vfsd.toml:5: serve.limits.connects: unknown key; did you mean \"connections\"?",
             ),
             (
+                "[http]\norigins = [\"app.example/\"]",
+                "vfsd.toml:2: http.origins: \"app.example/\" is no origin: write https://HOST without a path, or * for all",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \".\"\ncache_control = \"a\\nb\"",
+                "vfsd.toml:4: mount.cache_control: it is no value of a header: write one line of ASCII, as in \"max-age=3600\"",
+            ),
+            (
                 "[log]\nlevel = \"loud\"",
                 "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \".\"\nmirror = {}",
+                "vfsd.toml:4: mount.mirror: the source is on this machine: remove \"mirror\", or name a URL",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nwritable = true\nmirror = {}",
+                "vfsd.toml:5: mount.mirror: a mirror takes no changes: remove \"mirror\" or \"writable\"",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nmirror = { preset = \"rpm\" }",
+                "vfsd.toml:4: mount.mirror.preset: \"rpm\" is no preset: write generic, apt or off",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nmirror = { immutable = [\"a[\"] }",
+                "vfsd.toml:4: mount.mirror.immutable",
+            ),
+            (
+                "[cache]\nsize = \"10\"",
+                "vfsd.toml:2: cache.size: \"10\" is no size: write a number and a unit, as in 512MiB, 10GiB",
             ),
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use vfs::VPath;
 
+use super::mirror::{Mirror, RawMirror};
 use super::refusal::{ConfigError, Document, Origin, Refusal};
 use super::remote::{RawRemote, Remote, without_password};
 
@@ -21,8 +22,12 @@ pub struct Mount {
     pub source: Source,
     /// Clients may change it, as far as their rights go. Default false.
     pub writable: bool,
+    /// How long what is read from it over HTTP may be kept: the value of `Cache-Control`. Default: nothing is said.
+    pub cache_control: Option<String>,
     /// How it is asked, where it is a site.
     pub remote: Remote,
+    /// What is kept of it, where it is remote and not writable.
+    pub mirror: Mirror,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -43,7 +48,9 @@ pub(super) struct RawMount {
     source: Spanned<String>,
     #[serde(default)]
     writable: bool,
+    cache_control: Option<Spanned<String>>,
     remote: Option<Spanned<RawRemote>>,
+    mirror: Option<Spanned<RawMirror>>,
 }
 
 impl TryFrom<(RawMount, &Document<'_>)> for Mount {
@@ -53,6 +60,8 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
         let at = parse_at(raw.at.get_ref().as_bytes()).map_err(|says| Refusal::new(raw.at.span(), says))?;
         let source = Source::parse(raw.source.get_ref().as_bytes(), document.folder)
             .map_err(|says| Refusal::new(raw.source.span(), says))?;
+        let cache_control = raw.cache_control.map(header_value).transpose()?;
+        let origin = document.origin(raw.source.span());
         let remote = match raw.remote {
             Some(written) if !source.is_remote() => {
                 let cure = "the source is on this machine: remove \"remote\", or name a URL";
@@ -61,7 +70,19 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
             Some(written) => Remote::try_from((written.into_inner(), document))?,
             None => Remote::default(),
         };
-        Ok(Self { at, source, writable: raw.writable, remote, origin: document.origin(raw.source.span()) })
+        let mirror = match raw.mirror {
+            Some(written) if !source.is_remote() => {
+                let cure = "the source is on this machine: remove \"mirror\", or name a URL";
+                return Err(Refusal::new(written.span(), cure));
+            }
+            Some(written) if raw.writable => {
+                let cure = "a mirror takes no changes: remove \"mirror\" or \"writable\"";
+                return Err(Refusal::new(written.span(), cure));
+            }
+            Some(written) => Mirror::try_from(written.into_inner())?,
+            None => Mirror::default(),
+        };
+        Ok(Self { at, source, writable: raw.writable, cache_control, remote, mirror, origin })
     }
 }
 
@@ -85,7 +106,15 @@ impl Mount {
             None => Source::parse(text, folder).map(|source| (VPath::root(), source)),
         };
         match parts {
-            Ok((at, source)) => Ok(Self { at, source, writable: false, remote: Remote::default(), origin }),
+            Ok((at, source)) => Ok(Self {
+                at,
+                source,
+                writable: false,
+                cache_control: None,
+                remote: Remote::default(),
+                mirror: Mirror::default(),
+                origin,
+            }),
             Err(says) => Err(ConfigError::new(&origin, says)),
         }
     }
@@ -96,6 +125,7 @@ impl Mount {
             && self.source == other.source
             && self.writable == other.writable
             && self.remote == other.remote
+            && self.mirror == other.mirror
     }
 }
 
@@ -114,6 +144,17 @@ impl Source {
             _ => folder.join(text).map(Self::Path).map_err(|error| error.to_string()),
         }
     }
+}
+
+/// A text that a header can hold.
+fn header_value(written: Spanned<String>) -> Result<String, Refusal> {
+    if written.get_ref().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(written.into_inner());
+    }
+    Err(Refusal::new(
+        written.span(),
+        "it is no value of a header: write one line of ASCII, as in \"max-age=3600\"",
+    ))
 }
 
 fn parse_at(text: &[u8]) -> Result<VPath, String> {

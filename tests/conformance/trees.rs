@@ -1,6 +1,7 @@
 //! The trees that are asked, each with the sample in it.
 
-use std::path::Path;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,14 +88,7 @@ fn by_shell(script: &str) -> Command {
 /// What `maker`, which runs in a folder that holds the sample and a FIFO, makes of it: `../shelf/sample`, entered step by
 /// step. All steps but the last lead to archives with one member.
 async fn archived(maker: &mut Command, schemes: &[Scheme]) -> Subject {
-    let room = tempfile::tempdir().unwrap();
-    let (folder, shelf) = (room.path().join("folder"), room.path().join("shelf"));
-    for made in [&folder, &shelf] {
-        std::fs::create_dir(made).unwrap();
-    }
-    fill(&*open(&folder, Links::Beneath, true), &VPath::root()).await.unwrap();
-    fifo_in(&folder);
-    assert!(maker.current_dir(&folder).status().unwrap().success());
+    let shelf = shelf_of(maker).await;
     let registry = registry(ArchiveOptions::default());
     let (mut tree, mut path) = (open(&shelf, Links::Beneath, false), VPath::parse("/sample").unwrap());
     for scheme in schemes {
@@ -105,7 +99,33 @@ async fn archived(maker: &mut Command, schemes: &[Scheme]) -> Subject {
         let names = listing.collect(1000).await.unwrap();
         path = VPath::root().child(names[0].name.clone()).unwrap();
     }
-    Subject::new(tree).keeping(room)
+    Subject::new(tree)
+}
+
+/// The folder with what `maker` makes. Each test has a process of its own, and making an archive takes longer than asking
+/// it: the first test of a build makes it for all.
+async fn shelf_of(maker: &mut Command) -> PathBuf {
+    let program = std::env::current_exe().and_then(std::fs::metadata).unwrap();
+    let mut hash = DefaultHasher::new();
+    (format!("{maker:?}"), program.len(), program.modified().unwrap()).hash(&mut hash);
+    let shelves = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let shelf = shelves.join(format!("suite-{:016x}", hash.finish()));
+    if shelf.exists() {
+        return shelf;
+    }
+    let room = tempfile::tempdir_in(shelves).unwrap();
+    let (folder, made) = (room.path().join("folder"), room.path().join("shelf"));
+    for empty in [&folder, &made] {
+        std::fs::create_dir(empty).unwrap();
+    }
+    fill(&*open(&folder, Links::Beneath, true), &VPath::root()).await.unwrap();
+    fifo_in(&folder);
+    assert!(maker.current_dir(&folder).status().unwrap().success());
+    // Another process may have been faster; one shelf is as good as the other.
+    if let Err(error) = std::fs::rename(&made, &shelf) {
+        assert!(shelf.exists(), "{error}");
+    }
+    shelf
 }
 
 fn open(folder: &Path, links: Links, writable: bool) -> Arc<dyn FileSystem> {
@@ -167,7 +187,6 @@ pub(crate) async fn in_namespace(at: &str) -> Subject {
 /// a name that looks like a marker is shown with its `#` doubled, which is the name that a reader of the site sees.
 pub(crate) async fn http() -> Subject {
     let origin = memory().await;
-    let has_marker = |path: &VPath| path.segments().iter().any(|segment| segment.name().ends_with(b":"));
     let is_left_out = |entry: &Entry| matches!(entry.body, Body::Link(_)) || has_marker(&entry.path);
     for entry in sample().into_iter().filter(is_left_out) {
         origin.remove_file(&entry.path).await.unwrap();
@@ -175,6 +194,11 @@ pub(crate) async fn http() -> Subject {
     let served = Served::start(origin).await;
     let tree = HttpFs::new(&served.http.url("http", "/"), HttpOptions::default()).unwrap();
     Subject::new(Arc::new(tree)).with_time_grain(Duration::from_secs(60)).keeping(served)
+}
+
+/// True for names that look like markers.
+fn has_marker(path: &VPath) -> bool {
+    path.segments().iter().any(|segment| segment.name().ends_with(b":"))
 }
 
 /// The sample as a folder that every server may read, without the names that a site cannot show. Servers show a link as
@@ -223,6 +247,7 @@ async fn ftp_site(writable: bool) -> Subject {
     // The cases that need the many files make them, where the tree lets them.
     let is_left_out = |entry: &conformance::Entry| {
         matches!(entry.body, Body::Link(_))
+            || has_marker(&entry.path)
             || entry.path.to_bytes().contains(&b'\n')
             || writable && entry.path != many && entry.path.starts_with(&many)
     };

@@ -1,4 +1,7 @@
-//! curl, wget, lftp and Python's ftplib over FTP.
+//! curl, wget, lftp, NcFTP, tnftp and Python's ftplib over FTP.
+
+use std::io::Write;
+use std::process::Stdio;
 
 use support::{Program, run};
 
@@ -214,4 +217,111 @@ assert ftp.voidcmd("NOOP").startswith("200")
 "#;
     let (host, port) = Serving::authority(&serving.ftp).split_once(':').unwrap();
     run(python.command().args(["-c", script, host, port]));
+}
+
+/// Three megabytes and a bit, no two pieces alike.
+fn long() -> Vec<u8> {
+    (0..3_000_077_u32).map(|at| (at / 251) as u8).collect()
+}
+
+/// A server of one long file, and an empty folder to fetch it into.
+fn one_file() -> (Serving, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), long()).unwrap();
+    (Serving::show(folder), tempfile::tempdir().unwrap())
+}
+
+#[test]
+fn curl_goes_on_where_it_stopped_and_lets_the_server_connect() {
+    let Some(_) = Program::Curl.find() else { return };
+    for options in [&["-C", "-"][..], &["-P", "-"], &["-P", "-", "--disable-eprt"], &["--disable-epsv"]] {
+        let (serving, into) = one_file();
+        let got = into.path().join("file");
+        if options[0] == "-C" {
+            std::fs::write(&got, &long()[..1_234_567]).unwrap();
+        }
+        let mut curl = Program::Curl.find().unwrap();
+        run(curl.command().arg("-sS").args(options).arg("-o").arg(&got).arg(format!("{}file", serving.ftp)));
+        assert!(std::fs::read(&got).unwrap() == long(), "{options:?}");
+    }
+}
+
+#[test]
+fn curl_aborts_a_range_and_goes_on_in_the_same_session() {
+    let Some(mut curl) = Program::Curl.find() else { return };
+    let (serving, _into) = one_file();
+    let url = format!("{}file", serving.ftp);
+    // What comes second would read the answer to the first one's ABOR if replies were lost or doubled.
+    let got = run(curl.command().args(["-sS", "-r", "5-9", &url, &url, "--next", "-sS", &url]));
+    assert_eq!(got.stdout.len(), 2 * 5 + long().len());
+}
+
+#[test]
+fn wget_goes_on_where_it_stopped() {
+    let Some(mut wget) = Program::Wget.find() else { return };
+    let (serving, into) = one_file();
+    std::fs::write(into.path().join("file"), &long()[..1_234_567]).unwrap();
+    run(wget.command().args(["-q", "-c", "-P"]).arg(into.path()).arg(format!("{}file", serving.ftp)));
+    assert!(std::fs::read(into.path().join("file")).unwrap() == long());
+}
+
+#[test]
+fn lftp_fetches_a_file_in_four_pieces() {
+    let Some(mut lftp) = Program::Lftp.find() else { return };
+    let (serving, into) = one_file();
+    let script = format!(
+        "set cmd:fail-exit yes; set pget:min-chunk-size 100k; open {}; lcd {}; pget -n 4 file; exit",
+        serving.ftp,
+        into.path().display()
+    );
+    run(lftp.command().args(["--norc", "-c", &script]));
+    assert!(std::fs::read(into.path().join("file")).unwrap() == long());
+}
+
+#[test]
+fn ncftp_fetches_and_stores_a_tree() {
+    let (Some(mut get), Some(mut put)) = (Program::Ncftpget.find(), Program::Ncftpput.find()) else { return };
+    let (local, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    support::write_folder(local.path());
+    let tree = local.path().join("tree");
+    std::fs::create_dir_all(tree.join("deep/er")).unwrap();
+    std::fs::create_dir(tree.join("empty")).unwrap();
+    for name in ["with space", "umlaut-\u{fc}", "deep/er/file", "deep/long"] {
+        std::fs::write(tree.join(name), long()).unwrap();
+    }
+    let serving = Serving::writable();
+    let (host, port) = Serving::authority(&serving.ftp).split_once(':').unwrap();
+    run(put.command().args(["-V", "-R", "-P", port, host, "/"]).arg(&tree));
+    assert_same(&serving.folder.path().join("tree"), &support::read_folder(&tree));
+    // First it asks for tree.tar.
+    run(get.command().args(["-V", "-R", "-P", port, host]).arg(into.path()).arg("/tree"));
+    assert_same(&into.path().join("tree"), &support::read_folder(&tree));
+}
+
+#[test]
+fn tnftp_fetches_stores_and_lists() {
+    let Some(mut tnftp) = Program::Tnftp.find() else { return };
+    let (local, serving) = (tempfile::tempdir().unwrap(), Serving::writable());
+    std::fs::write(local.path().join("mine"), long()).unwrap();
+    let (host, port) = Serving::authority(&serving.ftp).split_once(':').unwrap();
+    let script = "user anonymous me@\nbinary\nmkdir sub\ncd sub\nput mine\nput mine again\nls -la\n\
+                  get mine got\nreget mine got\nrename again more\nsize more\nmodtime more\nmget m*\nquit\n";
+    let mut child = tnftp
+        .command()
+        .args(["-n", "-i", "-V", host, port])
+        .current_dir(local.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    for (folder, name) in [
+        (serving.folder.path().join("sub"), "mine"),
+        (serving.folder.path().join("sub"), "more"),
+        (local.path().into(), "got"),
+        (local.path().into(), "more"),
+    ] {
+        assert!(std::fs::read(folder.join(name)).unwrap() == long(), "{name}");
+    }
 }

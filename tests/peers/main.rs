@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod archives;
+mod browser;
 mod ftp;
 mod http;
 mod program;

@@ -27,27 +27,37 @@ impl Serving {
 
     /// An empty folder that clients may fill.
     pub(crate) fn writable() -> Self {
-        Self::run(tempfile::tempdir().unwrap(), &["--writable"])
+        let folder = tempfile::tempdir().unwrap();
+        let configuration = format!(
+            "[[mount]]\nat = \"/\"\nsource = {:?}\nwritable = true\n\
+             [[serve]]\nprotocol = \"http\"\nlisten = \"127.0.0.1:0\"\n\
+             [[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:0\"\nftp = {{ guests_overwrite = true }}\n",
+            folder.path()
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, configuration).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vfsd"));
+        command.args(["serve", "--config"]).arg(file.path());
+        // It is read by the time that the listeners are told.
+        Self::run(folder, command)
     }
 
     pub(crate) fn show(folder: TempDir) -> Self {
-        Self::run(folder, &[])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vfsd"));
+        command.args(["serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"]).arg(folder.path());
+        Self::run(folder, command)
     }
 
     /// What `mounts` lay into the tree; their relative sources start in `folder`.
     pub(crate) fn mounts(folder: TempDir, mounts: &[&str]) -> Self {
-        Self::spawn(folder, |command| command.args(mounts))
-    }
-
-    fn run(folder: TempDir, arguments: &[&str]) -> Self {
-        let path = folder.path().to_owned();
-        Self::spawn(folder, |command| command.args(arguments).arg(path))
-    }
-
-    fn spawn(folder: TempDir, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vfsd"));
-        command.args(["serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"]).current_dir(folder.path());
-        let mut child = arguments(&mut command).stdout(Stdio::piped()).spawn().unwrap();
+        command.args(["serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"]).args(mounts);
+        command.current_dir(folder.path());
+        Self::run(folder, command)
+    }
+
+    fn run(folder: TempDir, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut line = || lines.next().unwrap().unwrap();
         let (http, ftp) = (line(), line());

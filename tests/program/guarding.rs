@@ -23,8 +23,13 @@ fn folder() -> tempfile::TempDir {
     fs::write(at("users"), format!("ann:{hash}\n")).unwrap();
     fs::create_dir(at("tree")).unwrap();
     fs::write(at("tree/small"), "content").unwrap();
-    fs::write(at("tree/large"), vec![7; 3_000_000]).unwrap();
+    fs::write(at("tree/large"), large()).unwrap();
     folder
+}
+
+/// Content that shows where a piece of it is from.
+fn large() -> Vec<u8> {
+    (0..3_000_000_u32).map(|at| (at / 251) as u8).collect()
 }
 
 fn write_certificate(folder: &Path) {
@@ -78,6 +83,31 @@ fn curl_goes_up_and_down_over_ftps_with_a_password() {
     assert_eq!(said, "content");
 }
 
+/// In passive mode alone: curl 7.87 and 7.88 leave TLS out of the data connections that they accept.
+#[test]
+fn curl_goes_on_with_transfers_over_ftps() {
+    for mode in ["--ftp-pasv", "--disable-epsv"] {
+        let folder = folder();
+        let server = start(folder.path(), &["--user", "users", "--writable"], 2);
+        let large = large();
+        let half = &large[..1_000_000];
+        let url = format!("ftp://{}", server.address("ftp"));
+        let ask = |more: &[&str]| {
+            curl(folder.path(), &[&["--ssl-reqd", "--user", "ann:secret", mode], more].concat())
+        };
+        let Some(listed) = ask(&[&format!("{url}/")]) else { return };
+        assert!(listed.contains("3000000 ") && listed.contains(" large"), "{mode}: {listed}");
+
+        fs::write(folder.path().join("down"), half).unwrap();
+        ask(&["-C", "-", "-o", "down", &format!("{url}/large")]);
+        assert!(fs::read(folder.path().join("down")).unwrap() == large, "{mode}");
+
+        fs::write(folder.path().join("tree/up"), half).unwrap();
+        ask(&["-C", "-", "-T", "tree/large", &format!("{url}/up")]);
+        assert!(fs::read(folder.path().join("tree/up")).unwrap() == large, "{mode}");
+    }
+}
+
 #[test]
 fn lftp_mirrors_with_tls_forced() {
     let folder = folder();
@@ -92,6 +122,27 @@ fn lftp_mirrors_with_tls_forced() {
     for name in ["small", "large"] {
         let read = |at: &str| fs::read(folder.path().join(at).join(name)).unwrap();
         assert!(read("copy") == read("tree"), "{name}");
+    }
+}
+
+#[test]
+fn lftp_lists_puts_and_goes_on_with_tls_forced() {
+    for mode in ["true", "false"] {
+        let folder = folder();
+        let Some(mut lftp) = Program::Lftp.find() else { return };
+        let server = start(folder.path(), &["--user", "users", "--writable"], 2);
+        fs::write(folder.path().join("down"), &large()[..1_000_000]).unwrap();
+        let script = format!(
+            "set cmd:fail-exit true; set ssl:ca-file c.pem; set ftp:ssl-force true; set ftp:ssl-protect-data true; \
+             set ftp:ssl-protect-list true; set ftp:passive-mode {mode}; open -u ann,secret ftp://{}; \
+             cls -1; put tree/large -o up; get -c large -o down",
+            server.address("ftp")
+        );
+        let said = run_peer(lftp.command().current_dir(folder.path()).args(["--norc", "-c", &script])).stdout;
+        assert_eq!(String::from_utf8(said).unwrap(), "large\nsmall\n");
+        for at in ["down", "tree/up"] {
+            assert!(fs::read(folder.path().join(at)).unwrap() == large(), "{mode}: {at}");
+        }
     }
 }
 

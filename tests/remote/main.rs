@@ -7,6 +7,7 @@ mod archives;
 mod buckets;
 mod budget;
 mod hostile;
+mod mirrored;
 mod secrets;
 mod slow_readers;
 mod tls;

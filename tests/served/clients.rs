@@ -78,7 +78,7 @@ impl HttpClient {
             .split("href=\"")
             .skip(1)
             .map(|rest| unescape(rest.split('"').next().unwrap()))
-            .filter(|name| name != b"../" && name != b"./")
+            .filter(|name| !name.starts_with(b"../") && name != b"./")
             .map(|name| name.strip_prefix(b"./").map_or(name.clone(), <[u8]>::to_vec))
             .collect();
         names.sort();

@@ -6,6 +6,7 @@
 
 pub mod backends;
 pub mod blocking;
+pub mod calendar;
 pub mod conformance;
 mod error;
 #[cfg(test)]

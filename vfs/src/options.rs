@@ -63,6 +63,8 @@ pub struct OpenOptions {
 pub struct Held {
     /// What its source named it.
     pub validator: Validator,
+    /// Length, where it is known.
+    pub len: Option<u64>,
     /// When it changed last, where the source said so.
     pub modified: Option<SystemTime>,
 }

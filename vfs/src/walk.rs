@@ -4,9 +4,11 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{DirEntry, FileSystem};
+use crate::jobs::Disk;
 use crate::metadata::{FileType, Metadata};
-use crate::options::{Freshness, ListOptions, StatOptions};
+use crate::options::{ByteRange, Freshness, ListOptions, OpenOptions, StatOptions};
 use crate::path::VPath;
+use crate::producer::{self, Chunk, ProducerExt};
 
 /// Removes the folder `path` with everything in it, and a link at `path` itself. Links are removed, never followed; what
 /// vanishes meanwhile counts as removed.
@@ -64,6 +66,88 @@ pub async fn check_copy(tree: &dyn FileSystem, from: &VPath, described: &Metadat
         return Err(Error::new(ErrorKind::InvalidInput, "copy", to).with_detail(detail));
     }
     Ok(())
+}
+
+/// Copies the file `from` to `to`; what it leads to, where it is a link. The old file stays until the copy is whole, and a
+/// dropped future leaves it. Permission bits go along where they are known.
+///
+/// # Errors
+/// As [`check_copy`], and those of the trees; `AlreadyExists` where `overwrites` is false and anything is at `to`.
+pub async fn copy_file(
+    tree: &dyn FileSystem,
+    from: &VPath,
+    to: &VPath,
+    overwrites: bool,
+    disk: &Disk,
+) -> Result<()> {
+    let source = tree.open(from, &OpenOptions::reading()).await?;
+    let described = source.metadata().await?;
+    check_copy(tree, from, &described, to).await?;
+    let mode = described.mode.map(|mode| mode & 0o777);
+    let options = OpenOptions { mode, create_new: !overwrites, ..OpenOptions::replacing() };
+    let target = tree.open(to, &options).await?;
+    let range = ByteRange { start: 0, end: described.len };
+    let mut pieces = producer::of(source, range).lower(disk).peeked();
+    let mut offset = 0;
+    while let Some(piece) = pieces.more().await {
+        let Chunk::Bytes(bytes) = piece? else {
+            return Err(Error::new(ErrorKind::Internal, "copy", from));
+        };
+        let count = bytes.len() as u64;
+        target.write_at(offset, bytes).await?;
+        offset += count;
+    }
+    target.finish().await
+}
+
+/// Copies what is at `from`, with everything in it, to `to`, where nothing is. Links are copied, never followed; devices,
+/// FIFOs and sockets are left out. An error or a dropped future leaves what was copied until then.
+///
+/// Memory grows with the folders that wait to be copied.
+///
+/// # Errors
+/// `InvalidInput` where `to` lies inside of `from`; else the first error of the trees.
+pub async fn copy_all(tree: &dyn FileSystem, from: &VPath, to: &VPath, disk: &Disk) -> Result<()> {
+    if to.is_covered_by(from) {
+        let detail = format!("it lies inside of {from}");
+        return Err(Error::new(ErrorKind::InvalidInput, "copy", to).with_detail(detail));
+    }
+    let found = tree.metadata(from, &StatOptions::no_follow()).await?;
+    let mut folders = Vec::new();
+    copy_one(tree, found.file_type, (from.clone(), to.clone()), &mut folders, disk).await?;
+    while let Some((from, to)) = folders.pop() {
+        let mut listing = tree.read_dir(&from, &ListOptions::default()).await?;
+        while let Some(batch) = listing.next().await {
+            for entry in batch? {
+                let pair = (from.child(entry.name.clone())?, to.child(entry.name.clone())?);
+                let file_type = match entry.file_type {
+                    Some(known) => known,
+                    None => tree.metadata(&pair.0, &StatOptions::no_follow()).await?.file_type,
+                };
+                copy_one(tree, file_type, pair, &mut folders, disk).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn copy_one(
+    tree: &dyn FileSystem,
+    file_type: FileType,
+    (from, to): (VPath, VPath),
+    folders: &mut Vec<(VPath, VPath)>,
+    disk: &Disk,
+) -> Result<()> {
+    match file_type {
+        FileType::File => copy_file(tree, &from, &to, true, disk).await,
+        FileType::Symlink => tree.symlink(&tree.read_link(&from).await?, &to).await,
+        FileType::Dir => {
+            tree.create_dir(&to).await?;
+            folders.push((from, to));
+            Ok(())
+        }
+        FileType::Other => Ok(()),
+    }
 }
 
 /// A folder that is being emptied.
@@ -162,6 +246,25 @@ mod tests {
         fs.remove_dir_all("/link").await.unwrap();
         assert_eq!(fs.symlink_metadata("/link").await.unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(fs.exists("/keep/in").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_a_folder_has_all_that_is_in_it() {
+        let fs = Fs::new(Arc::new(MemoryFs::new()));
+        fs.create_dir_all("/a/b/c").await.unwrap();
+        fs.write("/a/b/file", "content").await.unwrap();
+        fs.symlink("../nowhere", "/a/link").await.unwrap();
+        let path = |text| VPath::parse(text).unwrap();
+        let copy = async |from, to| copy_all(&**fs.tree(), &path(from), &path(to), &Disk::new()).await;
+        copy("/a", "/copy").await.unwrap();
+        assert_eq!(fs.read("/copy/b/file").await.unwrap(), b"content");
+        assert!(fs.metadata("/copy/b/c").await.unwrap().is_dir());
+        assert!(fs.symlink_metadata("/copy/link").await.unwrap().is_symlink());
+        assert_eq!(copy("/a", "/a/b/in").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(copy("/a", "/copy").await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(copy("/none", "/x").await.unwrap_err().kind(), ErrorKind::NotFound);
+        copy("/a/b/file", "/single").await.unwrap();
+        assert_eq!(fs.read("/single").await.unwrap(), b"content");
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod rows;
 mod storing;
 
 use std::fmt;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use vfs::jobs::Disk;
 use vfs::producer::{self, Algorithm, Producer};
 use vfs::{ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath};
 
+pub(super) use self::rows::Look;
 pub(super) use self::storing::{Storing, Upload};
 use super::ascii;
 use super::command::{Answer, Edit, Errand};
@@ -61,6 +63,8 @@ pub(super) enum Outcome {
         /// The file.
         path: VPath,
     },
+    /// The listener is open, and this is what PASV says of it; `None` where that cannot be known.
+    Awaited(Option<SocketAddrV4>),
     /// What is to be moved or copied is there.
     Chosen {
         /// Which of the two.
@@ -124,6 +128,10 @@ pub(super) enum Failure {
     RestartInAscii,
     /// The offset lies behind the end.
     RestartPastEnd,
+    /// RANG was sent for an upload, whose client decides where it ends.
+    RangeOfUpload,
+    /// A guest wants to change a file that is there.
+    GuestsAdd,
     /// Enough files are being hashed.
     TooManyHashes,
 }
@@ -197,12 +205,13 @@ impl Ask {
         }
     }
 
-    /// RETR from `offset`. Where lines are to end with CRLF, `converts` is where spans are read for that.
-    pub(super) async fn retrieve(self, offset: u64, converts: Option<Disk>) -> Outcome {
-        if converts.is_some() && offset > 0 {
+    /// RETR of `wanted`. Where lines are to end with CRLF, `converts` is where spans are read for that.
+    pub(super) async fn retrieve(self, wanted: ByteRange, converts: Option<Disk>) -> Outcome {
+        let is_whole = wanted == ByteRange::default();
+        if converts.is_some() && !is_whole {
             return self.fail(Failure::RestartInAscii);
         }
-        let intent = if offset > 0 { Intent::Range } else { Intent::Whole };
+        let intent = if is_whole { Intent::Whole } else { Intent::Range };
         let options = OpenOptions { intent, ..OpenOptions::reading() };
         let opened = async {
             let file = self.view.open(&self.path, &options).await?;
@@ -214,10 +223,10 @@ impl Ask {
             Err(error) => return self.fail(Failure::Tree(error)),
         };
         let range = match found.len {
-            Some(len) if offset > len => return self.fail(Failure::RestartPastEnd),
+            Some(len) if wanted.start > len => return self.fail(Failure::RestartPastEnd),
             // A stated end: a file that shrinks meanwhile is an error, never a short success.
-            Some(len) => ByteRange { start: offset, end: Some(len) },
-            None => ByteRange::from(offset),
+            Some(len) => ByteRange { end: Some(wanted.end.unwrap_or(len).min(len)), ..wanted },
+            None => wanted,
         };
         let source = producer::of(file, range);
         let (source, len) = match converts {
@@ -241,6 +250,7 @@ impl fmt::Debug for Outcome {
         f.write_str(match self {
             Self::Admitted(_) => "Admitted",
             Self::Denied(_) => "Denied",
+            Self::Awaited(_) => "Awaited",
             Self::Moved(_) => "Moved",
             Self::Measured(_) => "Measured",
             Self::Dated(_) => "Dated",

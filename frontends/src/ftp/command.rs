@@ -4,13 +4,16 @@ mod edit;
 mod endpoint;
 mod hash;
 mod site;
+mod switches;
 
 use std::net::SocketAddr;
 
+use vfs::ByteRange;
 use vfs::producer::Algorithm;
 
 pub(super) use self::edit::{Edit, Form, dated};
 pub(super) use self::hash::{Answer, Hashing};
+pub(super) use self::switches::Switches;
 use super::facts::Facts;
 use super::wire::Line;
 
@@ -31,6 +34,8 @@ pub(super) enum Command {
     Up,
     /// CLNT: the client names itself.
     Client,
+    /// CSID: the client names itself and wants our name.
+    Identify,
     /// CWD: another working folder.
     Change(Vec<u8>),
     /// EPSV: listen, and say the port.
@@ -43,15 +48,17 @@ pub(super) enum Command {
     Features,
     /// HELP, with the command it is about.
     Help(Option<Vec<u8>>),
+    /// LANG: the language of replies, which is English.
+    Language,
     /// HOST: which of several sites (RFC 7151).
     Host(String),
     /// LIST, NLST, MLSD: a folder's rows over a data connection.
-    List(Format, Option<Vec<u8>>),
+    List(Format, Switches, Option<Vec<u8>>),
     /// MDTM: the time of the last change.
     Modified(Vec<u8>),
     /// MLST: one row of facts in the reply.
     Facts(Option<Vec<u8>>),
-    /// MODE S, STRU F: what is so anyway.
+    /// MODE S, STRU F, PRET: what is so anyway.
     Confirm,
     /// NOOP: nothing.
     Nothing,
@@ -71,8 +78,8 @@ pub(super) enum Command {
     Quit,
     /// REIN: forget who is there.
     Reinitialize,
-    /// REST: where the next transfer starts.
-    Restart(u64),
+    /// REST, RANG: which bytes the next transfer moves.
+    Restart(ByteRange),
     /// RETR: a file.
     Retrieve(Vec<u8>),
     /// SIZE: how long a file is.
@@ -182,13 +189,70 @@ pub(super) enum Refusal {
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
-/// Verbs that are answered with more than a refusal: what HELP shows.
-pub(super) const VERBS: [&str; 58] = [
-    "ABOR", "ALLO", "APPE", "AUTH", "CDUP", "CLNT", "CWD", "DELE", "EPRT", "EPSV", "FEAT", "HASH", "HELP",
-    "HOST", "LIST", "MD5", "MDTM", "MFF", "MFMT", "MKD", "MLSD", "MLST", "MODE", "NLST", "NOOP", "OPTS",
-    "PASS", "PASV", "PBSZ", "PORT", "PROT", "PWD", "QUIT", "REIN", "REST", "RETR", "RMD", "RNFR", "RNTO",
-    "SITE", "SIZE", "STAT", "STOR", "STOU", "STRU", "SYST", "TYPE", "USER", "XCRC", "XCUP", "XCWD", "XMD5",
-    "XMKD", "XPWD", "XRMD", "XSHA1", "XSHA256", "XSHA512",
+/// Verbs that are answered with more than a refusal, and what follows each: what HELP shows.
+pub(super) const VERBS: [(&str, &str); 62] = [
+    ("ABOR", ""),
+    ("ALLO", "[bytes]"),
+    ("APPE", "path"),
+    ("AUTH", "TLS"),
+    ("CDUP", ""),
+    ("CLNT", "name"),
+    ("CSID", "name=value;"),
+    ("CWD", "path"),
+    ("DELE", "path"),
+    ("EPRT", "|protocol|address|port|"),
+    ("EPSV", "[1|2|ALL]"),
+    ("FEAT", ""),
+    ("HASH", "path"),
+    ("HELP", "[command]"),
+    ("HOST", "name"),
+    ("LANG", "[en]"),
+    ("LIST", "[-alRt] [path]"),
+    ("MD5", "path"),
+    ("MDTM", "path"),
+    ("MFF", "fact=value; path"),
+    ("MFMT", "YYYYMMDDhhmmss path"),
+    ("MKD", "path"),
+    ("MLSD", "[path]"),
+    ("MLST", "[path]"),
+    ("MODE", "S"),
+    ("NLST", "[-alRt] [path]"),
+    ("NOOP", ""),
+    ("OPTS", "UTF8 ON | MLST facts | HASH algorithm"),
+    ("PASS", "password"),
+    ("PASV", ""),
+    ("PBSZ", "0"),
+    ("PORT", "a,b,c,d,high,low"),
+    ("PRET", "command"),
+    ("PROT", "C|P"),
+    ("PWD", ""),
+    ("QUIT", ""),
+    ("RANG", "first last"),
+    ("REIN", ""),
+    ("REST", "offset"),
+    ("RETR", "path"),
+    ("RMD", "path"),
+    ("RNFR", "path"),
+    ("RNTO", "path"),
+    ("SITE", "command"),
+    ("SIZE", "path"),
+    ("STAT", "[path]"),
+    ("STOR", "path"),
+    ("STOU", "[path]"),
+    ("STRU", "F"),
+    ("SYST", ""),
+    ("TYPE", "A|I"),
+    ("USER", "name"),
+    ("XCRC", "path"),
+    ("XCUP", ""),
+    ("XCWD", "path"),
+    ("XMD5", "path"),
+    ("XMKD", "path"),
+    ("XPWD", ""),
+    ("XRMD", "path"),
+    ("XSHA1", "path"),
+    ("XSHA256", "path"),
+    ("XSHA512", "path"),
 ];
 
 /// What a line asks for.
@@ -214,6 +278,7 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"ALLO" => Command::Superfluous,
         b"CDUP" | b"XCUP" => Command::Up,
         b"CLNT" => Command::Client,
+        b"CSID" => Command::Identify,
         b"CWD" | b"XCWD" => Command::Change(path(argument)?),
         b"EPRT" => endpoint::extended_port(argument)?,
         b"EPSV" => Command::ExtendedPassive(extended(argument)?),
@@ -227,9 +292,11 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"XSHA512" => hash::ranged(Algorithm::Sha512, argument)?,
         b"HELP" => Command::Help(optional(argument)),
         b"HOST" => Command::Host(host(argument)?),
-        b"LIST" => Command::List(Format::Long, optional(without_options(argument))),
-        b"NLST" => Command::List(Format::Names, optional(without_options(argument))),
-        b"MLSD" => Command::List(Format::Facts, optional(argument)),
+        b"LANG" => language(argument)?,
+        b"LIST" => listing(Format::Long, argument),
+        b"NLST" => listing(Format::Names, argument),
+        // RFC 3659 §7: a path and nothing else.
+        b"MLSD" => Command::List(Format::Facts, Switches::default(), optional(argument)),
         b"MDTM" => Command::Modified(path(argument)?),
         b"MLST" => Command::Facts(optional(argument)),
         b"MODE" => confirm(argument, b"S")?,
@@ -238,10 +305,13 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"PASS" => Command::Password(argument.to_vec()),
         b"PASV" => Command::Passive,
         b"PORT" => endpoint::port(argument)?,
+        // What comes next over the data connection makes no difference here.
+        b"PRET" => Command::Confirm,
         b"PWD" | b"XPWD" => Command::Where,
         b"QUIT" => Command::Quit,
         b"REIN" => Command::Reinitialize,
-        b"REST" => Command::Restart(offset(argument)?),
+        b"RANG" => Command::Restart(range(argument)?),
+        b"REST" => Command::Restart(ByteRange::from(offset(argument)?)),
         b"RETR" => Command::Retrieve(path(argument)?),
         b"SIZE" => Command::Size(path(argument)?),
         b"STAT" => Command::Status(optional(argument).map(|argument| reported(&argument))),
@@ -260,7 +330,7 @@ fn parse(line: &[u8]) -> Result<Command> {
         b"RNFR" => Command::From(Errand::Rename, path(argument)?),
         b"RNTO" => Command::To(Errand::Rename, path(argument)?),
         b"SITE" => site::parse(argument)?,
-        b"ACCT" | b"ADAT" | b"CCC" | b"CONF" | b"ENC" | b"LANG" | b"LPRT" | b"LPSV" | b"MIC" | b"SMNT" => {
+        b"ACCT" | b"ADAT" | b"CCC" | b"CONF" | b"ENC" | b"LPRT" | b"LPSV" | b"MIC" | b"SMNT" => {
             return Err(Refusal::NotImplemented);
         }
         b"CONNECT" | b"DELETE" | b"EHLO" | b"GET" | b"HEAD" | b"OPTIONS" | b"PATCH" | b"POST" | b"PRI"
@@ -281,25 +351,14 @@ fn name(argument: &[u8]) -> Result<Vec<u8>> {
     optional(argument).ok_or(Refusal::Syntax("Say who you are: USER anonymous."))
 }
 
-/// Takes the options of `ls` off the front (`-a`, `-la`, `--`): listings show everything there is in any case.
-fn without_options(mut argument: &[u8]) -> &[u8] {
-    loop {
-        argument = argument.trim_ascii_start();
-        if argument.first() != Some(&b'-') {
-            return argument;
-        }
-        let end = argument.iter().position(|byte| *byte == b' ').unwrap_or(argument.len());
-        let (option, rest) = argument.split_at(end);
-        argument = rest;
-        if option == b"--" {
-            return argument.trim_ascii_start();
-        }
-    }
+fn listing(format: Format, argument: &[u8]) -> Command {
+    let (switches, path) = Switches::split(argument);
+    Command::List(switches.format(format), switches, optional(path))
 }
 
 /// STAT with nothing but options lists the working folder.
 fn reported(argument: &[u8]) -> Vec<u8> {
-    optional(without_options(argument)).unwrap_or_else(|| b".".to_vec())
+    optional(Switches::split(argument).1).unwrap_or_else(|| b".".to_vec())
 }
 
 /// MODE and STRU: one value is what is done anyway (RFC 959 §3.1.2, §3.4).
@@ -360,6 +419,28 @@ fn offset(argument: &[u8]) -> Result<u64> {
     number(argument.trim_ascii()).ok_or(Refusal::Syntax("REST takes a number of bytes."))
 }
 
+/// `RANG first last` counts the last byte in; `RANG 1 0` means all (draft-bryan-ftp-range-08 §3).
+fn range(argument: &[u8]) -> Result<ByteRange> {
+    const USAGE: Refusal = Refusal::Syntax("RANG takes the first byte and the last one, or 1 0 for all.");
+    let mut numbers = argument.trim_ascii().split(|byte| *byte == b' ').map(number);
+    match (numbers.next().flatten(), numbers.next().flatten(), numbers.next()) {
+        (Some(1), Some(0), None) => Ok(ByteRange::default()),
+        (Some(first), Some(last), None) if first <= last && last < u64::MAX => {
+            Ok(ByteRange { start: first, end: Some(last + 1) })
+        }
+        _ => Err(USAGE),
+    }
+}
+
+/// RFC 2640 §4.1: without an argument the language at the start comes back.
+fn language(argument: &[u8]) -> Result<Command> {
+    let tag = argument.trim_ascii().to_ascii_lowercase();
+    match tag.is_empty() || tag == b"en" || tag.starts_with(b"en-") {
+        true => Ok(Command::Language),
+        false => Err(Refusal::Parameter),
+    }
+}
+
 fn number(digits: &[u8]) -> Option<u64> {
     // `parse` would take a sign too.
     let digits = digits.iter().all(u8::is_ascii_digit).then_some(digits)?;
@@ -411,12 +492,13 @@ mod tests {
         for (line, command) in [
             ("noop", C::Nothing),
             ("NoOp  x", C::Nothing),
-            ("list -la", C::List(Format::Long, None)),
-            ("LIST -a my dir", C::List(Format::Long, Some(bytes("my dir")))),
-            ("LIST -a -- -x", C::List(Format::Long, Some(bytes("-x")))),
-            ("LIST ", C::List(Format::Long, None)),
-            ("NLST -1 d", C::List(Format::Names, Some(bytes("d")))),
-            ("MLSD -a", C::List(Format::Facts, Some(bytes("-a")))),
+            ("list -la", C::List(Format::Long, Switches { long: true, ..Switches::default() }, None)),
+            ("NLST -l", C::List(Format::Long, Switches { long: true, ..Switches::default() }, None)),
+            ("LIST -a my dir", C::List(Format::Long, Switches::default(), Some(bytes("my dir")))),
+            ("LIST -a -- -x", C::List(Format::Long, Switches::default(), Some(bytes("-x")))),
+            ("LIST ", C::List(Format::Long, Switches::default(), None)),
+            ("NLST -1 d", C::List(Format::Names, Switches::default(), Some(bytes("d")))),
+            ("MLSD -a", C::List(Format::Facts, Switches::default(), Some(bytes("-a")))),
             ("CWD  a ", C::Change(bytes(" a "))),
             ("XCUP", C::Up),
             ("TYPE a n", C::Type(Representation::Ascii)),
@@ -430,7 +512,11 @@ mod tests {
             ("opts utf8 on", C::Utf8),
             ("OPTS UTF8", C::Utf8),
             ("OPTS MLST size;modify;", C::ChooseFacts(Facts::chosen(b"size;modify;"))),
-            ("REST 18446744073709551615", C::Restart(u64::MAX)),
+            ("REST 18446744073709551615", C::Restart(ByteRange::from(u64::MAX))),
+            ("RANG 0 9", C::Restart(ByteRange { start: 0, end: Some(10) })),
+            ("RANG 1 0", C::Restart(ByteRange::default())),
+            ("LANG EN-us", C::Language),
+            ("PRET RETR x", C::Confirm),
             ("STAT", C::Status(None)),
             ("STAT -l", C::Status(Some(bytes(".")))),
             ("STAT -l d", C::Status(Some(bytes("d")))),
@@ -461,6 +547,7 @@ mod tests {
             ("GET / HTTP/1.1", R::Foreign),
             ("EPRT |3|x|22|", R::Protocol),
             ("ACCT x", R::NotImplemented),
+            ("LANG fr", R::Parameter),
             ("MODE Z", R::Parameter),
             ("STRU R", R::Parameter),
             ("TYPE E", R::Parameter),
@@ -476,6 +563,11 @@ mod tests {
             "USER",
             "REST",
             "REST -1",
+            "RANG",
+            "RANG 5",
+            "RANG 5 4",
+            "RANG 1 2 3",
+            "RANG 0 18446744073709551615",
             "REST +1",
             "REST 1x",
             "REST 18446744073709551616",
@@ -501,13 +593,13 @@ mod tests {
 
     #[test]
     fn help_shows_what_is_understood_and_all_of_it() {
-        for verb in VERBS {
+        for (verb, _) in VERBS {
             assert!(
                 !matches!(parse(verb.as_bytes()), Err(Refusal::Unknown | Refusal::NotImplemented)),
                 "{verb}"
             );
         }
-        assert!(VERBS.is_sorted());
+        assert!(VERBS.is_sorted_by_key(|(verb, _)| *verb));
     }
 
     proptest::proptest! {

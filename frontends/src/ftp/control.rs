@@ -21,12 +21,19 @@ const READ_BYTES: usize = 2 * 1024;
 /// Unsent replies past which no further command is taken: the peer has to read first.
 const MAX_UNSENT_BYTES: usize = 16 * 1024;
 
+/// What is read behind commands that wait, to find an ABOR among it.
+const MAX_AHEAD_BYTES: usize = 8 * 1024;
+
 /// One control connection.
 pub(super) struct Control {
     link: Link,
     decoder: Decoder,
     /// What was read and not decoded.
     input: Vec<u8>,
+    /// How much of the input was looked through for an ABOR.
+    looked_through: usize,
+    /// The peer will send no more.
+    has_ended: bool,
     /// What was said and not sent.
     output: Vec<u8>,
     /// Since when the peer has taken nothing of the output.
@@ -64,6 +71,8 @@ impl Control {
             link: Link::Open(stream),
             decoder: Decoder::default(),
             input: Vec::new(),
+            looked_through: 0,
+            has_ended: false,
             output: Vec::new(),
             waiting: None,
             is_shut: false,
@@ -75,9 +84,9 @@ impl Control {
         reply.encode(&mut self.output);
     }
 
-    /// True where something came that was not looked at.
+    /// True where something came that no line was made of yet: what was read ahead, or the beginning of a line.
     pub(super) fn has_unread(&self) -> bool {
-        !self.input.is_empty()
+        !self.input.is_empty() || !self.decoder.is_between_lines()
     }
 
     /// Goes on inside `tls` as soon as what was said has left. Until then nothing is read.
@@ -109,6 +118,7 @@ impl Control {
             let mut rest = &self.input[..];
             let line = self.decoder.next_line(&mut rest);
             let taken = self.input.len() - rest.len();
+            self.looked_through = self.looked_through.saturating_sub(taken);
             if taken == self.input.len() {
                 self.input = Vec::new();
             } else {
@@ -117,10 +127,43 @@ impl Control {
             if let Some(line) = line {
                 return Poll::Ready(Ok(Heard::Line(line)));
             }
-            if ready!(self.poll_read(cx))? == 0 {
+            if self.has_ended || ready!(self.poll_read(cx))? == 0 {
                 return Poll::Ready(Ok(Heard::End));
             }
         }
+    }
+
+    /// Polls for a line that stops what is under way, in front of which others wait: one that `stops` knows, or the end.
+    /// Nothing is taken, and [`MAX_AHEAD_BYTES`] are read at most.
+    pub(super) fn poll_stop(
+        &mut self,
+        cx: &mut Context<'_>,
+        stops: impl Fn(Line) -> bool,
+    ) -> Poll<Result<(), Lost>> {
+        loop {
+            if self.has_ended || self.has_ahead(&stops) {
+                return Poll::Ready(Ok(()));
+            }
+            if self.input.len() >= MAX_AHEAD_BYTES {
+                return Poll::Pending;
+            }
+            ready!(self.poll_read(cx))?;
+        }
+    }
+
+    /// True where a line that `stops` knows came and was not taken yet.
+    pub(super) fn has_ahead(&mut self, stops: impl Fn(Line) -> bool) -> bool {
+        if self.looked_through == self.input.len() {
+            return false;
+        }
+        let (mut decoder, mut rest) = (self.decoder.clone(), &self.input[..]);
+        while let Some(line) = decoder.next_line(&mut rest) {
+            if stops(line) {
+                return true;
+            }
+        }
+        self.looked_through = self.input.len();
+        false
     }
 
     /// Sends what was said; ready when all of it has left.
@@ -167,6 +210,7 @@ impl Control {
         let mut bytes = ReadBuf::uninit(&mut bytes);
         ready!(Pin::new(stream).poll_read(cx, &mut bytes)).map_err(|_: io::Error| Lost)?;
         self.input.extend_from_slice(bytes.filled());
+        self.has_ended |= bytes.filled().is_empty();
         Poll::Ready(Ok(bytes.filled().len()))
     }
 }

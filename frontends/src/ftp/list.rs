@@ -5,6 +5,9 @@
 //! time is the time of the listing, so that a mirror fetches once more rather than keeps an old copy. MLSD leaves it
 //! out. Names come in their printed form; a name with a line break is escaped, and cannot be asked for over FTP.
 
+mod descent;
+mod order;
+
 use std::fmt;
 use std::future::Future;
 use std::io::Write;
@@ -15,8 +18,10 @@ use std::time::SystemTime;
 
 use vfs::path::printed_name;
 use vfs::producer::{Chunk, Hint, Producer};
-use vfs::{DirEntry, DirStream, FileSystem, FileType, LinkTarget, Metadata, VPath, Writes};
+use vfs::{DirEntry, DirStream, FileSystem, FileType, LinkTarget, ListOptions, Metadata, VPath, Writes};
 
+use self::descent::{Descent, Within};
+use self::order::Gathering;
 use super::command::Format;
 use super::facts::Facts;
 use super::pattern::Pattern;
@@ -75,6 +80,10 @@ pub(super) struct Listing {
     folder: Option<Folder>,
     /// Which entries are shown; `None`: all.
     pattern: Option<Pattern>,
+    /// Entries that are gathered to be sorted, and whether the other way around; `None`: they come as they are.
+    newest_first: Option<Gathering>,
+    /// Folders that follow, and the one whose rows these are; `None`: this one is all.
+    descent: Option<(Descent, Within)>,
     /// A link whose text is being read: one call a link, since a row that hides where it leads is of no use.
     link: Option<(DirEntry, Reading)>,
     failed: Option<vfs::Error>,
@@ -99,6 +108,21 @@ impl Listing {
         self
     }
 
+    /// The newest entries first, or the oldest.
+    pub(super) fn newest_first(mut self, reversed: bool) -> Self {
+        self.newest_first = Some(Gathering::new(reversed));
+        self
+    }
+
+    /// The rows of the folders within as well, each folder under a head of its own as `ls -R` has it. `shown` is what the
+    /// client calls this one; its rows of names need no heads.
+    pub(super) fn with_folders_within(mut self, shown: Vec<u8>, options: ListOptions) -> Self {
+        if let Some(Folder { view, path }) = self.folder.clone() {
+            self.descent = Some((Descent::new(view, options), Within { path, shown }));
+        }
+        self
+    }
+
     /// The one row of a file.
     pub(super) fn single(rows: Rows, name: Vec<u8>, metadata: &Metadata) -> Self {
         let entry =
@@ -113,6 +137,8 @@ impl Listing {
             batch: Vec::new().into_iter(),
             folder,
             pattern: None,
+            newest_first: None,
+            descent: None,
             link: None,
             failed: None,
             ended: false,
@@ -141,9 +167,12 @@ impl Listing {
 
     fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<DirEntry>>> {
         if let Some(entry) = self.batch.next() {
+            if let Some((descent, folder)) = &mut self.descent {
+                descent.note(folder, &entry);
+            }
             return Poll::Ready(Some(Ok(entry)));
         }
-        let mut batch = match ready!(self.entries.poll_next(cx)) {
+        let mut batch = match ready!(self.poll_batch(cx)) {
             Some(Ok(batch)) => batch,
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => return Poll::Ready(None),
@@ -152,14 +181,55 @@ impl Listing {
             pattern.retain(&mut batch);
         }
         self.batch = batch.into_iter();
-        match self.batch.next() {
-            Some(entry) => Poll::Ready(Some(Ok(entry))),
-            // Nothing of this batch matched: others get their turn before the next one is looked through.
-            None => {
+        // Where nothing of this batch matched, others get their turn before the next one is looked through.
+        match self.batch.len() {
+            0 => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
+            _ => self.poll_entry(cx),
         }
+    }
+
+    /// The next entries of the folder, or all of them where they are sorted; never none.
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Vec<DirEntry>>>> {
+        let batch = match &mut self.newest_first {
+            None => ready!(self.entries.poll_next(cx)),
+            Some(gathering) => {
+                let sorted = ready!(gathering.poll_sorted(&mut self.entries, cx));
+                self.entries = DirStream::ready(Vec::new());
+                Some(sorted).filter(|sorted| !matches!(sorted, Ok(entries) if entries.is_empty()))
+            }
+        };
+        if batch.is_none() {
+            // It is asked again while the next folder is opened.
+            self.entries = DirStream::ready(Vec::new());
+        }
+        Poll::Ready(batch)
+    }
+
+    /// Goes on with the next folder, and puts its head into `out`; ready with `None` where this one was the last.
+    fn poll_folder(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<vfs::Result<()>>> {
+        let Some((descent, current)) = &mut self.descent else { return Poll::Ready(None) };
+        let (folder, entries) = match ready!(descent.poll_next(cx)) {
+            Some(Ok(next)) => next,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => return Poll::Ready(None),
+        };
+        match self.rows.format {
+            Format::Names => self.rows.prefix = [&folder.shown[..], b"/"].concat(),
+            Format::Long | Format::Facts => {
+                out.extend_from_slice(b"\r\n");
+                out.extend_from_slice(&one_line(&folder.shown));
+                out.extend_from_slice(b":\r\n");
+            }
+        }
+        if let Some(own) = &mut self.folder {
+            own.path = folder.path.clone();
+        }
+        self.entries = entries;
+        *current = folder;
+        Poll::Ready(Some(Ok(())))
     }
 
     fn read_link(&self, entry: &DirEntry) -> Option<Reading> {
@@ -183,11 +253,14 @@ impl Listing {
                     }
                     self.rows.write(&mut out, &entry, target.as_deref());
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    self.ended = true;
-                    self.failed = Some(error);
-                }
-                Poll::Ready(None) => self.ended = true,
+                Poll::Ready(Some(Err(error))) => self.break_off(error),
+                Poll::Ready(None) => match self.poll_folder(cx, &mut out) {
+                    Poll::Ready(Some(Ok(()))) => {}
+                    Poll::Ready(Some(Err(error))) => self.break_off(error),
+                    Poll::Ready(None) => self.ended = true,
+                    Poll::Pending if out.is_empty() => return Poll::Pending,
+                    Poll::Pending => break,
+                },
                 Poll::Pending if out.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
             }
@@ -196,6 +269,14 @@ impl Listing {
             return Poll::Ready(self.failed.take().map(Err));
         }
         Poll::Ready(Some(Ok(out)))
+    }
+}
+
+impl Listing {
+    /// What came before the failure is still told.
+    fn break_off(&mut self, error: vfs::Error) {
+        self.ended = true;
+        self.failed = Some(error);
     }
 }
 

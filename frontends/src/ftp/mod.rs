@@ -16,6 +16,8 @@ mod data;
 mod facts;
 mod guard;
 mod list;
+mod masquerade;
+mod passive;
 mod pattern;
 mod reply;
 mod session;
@@ -37,6 +39,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use vfs::jobs::Disk;
 
+pub use self::masquerade::Masquerade;
+use self::masquerade::Masquerading;
+use self::passive::Ports;
 use self::session::{Ends, Session};
 use self::urgent::Inline;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
@@ -49,13 +54,18 @@ const MAX_HASHES: usize = 4;
 /// What can be chosen about FTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Ports for data connections. Default: any that is free.
+    /// Ports for data connections; each serves any number of client addresses at once. Default: any that is free.
     pub passive_ports: Option<RangeInclusive<u16>>,
+    /// The address that PASV tells.
+    pub masquerade: Masquerade,
     /// In TYPE A a file's lines end with CRLF, and SIZE is refused there, for only reading the file would tell.
     /// Default true. Otherwise TYPE A sends bytes as they are.
     pub converts_lines: bool,
     /// What becomes of an upload that breaks off.
     pub partial_uploads: PartialUploads,
+    /// Who logs in as anonymous may replace and append to files that are there, where the tree lets them. Default false:
+    /// guests add files, by any command, and change none.
+    pub guests_overwrite: bool,
     /// `MDTM YYYYMMDDhhmmss path` sets a file's time, as some clients have it. Default false: it would hide a file whose
     /// name looks like that, and MFMT does the same.
     pub sets_times_by_mdtm: bool,
@@ -94,8 +104,10 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             passive_ports: None,
+            masquerade: Masquerade::Connection,
             converts_lines: true,
             partial_uploads: PartialUploads::Delete,
+            guests_overwrite: false,
             sets_times_by_mdtm: false,
             implicit_tls: false,
             tls_reuse: Reuse::Off,
@@ -124,12 +136,18 @@ struct House {
     disk: Disk,
     /// Files that are being hashed.
     hashing: Arc<Semaphore>,
+    /// Where data connections come to.
+    ports: Ports,
+    /// What PASV says of where that is.
+    masquerading: Arc<Masquerading>,
 }
 
 impl House {
     fn new(site: Arc<Site>, options: Options) -> Self {
         let hashing = Arc::new(Semaphore::new(MAX_HASHES));
-        Self { site, options, disk: Disk::new(), hashing }
+        let ports = Ports::new(options.passive_ports.clone());
+        let masquerading = Arc::new(Masquerading::new(options.masquerade.clone()));
+        Self { site, options, disk: Disk::new(), hashing, ports, masquerading }
     }
 }
 
@@ -145,7 +163,7 @@ impl Protocol for Ftp {
             Some(tls) if self.0.options.implicit_tls => {
                 let tls = tls.apart();
                 let Ok(stream) = tls.accept(stream).await else { return };
-                Session::new(Arc::clone(&self.0), Box::new(stream), ends).secured(tls)
+                Session::new(Arc::clone(&self.0), Box::new(stream), ends).secured(&tls)
             }
             _ => Session::new(Arc::clone(&self.0), Box::new(stream), ends),
         };

@@ -35,10 +35,15 @@ pub(super) const HELP_SITE: Reply = Reply::fixed(214, "CHMOD CPFR CPTO HELP IDLE
 pub(super) const HOST_CHOSEN: Reply = Reply::fixed(220, "FTP server ready for this host.");
 pub(super) const HOST_TOO_LATE: Reply = Reply::fixed(503, "HOST comes before the login.");
 pub(super) const HOST_UNKNOWN: Reply = Reply::fixed(504, "No such host here.");
+pub(super) const IDENTITY: Reply =
+    Reply::fixed(200, concat!("Name=vfsd; Version=", env!("CARGO_PKG_VERSION"), ";"));
 pub(super) const IDLE: Reply = Reply::fixed(421, "Nothing was asked for too long; goodbye.");
+pub(super) const LANGUAGE: Reply = Reply::fixed(200, "Replies are in English.");
 pub(super) const LOG_IN_FIRST: Reply = Reply::fixed(530, "Log in first: USER and PASS.");
 pub(super) const LOGIN_TIMED_OUT: Reply = Reply::fixed(421, "No login in time; goodbye.");
 pub(super) const NO_IPV6_PASV: Reply = Reply::fixed(425, "PASV cannot say an IPv6 address: use EPSV.");
+pub(super) const NO_MASQUERADE: Reply =
+    Reply::fixed(425, "The address for PASV is not known now: use EPSV, or try again later.");
 pub(super) const NO_PEER_ADDRESS: Reply =
     Reply::fixed(425, "Data connections need a control connection over TCP.");
 pub(super) const NO_SUCH_PROTECTION: Reply = Reply::fixed(536, "TLS has the levels C and P.");
@@ -112,6 +117,8 @@ pub(super) fn outcome(outcome: &Outcome) -> Reply {
         Outcome::Hashed { answer, algorithm, range, digest, path } => {
             hashed(*answer, *algorithm, *range, digest, path)
         }
+        Outcome::Awaited(Some(address)) => passive(*address),
+        Outcome::Awaited(None) => NO_MASQUERADE,
         Outcome::Chosen { errand: Errand::Rename, .. } => Reply::fixed(350, "Send RNTO."),
         Outcome::Chosen { errand: Errand::Copy, .. } => Reply::fixed(350, "Send SITE CPTO."),
         Outcome::CarriedOut => Reply::fixed(250, "Done."),
@@ -196,6 +203,8 @@ fn failed(sent: &[u8], failure: &Failure) -> Reply {
         Failure::TimeUnknown => (550, "its time is not known"),
         Failure::RestartInAscii => (554, "a transfer restarts in TYPE I only"),
         Failure::TooManyHashes => (450, "enough files are being hashed; try again later"),
+        Failure::GuestsAdd => (550, "guests add files and change none"),
+        Failure::RangeOfUpload => (504, "RANG is for RETR and HASH; use REST"),
         Failure::RestartPastEnd => (554, "it ends before the restart position"),
     };
     Reply::new(code, [sent, b": ", why.as_bytes(), b"."].concat())
@@ -211,19 +220,12 @@ pub(super) fn ended(ended: &Ended) -> Reply {
         Ended::Stalled => Reply::fixed(426, "Nothing moved for too long; the data connection is closed."),
         Ended::PeerLost(_) => Reply::fixed(426, "The data connection broke."),
         Ended::Shrank => Reply::fixed(451, "The file became shorter while it was sent."),
+        // After the first reply every failure is a local error, or one of space (RFC 959 §5.4).
         Ended::SourceFailed(error) => {
-            // After the first reply a missing file is a local error like any other (RFC 959 §5.4).
-            let code = match code(error.kind()) {
-                450 => 450,
-                _ => 451,
-            };
-            Reply::new(code, format!("The transfer broke off: {}.", error.kind()).into_bytes())
+            Reply::new(451, format!("The transfer broke off: {}.", error.kind()).into_bytes())
         }
         Ended::TargetFailed(error) => {
-            let code = match code(error.kind()) {
-                code @ (450 | 552) => code,
-                _ => 451,
-            };
+            let code = if code(error.kind()) == 552 { 552 } else { 451 };
             Reply::new(code, format!("The file was not written: {}.", error.kind()).into_bytes())
         }
     }
@@ -252,20 +254,30 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
     }
 }
 
-/// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959, and all of it.
+/// The answer to FEAT (RFC 2389 §3.2): what goes beyond RFC 959. All of it but LANG, which lftp takes for leave to send names
+/// in UTF-8, against what its user has set.
 pub(super) fn features(facts: Facts, hash: Algorithm, has_tls: bool) -> Reply {
     let star = |algorithm: Algorithm| if algorithm == hash { "*" } else { "" };
     let hashes: Vec<_> = Algorithm::ALL.iter().map(|each| format!("{each}{}", star(*each))).collect();
     let before = [&b" HOST"[..], b" MD5", b" MDTM", b" MFF Modify;UNIX.mode;", b" MFMT"];
     // ProFTPD's names for what it has under SITE; clients look for them.
-    let after =
-        [&b" REST STREAM"[..], b" SITE COPY", b" SITE SYMLINK", b" SITE UTIME", b" SIZE", b" TVFS", b" UTF8"];
+    let after = [
+        &b" PRET"[..],
+        b" RANG STREAM",
+        b" REST STREAM",
+        b" SITE COPY",
+        b" SITE SYMLINK",
+        b" SITE UTIME",
+        b" SIZE",
+        b" TVFS",
+        b" UTF8",
+    ];
     let checks = [&b" XCRC"[..], b" XMD5", b" XSHA1", b" XSHA256", b" XSHA512"];
     let mut lines: Vec<Cow<'static, [u8]>> = Vec::new();
     if has_tls {
         lines.extend([&b" AUTH TLS"[..], b" PBSZ", b" PROT"].map(Cow::from));
     }
-    lines.extend([&b" CLNT"[..], b" EPRT", b" EPSV"].map(Cow::from));
+    lines.extend([&b" CLNT"[..], b" CSID", b" EPRT", b" EPSV"].map(Cow::from));
     lines.push(format!(" HASH {}", hashes.join(";")).into_bytes().into());
     lines.extend(before.map(Cow::from));
     lines.push(format!(" MLST {}", facts.feature()).into_bytes().into());
@@ -274,13 +286,27 @@ pub(super) fn features(facts: Facts, hash: Algorithm, has_tls: bool) -> Reply {
     Reply::block(211, &b"Features:"[..], lines)
 }
 
-/// The answer to HELP: every verb that is understood. Clients ask for those of SITE too.
+/// The answer to HELP: every verb that is understood, or one of them and what follows it. Clients ask for those of SITE
+/// too.
 pub(super) fn help(about: Option<&[u8]>) -> Reply {
-    if about.is_some_and(|about| about.eq_ignore_ascii_case(b"SITE")) {
+    let Some(about) = about.map(<[u8]>::trim_ascii).filter(|about| !about.is_empty()) else {
+        let line = |verbs: &[(&str, &str)]| {
+            let mut line = String::new();
+            for (verb, _) in verbs {
+                line.extend([" ", verb]);
+            }
+            line.into_bytes().into()
+        };
+        return Reply::block(214, &b"Commands:"[..], VERBS.chunks(11).map(line).collect());
+    };
+    if about.eq_ignore_ascii_case(b"SITE") {
         return HELP_SITE;
     }
-    let line = |verbs: &[&str]| format!(" {}", verbs.join(" ")).into_bytes().into();
-    Reply::block(214, &b"Commands:"[..], VERBS.chunks(11).map(line).collect())
+    match VERBS.iter().find(|(verb, _)| about.eq_ignore_ascii_case(verb.as_bytes())) {
+        Some((verb, "")) => Reply::fixed(214, verb),
+        Some((verb, follows)) => Reply::new(214, format!("{verb} {follows}").into_bytes()),
+        None => Reply::fixed(502, "Not a command here; HELP alone tells which there are."),
+    }
 }
 
 /// The answer to PWD (RFC 959 appendix II).
@@ -339,9 +365,16 @@ pub(super) fn idle_bounds(most: Duration) -> Reply {
     Reply::new(501, format!("SITE IDLE takes 1 to {} seconds here.", most.as_secs()).into_bytes())
 }
 
-/// The answer to REST.
-pub(super) fn restart(offset: u64) -> Reply {
-    Reply::new(350, format!("Restarting at {offset}; send RETR or STOR.").into_bytes())
+/// The answer to REST and RANG.
+pub(super) fn restart(range: ByteRange) -> Reply {
+    let ByteRange { start, end } = range;
+    match end {
+        None => Reply::new(350, format!("Restarting at {start}; send RETR or STOR.").into_bytes()),
+        Some(end) => Reply::new(
+            350,
+            format!("Restarting at {start}, ending at {}; send RETR or HASH.", end - 1).into_bytes(),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -390,7 +423,7 @@ mod tests {
         for kind in [ErrorKind::NotFound, ErrorKind::Truncated, ErrorKind::Unavailable, ErrorKind::Internal] {
             let error = vfs::Error::new(kind, "read_at", &VPath::root());
             let reply = ended(&Ended::SourceFailed(error));
-            assert!(matches!(reply.code, 450 | 451), "{kind:?}: {}", reply.code);
+            assert_eq!(reply.code, 451, "{kind:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One session, one task: what comes next, and in which order it is answered.
 //!
-//! The control connection is read all the time, at most [`MAX_WAITING`] commands ahead. One piece of work is under way
+//! The control connection is read all the time, at most [`MAX_WAITING`] commands ahead and as many bytes more as it takes to
+//! see an ABOR behind them. One piece of work is under way
 //! at most: a call on the tree, a transfer, or a listing in a reply; the commands behind it wait and are answered in
 //! their order. During a transfer NOOP and STAT are answered at once where nothing waits before them, and ABOR stops the
 //! transfer at once. Replies leave through one buffer, so none overtakes another.
@@ -24,8 +25,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
-use vfs::VPath;
 use vfs::producer::Algorithm;
+use vfs::{ByteRange, VPath};
 
 use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
 use self::secrecy::Secrecy;
@@ -70,8 +71,8 @@ pub(super) struct Session {
     settings: Settings,
     secrecy: Secrecy,
     folder: VPath,
-    /// Where the next transfer starts.
-    restart: u64,
+    /// What REST or RANG chose of the next transfer.
+    restart: ByteRange,
     /// What RNFR or SITE CPFR chose; the next command takes it or drops it.
     chosen: Option<(Errand, VPath)>,
     data: Data,
@@ -146,6 +147,8 @@ enum Stage {
 
 enum Event {
     Heard(Heard),
+    /// What is under way is to stop, says a line that waits for its turn.
+    StopAhead,
     /// A command is next.
     Command(Result<Command, Refusal>),
     Outcome(Outcome),
@@ -173,7 +176,7 @@ impl Session {
             settings: Settings::default(),
             secrecy: Secrecy::default(),
             folder: VPath::root(),
-            restart: 0,
+            restart: ByteRange::default(),
             chosen: None,
             data: Data::None,
             work: Work::None,
@@ -187,7 +190,7 @@ impl Session {
     }
 
     /// The same session, which began inside `tls`.
-    pub(super) fn secured(mut self, tls: Tls) -> Self {
+    pub(super) fn secured(mut self, tls: &Tls) -> Self {
         self.secrecy = Secrecy::implicit(tls);
         self
     }
@@ -236,6 +239,12 @@ impl Session {
             let guard = self.guard();
             self.data.poll_connect(cx, &self.house.site.sight, &guard);
         }
+        if self.stage == Stage::Serving
+            && matches!(self.work, Work::Transfer(_) | Work::Report(_))
+            && let Poll::Ready(ahead) = self.control.poll_stop(cx, is_abort)
+        {
+            return Poll::Ready(ahead.map_or(Event::Gone, |()| Event::StopAhead));
+        }
         self.poll_lapse(cx)
     }
 
@@ -262,6 +271,7 @@ impl Session {
                 self.data = Data::None;
                 self.stage = Stage::PeerDone(Instant::now() + FAREWELL_TIME);
             }
+            Event::StopAhead => self.abort(),
             Event::Command(Ok(command)) => {
                 self.conduct.unknown = 0;
                 self.obey(command);
@@ -273,7 +283,11 @@ impl Session {
             Event::Lapsed(lapse) => self.give_up(lapse),
             Event::Stop => self.is_stopping = true,
             Event::Idle if self.is_stopping => self.leave(&reply::STOPPING),
-            Event::Idle => self.stage = Stage::Leaving(Instant::now() + FAREWELL_TIME),
+            Event::Idle => {
+                // A port that was asked for behind the peer's end is for nobody any more.
+                self.data = Data::None;
+                self.stage = Stage::Leaving(Instant::now() + FAREWELL_TIME);
+            }
             Event::Gone => {}
         }
     }
@@ -356,6 +370,17 @@ impl Session {
         self.waiting = VecDeque::new();
         self.control.say(reply);
         self.stage = Stage::Leaving(Instant::now() + FAREWELL_TIME);
+    }
+}
+
+fn is_abort(line: Line) -> bool {
+    command::interpret(line) == Ok(Command::Abort)
+}
+
+impl Member {
+    /// True for who came without a name of theirs.
+    fn is_guest(&self) -> bool {
+        self.entry.user.is_none()
     }
 }
 

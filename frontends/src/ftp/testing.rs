@@ -31,8 +31,8 @@ use crate::transport::tls::testing::{Client as TlsClient, identity};
 use crate::transport::tls::{Spoken, Tls};
 
 /// A tree in memory, and beside it files that behave badly:
-/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described or opened, `/span` lies on a disk, and `/full`
-/// takes 100,000 bytes.
+/// `/endless` has no end, `/broken` fails after a while, `/hung` is never described or opened, `/stuck` hangs after a while,
+/// read or written, `/span` lies on a disk, and `/full` takes 100,000 bytes.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) memory: MemoryFs,
@@ -93,7 +93,7 @@ impl FileSystem for Tree {
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> vfs::Result<Metadata> {
         match &path.to_bytes()[..] {
             b"/hung" => std::future::pending().await,
-            b"/endless" | b"/broken" | b"/span" => Ok(Metadata::new(FileType::File)),
+            b"/endless" | b"/broken" | b"/span" | b"/stuck" => Ok(Metadata::new(FileType::File)),
             _ => self.memory.metadata(path, options).await,
         }
     }
@@ -105,12 +105,13 @@ impl FileSystem for Tree {
     async fn open(&self, path: &VPath, options: &OpenOptions) -> vfs::Result<Arc<dyn File>> {
         match &path.to_bytes()[..] {
             b"/endless" => {
-                let file = Arc::new(Endless { fails_at: u64::MAX });
+                let file = Arc::new(Endless { fails_at: u64::MAX, hangs_at: u64::MAX });
                 *self.opened.lock().unwrap() = Arc::downgrade(&file);
                 Ok(file)
             }
             b"/hung" => std::future::pending().await,
-            b"/broken" => Ok(Arc::new(Endless { fails_at: 100_000 })),
+            b"/broken" => Ok(Arc::new(Endless { fails_at: 100_000, hangs_at: u64::MAX })),
+            b"/stuck" => Ok(Arc::new(Endless { fails_at: u64::MAX, hangs_at: 100_000 })),
             b"/span" => Ok(Arc::new(OnDisk(self.span.clone()))),
             b"/full" if options.write => Ok(Arc::new(Full(self.memory.open(path, options).await?))),
             _ => self.memory.open(path, options).await,
@@ -149,6 +150,7 @@ impl FileSystem for Tree {
 #[derive(Debug)]
 struct Endless {
     fails_at: u64,
+    hangs_at: u64,
 }
 
 #[async_trait]
@@ -162,10 +164,17 @@ impl File for Endless {
     }
 
     async fn read_at(&self, offset: u64, max: usize) -> vfs::Result<Bytes> {
+        if offset >= self.hangs_at {
+            return std::future::pending().await;
+        }
         if offset >= self.fails_at {
             return Err(Error::new(ErrorKind::Unavailable, "read_at", &VPath::root()));
         }
         Ok(vec![b'x'; max.min(50_000)].into())
+    }
+
+    async fn write_at(&self, _offset: u64, _data: Bytes) -> vfs::Result<()> {
+        std::future::pending().await
     }
 }
 
@@ -233,7 +242,7 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn start(files: &[(&str, &[u8])]) -> Self {
-        Self::start_with(files, Limits::default(), Options::default()).await
+        Self::start_with(files, Limits::default(), writable()).await
     }
 
     pub(super) async fn start_with(files: &[(&str, &[u8])], limits: Limits, options: Options) -> Self {
@@ -245,7 +254,7 @@ impl Running {
         over: impl FnOnce(Arc<dyn FileSystem>) -> Arc<dyn FileSystem>,
         files: &[(&str, &[u8])],
     ) -> Self {
-        Self::start_site(files, Limits::default(), Options::default(), over).await
+        Self::start_site(files, Limits::default(), writable(), over).await
     }
 
     /// A server with TLS, for `users`.
@@ -298,6 +307,11 @@ impl Running {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Lets the one login that there is, the guest's, do all that the tree allows.
+pub(super) fn writable() -> Options {
+    Options { guests_overwrite: true, ..Options::default() }
 }
 
 fn site(tree: Arc<dyn FileSystem>, limits: Limits) -> Arc<Site> {

@@ -1,7 +1,8 @@
 //! Bytes ↔ lines and replies of a control connection (RFC 959 §4, §5; RFC 854). Pure: no socket, no tree.
 //!
 //! The control connection speaks Telnet: 0xFF starts a Telnet sequence and is doubled where it is meant, and a CR that
-//! ends no line is followed by NUL. A wrong line is a [`Line`] like any other: nothing a peer sends is an error here.
+//! ends no line is followed by NUL. Clients send Telnet commands in front of a verb only (RFC 959 §4.1.3), and most of
+//! them know nothing of doubling: within an argument 0xFF is itself, doubled or not, so that every name can be asked for. A wrong line is a [`Line`] like any other: nothing a peer sends is an error here.
 
 use std::borrow::Cow;
 
@@ -20,10 +21,12 @@ pub(super) enum Line {
 }
 
 /// Turns bytes into lines, across any split. It holds one unfinished line at most.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Decoder {
     line: Vec<u8>,
     too_long: bool,
+    /// The verb is over, and what follows is a name or the like.
+    in_argument: bool,
     telnet: Telnet,
     /// A CR came, and what follows decides what it was.
     after_cr: bool,
@@ -47,6 +50,7 @@ impl Decoder {
             *input = rest;
             if self.take(*byte) {
                 self.after_cr = false;
+                self.in_argument = false;
                 let line = std::mem::take(&mut self.line);
                 return Some(if std::mem::take(&mut self.too_long) {
                     Line::TooLong
@@ -58,18 +62,24 @@ impl Decoder {
         None
     }
 
+    /// True where no line has begun.
+    pub(super) fn is_between_lines(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Takes one byte as it came; true at the end of a line.
     fn take(&mut self, byte: u8) -> bool {
         match (self.telnet, byte) {
             (Telnet::Text, IAC) => self.telnet = Telnet::Command,
             (Telnet::Text, byte) => return self.put(byte),
-            (Telnet::Command, 251..=254) => self.telnet = Telnet::Option,
-            (Telnet::Command, 240..=250) | (Telnet::Option, _) => self.telnet = Telnet::Text,
+            (Telnet::Command, 251..=254) if !self.in_argument => self.telnet = Telnet::Option,
+            (Telnet::Command, 240..=250) if !self.in_argument => self.telnet = Telnet::Text,
+            (Telnet::Option, _) => self.telnet = Telnet::Text,
             (Telnet::Command, IAC) => {
                 self.telnet = Telnet::Text;
                 self.put(IAC);
             }
-            // No Telnet command: the peer knows nothing of doubling and meant the byte.
+            // No Telnet command here: the peer knows nothing of doubling and meant the byte.
             (Telnet::Command, byte) => {
                 self.telnet = Telnet::Text;
                 self.put(IAC);
@@ -99,6 +109,7 @@ impl Decoder {
     }
 
     fn keep(&mut self, byte: u8) {
+        self.in_argument |= byte == b' ';
         if self.too_long {
             return;
         }
@@ -237,6 +248,8 @@ mod tests {
             (b"\xff.txt\n", vec![text(b"\xff.txt")]),
             (b"a\xff\r\n", vec![text(b"a\xff")]),
             (b"a\r\xff\xf1\n", vec![text(b"a")]),
+            (b"RETR \xff\xf1x\xff\xff\xff\xfe\n", vec![text(b"RETR \xff\xf1x\xff\xff\xfe")]),
+            (b"RETR \xff\xff\xf1\n\xff\xf1NOOP\n", vec![text(b"RETR \xff\xf1"), text(b"NOOP")]),
         ] {
             assert_eq!(decode(input), lines, "{}", input.escape_ascii());
         }

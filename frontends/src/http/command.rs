@@ -1,23 +1,48 @@
 //! From a request to what it wants: [`Command`].
 
-use http::header::{HOST, RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, ORIGIN, RANGE, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Method, Version};
+use http::{HeaderName, Method, Version};
 use vfs::VPath;
 
-use super::wire::{BadTarget, Conditions, Format, Ranges, Target, parse_host, parse_ranges};
+use super::wire::{
+    BadTarget, Codings, Conditions, Packing, Placed, Ranges, Target, View, form_boundary, is_download,
+    packing, parse_host, parse_ranges,
+};
+
+/// Where MOVE and COPY lead (RFC 4918 §10.3).
+const DESTINATION: HeaderName = HeaderName::from_static("destination");
+
+/// Whether they may replace what is there (RFC 4918 §10.6).
+const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
+
+/// How much of a folder COPY takes along (RFC 4918 §9.8.3).
+const DEPTH: HeaderName = HeaderName::from_static("depth");
 
 /// What a request wants.
 #[derive(Debug)]
 pub(super) enum Command {
     /// A file or a folder's listing.
     Fetch(Box<Fetch>),
-    /// To know what can be done.
-    Options,
-    /// What is not done here.
-    NotAllowed,
+    /// To change the tree.
+    Change(Box<Change>),
+    /// To know what can be done, with this path or at all.
+    Options(Option<Place>),
+    /// What is not done here, or not with this path.
+    NotAllowed(Option<Place>),
     /// Nothing that makes sense.
     Refused(Refusal),
+}
+
+/// What a request is about.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// The site's name, where the request has one.
+    pub(super) host: Option<String>,
+    /// A path in its tree.
+    pub(super) path: VPath,
+    /// The target ends in `/`.
+    pub(super) is_folder: bool,
 }
 
 /// GET or HEAD.
@@ -25,20 +50,70 @@ pub(super) enum Command {
 pub(super) struct Fetch {
     /// The head alone is wanted.
     pub(super) head_only: bool,
-    /// The site's name, where the request has one.
-    pub(super) host: Option<String>,
     /// What is wanted.
-    pub(super) path: VPath,
-    /// The target ends in `/`.
-    pub(super) is_folder: bool,
-    /// In which form a listing is wanted.
-    pub(super) format: Format,
+    pub(super) place: Place,
+    /// How a folder is to be listed.
+    pub(super) view: View,
+    /// The archive in which a whole folder is wanted.
+    pub(super) packing: Option<Packing>,
+    /// It is to be kept, not shown.
+    pub(super) is_download: bool,
+    /// Content codings that the peer takes.
+    pub(super) codings: Codings,
     /// The target's query, for a redirect to keep.
     pub(super) query: Option<String>,
     /// Ranges of the content.
     pub(super) ranges: Option<Ranges>,
     /// When it is wanted at all.
     pub(super) conditions: Conditions,
+}
+
+/// PUT, DELETE, MKCOL, MOVE, COPY or POST.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// What is changed.
+    pub(super) place: Place,
+    /// How; a tree that takes no changes is not asked whether they make sense.
+    pub(super) deed: Result<Deed, Refusal>,
+    /// When.
+    pub(super) conditions: Conditions,
+    /// The request's body has so many bytes, where that is said.
+    pub(super) body_bytes: Option<u64>,
+}
+
+/// What is done with a path.
+#[derive(Debug)]
+pub(super) enum Deed {
+    /// The body becomes the file, or the given part of it.
+    Store(Option<Placed>),
+    /// It is removed, with all that is in it.
+    Remove,
+    /// It becomes a folder.
+    MakeFolder,
+    /// It goes elsewhere.
+    Move(Errand),
+    /// Another one like it is made elsewhere, without what is in it where that is said.
+    Copy(Errand, Depth),
+    /// The files of a form with this boundary go into the folder.
+    TakeForm(Vec<u8>),
+}
+
+/// Where something goes.
+#[derive(Debug)]
+pub(super) struct Errand {
+    /// There.
+    pub(super) to: VPath,
+    /// What is there may be replaced.
+    pub(super) overwrites: bool,
+}
+
+/// How much of a folder is taken along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The folder alone.
+    Zero,
+    /// All of it.
+    Infinity,
 }
 
 /// Why a request makes no sense.
@@ -54,35 +129,176 @@ pub(super) enum Refusal {
     BadBody,
     /// A target that names nothing.
     Target(BadTarget),
+    /// An upload that does not say where it ends (RFC 9110 §15.5.12).
+    NoLength,
+    /// An upload that is longer than so many bytes.
+    TooLong(u64),
+    /// A body that broke off, or is not as long as was said.
+    BodyBroke,
+    /// A body that did not come in time.
+    BodyStalled,
+    /// A body where none has a meaning.
+    UnknownBody,
+    /// A `Content-Range` that is none.
+    BadPlace,
+    /// A form that is none.
+    BadForm,
+    /// A form that another site's page sent.
+    OtherOrigin,
+    /// MOVE or COPY without a `Destination`, or with one that is none.
+    BadDestination,
+    /// A destination that another server has.
+    OtherServer,
+    /// A file is to have the name of a folder.
+    FolderName,
+    /// There is something already.
+    Exists,
+    /// The folder around it is missing.
+    NoParent,
+    /// The whole tree, or a folder into itself.
+    Whole,
 }
 
 impl Command {
     /// Reads a request's head.
     pub(super) fn read(head: &Parts) -> Self {
-        let host = match host_of(head) {
-            Ok(host) => host,
-            Err(refusal) => return Self::Refused(refusal),
+        Self::try_read(head).unwrap_or_else(Self::Refused)
+    }
+
+    /// The name of the site that it is for, where it has one.
+    pub(super) fn host(&self) -> Option<&str> {
+        let place = match self {
+            Self::Fetch(fetch) => Some(&fetch.place),
+            Self::Change(change) => Some(&change.place),
+            Self::Options(place) | Self::NotAllowed(place) => place.as_ref(),
+            Self::Refused(_) => None,
         };
-        let head_only = match head.method {
-            Method::GET => false,
-            Method::HEAD => true,
-            Method::OPTIONS => return Self::Options,
-            _ => return Self::NotAllowed,
-        };
-        match Target::parse(head.uri.path()) {
-            Ok(target) => Self::Fetch(Box::new(Fetch {
-                head_only,
-                host,
-                path: target.path,
-                is_folder: target.is_folder,
-                format: Format::read(head.uri.query(), &head.headers),
-                query: head.uri.query().map(str::to_owned),
-                ranges: if head_only { None } else { ranges_of(head) },
-                conditions: Conditions::read(&head.headers),
-            })),
-            Err(error) => Self::Refused(Refusal::Target(error)),
+        place?.host.as_deref()
+    }
+
+    /// True where the request's body means something.
+    pub(super) fn takes_body(&self) -> bool {
+        matches!(self, Self::Change(change) if matches!(change.deed, Ok(Deed::Store(_) | Deed::TakeForm(_))))
+    }
+
+    fn try_read(head: &Parts) -> Result<Self, Refusal> {
+        let host = host_of(head)?;
+        if head.method == Method::OPTIONS && head.uri.path() == "*" {
+            return Ok(Self::Options(None));
+        }
+        let target = Target::parse(head.uri.path());
+        let place = |target: Target| Place { host, path: target.path, is_folder: target.is_folder };
+        if head.method == Method::OPTIONS {
+            return Ok(Self::Options(target.ok().map(place)));
+        }
+        if !METHODS.contains(&head.method.as_str()) {
+            return Ok(Self::NotAllowed(target.ok().map(place)));
+        }
+        let place = place(target.map_err(Refusal::Target)?);
+        match head.method {
+            Method::GET | Method::HEAD => Ok(Self::Fetch(Box::new(Fetch::read(head, place)))),
+            // A form is sent to a folder's page.
+            Method::POST if !place.is_folder => Ok(Self::NotAllowed(Some(place))),
+            _ => Ok(Self::Change(Box::new(Change::read(head, place)))),
         }
     }
+}
+
+/// What is understood. OPTIONS is understood of everything.
+const METHODS: [&str; 8] = ["GET", "HEAD", "PUT", "DELETE", "MKCOL", "MOVE", "COPY", "POST"];
+
+impl Fetch {
+    fn read(head: &Parts, place: Place) -> Self {
+        let head_only = head.method == Method::HEAD;
+        let query = head.uri.query();
+        Self {
+            head_only,
+            place,
+            view: View::read(query, &head.headers),
+            packing: packing(query),
+            is_download: is_download(query),
+            codings: Codings::read(&head.headers),
+            query: query.map(str::to_owned),
+            ranges: if head_only { None } else { ranges_of(head) },
+            conditions: Conditions::read(&head.headers),
+        }
+    }
+}
+
+impl Change {
+    fn read(head: &Parts, place: Place) -> Self {
+        let body_bytes = header(head, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let deed = Deed::read(head, &place);
+        Self { place, deed, conditions: Conditions::read(&head.headers), body_bytes }
+    }
+}
+
+impl Deed {
+    fn read(head: &Parts, place: &Place) -> Result<Self, Refusal> {
+        let deed = match head.method.as_str() {
+            "PUT" => Self::Store(place_of(head)?),
+            "DELETE" => return Ok(Self::Remove),
+            "MKCOL" if has_body(head) => return Err(Refusal::UnknownBody),
+            "MKCOL" => return Ok(Self::MakeFolder),
+            "MOVE" => return Ok(Self::Move(Errand::read(head, place)?)),
+            "COPY" => return Ok(Self::Copy(Errand::read(head, place)?, depth_of(head))),
+            _ if !is_from_here(head) => return Err(Refusal::OtherOrigin),
+            _ => {
+                let media = head.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+                Self::TakeForm(media.and_then(form_boundary).ok_or(Refusal::UnknownBody)?)
+            }
+        };
+        // HTTP/2's frames end every body.
+        let is_delimited = head.version == Version::HTTP_2
+            || head.headers.contains_key(TRANSFER_ENCODING)
+            || head.headers.contains_key(CONTENT_LENGTH);
+        if is_delimited { Ok(deed) } else { Err(Refusal::NoLength) }
+    }
+}
+
+impl Errand {
+    fn read(head: &Parts, place: &Place) -> Result<Self, Refusal> {
+        let destination = header(head, &DESTINATION).ok_or(Refusal::BadDestination)?;
+        let uri: http::Uri = destination.parse().map_err(|_| Refusal::BadDestination)?;
+        if let Some(authority) = uri.authority() {
+            let host = parse_host(authority.as_str().as_bytes()).map_err(|_| Refusal::BadDestination)?;
+            // RFC 4918 §9.9.4: what another server has is not ours to write.
+            if host != place.host {
+                return Err(Refusal::OtherServer);
+            }
+        }
+        let target = Target::parse(uri.path()).map_err(Refusal::Target)?;
+        let overwrites = header(head, &OVERWRITE).is_none_or(|value| !value.eq_ignore_ascii_case("f"));
+        Ok(Self { to: target.path, overwrites })
+    }
+}
+
+/// The one value of a header, where it is text.
+fn header<'a>(head: &'a Parts, name: &HeaderName) -> Option<&'a str> {
+    head.headers.get(name)?.to_str().ok()
+}
+
+fn has_body(head: &Parts) -> bool {
+    head.headers.contains_key(TRANSFER_ENCODING)
+        || header(head, &CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+fn place_of(head: &Parts) -> Result<Option<Placed>, Refusal> {
+    let Some(value) = head.headers.get(CONTENT_RANGE) else { return Ok(None) };
+    Placed::parse(value.as_bytes()).map(Some).ok_or(Refusal::BadPlace)
+}
+
+fn depth_of(head: &Parts) -> Depth {
+    if header(head, &DEPTH) == Some("0") { Depth::Zero } else { Depth::Infinity }
+}
+
+/// False for a request that a page of another site made: browsers send forms to anybody, and say where they come from
+/// (Fetch Standard, `Origin` header).
+fn is_from_here(head: &Parts) -> bool {
+    let Some(origin) = head.headers.get(ORIGIN) else { return true };
+    let here = header(head, &HOST).or(head.uri.authority().map(http::uri::Authority::as_str));
+    let from = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    matches!((from, here), (Some((_, from)), Some(here)) if from.eq_ignore_ascii_case(here))
 }
 
 /// The ranges asked for. Only GET has ranges (RFC 9110 §14.2).

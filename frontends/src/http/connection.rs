@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 use vfs::jobs::Disk;
 
+use super::options::Options;
 use super::pace::Pace;
 use super::service::Service;
 use crate::auth::Asker;
@@ -48,13 +49,14 @@ pub(super) async fn run<T: Transport>(
     transport: T,
     asker: impl Into<Asker>,
     site: Arc<Site>,
+    options: Arc<Options>,
     disk: Disk,
     mut drain: Drain,
 ) {
     let asker = asker.into();
     let stall = site.limits.stall.unwrap_or(STALL);
     let idle = site.limits.idle.unwrap_or(IDLE);
-    let connection = Connection { site, peer: asker.peer, asker, disk, stall, idle };
+    let connection = Connection { site, options, peer: asker.peer, asker, disk, stall, idle };
     let mut io = SpanIo::new(transport, stall);
     let Some(first) = connection.first_bytes(&mut io, &mut drain).await else { return };
     let Ok(Some((mut first, is_h2))) = timeout(HEAD, sniff(&mut io, first)).await else { return };
@@ -88,6 +90,7 @@ pub(super) async fn turn_away<T: Transport>(mut transport: T) {
 /// What a connection is made of, apart from its bytes.
 pub(super) struct Connection {
     pub(super) site: Arc<Site>,
+    options: Arc<Options>,
     pub(super) peer: Peer,
     asker: Asker,
     disk: Disk,
@@ -110,6 +113,7 @@ impl Connection {
     pub(super) fn service<T: Transport>(&self, io: &SpanIo<T>, pace: &Arc<Pace>, is_h2: bool) -> Service {
         Service {
             site: Arc::clone(&self.site),
+            options: Arc::clone(&self.options),
             asker: self.asker,
             pace: Arc::clone(pace),
             // HTTP/2 cuts content into frames, which is reading it.

@@ -38,8 +38,8 @@ const HEADER_LIST_BYTES: u32 = 32 * 1024;
 /// Bytes that an HTTP/2 stream holds for a peer that has no room.
 const STREAM_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Bytes of bodies that an HTTP/2 peer may send ahead, a stream and in all. Nothing here takes a body.
-const WINDOW_BYTES: u32 = 64 * 1024;
+/// Bytes of bodies that an HTTP/2 peer may send ahead, a stream and in all: what an upload holds while its file is written.
+const WINDOW_BYTES: u32 = 256 * 1024;
 
 /// An HTTP/2 peer that does not answer a ping in time is gone.
 const PING_INTERVAL: Duration = Duration::from_secs(20);

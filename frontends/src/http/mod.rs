@@ -5,14 +5,17 @@
 
 mod access;
 mod body;
+mod changes;
 mod command;
 mod connection;
 mod http1;
 mod http2;
+mod incoming;
 mod io;
 mod listing;
 mod media;
 mod multipart;
+mod options;
 mod pace;
 mod service;
 mod session;
@@ -28,6 +31,7 @@ use async_trait::async_trait;
 use vfs::jobs::Disk;
 
 pub use self::access::ACCESS_LOG;
+pub use self::options::Options;
 use crate::auth::Asker;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
@@ -36,15 +40,23 @@ use crate::transport::Stream;
 /// Serves `site` over HTTP on `listener` until `shutdown` resolves, then lets connections finish their answers, at most
 /// [`Limits::drain`](crate::Limits::drain). Dropping the future ends them all at once.
 ///
-/// Files and folders are read, nothing else: GET, HEAD and OPTIONS; other methods are 405. A connection that starts with
-/// HTTP/2's preface speaks HTTP/2.
-pub async fn serve(listener: Listener, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
-    let protocol = Arc::new(Http { site: Arc::clone(&site), disk: Disk::new() });
+/// Where the tree takes no changes it is read, nothing else: GET, HEAD and OPTIONS; else PUT, DELETE, MKCOL, MOVE, COPY and
+/// the form of a folder's page are understood too. Other methods are 405. A connection that starts with HTTP/2's preface
+/// speaks HTTP/2.
+pub async fn serve(
+    listener: Listener,
+    site: Arc<Site>,
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) {
+    let options = Arc::new(options);
+    let protocol = Arc::new(Http { site: Arc::clone(&site), options, disk: Disk::new() });
     serve::serve(listener, protocol, site, shutdown).await;
 }
 
 struct Http {
     site: Arc<Site>,
+    options: Arc<Options>,
     /// For reading spans that cannot leave by `sendfile(2)`.
     disk: Disk,
 }
@@ -52,15 +64,15 @@ struct Http {
 #[async_trait]
 impl Protocol for Http {
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
-        let (site, disk) = (Arc::clone(&self.site), self.disk.clone());
+        let (site, options, disk) = (Arc::clone(&self.site), Arc::clone(&self.options), self.disk.clone());
         let Some(tls) = &self.site.tls else {
-            return connection::run(stream, peer, site, disk, drain).await;
+            return connection::run(stream, peer, site, options, disk, drain).await;
         };
         match tls.accept(stream).await {
             Ok(stream) => {
                 let asker = Asker { peer, secure: true };
                 // Boxed, so that connections in the clear are not as large.
-                Box::pin(connection::run(stream, asker, site, disk, drain)).await;
+                Box::pin(connection::run(stream, asker, site, options, disk, drain)).await;
             }
             Err(error) => {
                 site.sight.tls_failed.add(1);

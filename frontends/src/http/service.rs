@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_LENGTH, EXPECT, ORIGIN};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use tokio::time::timeout;
@@ -16,6 +16,8 @@ use vfs::producer::{Producer, ProducerExt, once};
 use super::access::Record;
 use super::body::Body;
 use super::command::{Command, Refusal};
+use super::incoming::Incoming;
+use super::options::Options;
 use super::pace::Pace;
 use super::session::{Who, carry_out};
 use super::status::{Answer, Content};
@@ -35,6 +37,7 @@ const SKIPPING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     pub(super) site: Arc<Site>,
+    pub(super) options: Arc<Options>,
     pub(super) asker: Asker,
     pub(super) pace: Arc<Pace>,
     /// Where spans can leave by `sendfile(2)`.
@@ -44,7 +47,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Answers one request. Nothing here takes a body: it is skipped. A drop cancels it.
+    /// Answers one request. A body is read where it means something, else skipped. A drop cancels it.
     pub(super) async fn answer<B>(self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body + Unpin,
@@ -52,16 +55,27 @@ impl Service {
         let (head, body) = request.into_parts();
         let method = head.method.clone();
         let mut record = Record::begin(&self.site, self.asker.peer, &self.pace, &head);
-        let command = match skip(&head, body).await {
-            Ok(()) => Command::read(&head),
-            Err(BadBody) => Command::Refused(Refusal::BadBody),
-        };
+        let mut command = Command::read(&head);
+        let mut body = Incoming::new(body, self.options.upload_bytes);
+        if !command.takes_body() {
+            let (rest, skipped) = skip(&head, body.into_rest()).await;
+            if let Err(BadBody) = skipped {
+                command = Command::Refused(Refusal::BadBody);
+            }
+            body = Incoming::new(rest, None);
+        }
         let who = Who { asker: self.asker, credentials: credentials(&head.headers) };
-        let (outcome, entry) = carry_out(&self.site, &who, command).await;
+        let (outcome, entry) =
+            carry_out(&self.site, &who, &self.options, command, &mut body, &self.disk).await;
         if let Some(entry) = entry {
             record.entered(entry);
         }
-        let answer = Answer::to(outcome, head.uri.path());
+        // Who is refused before all is sent hears it when that much has been sent, or at once where it waits for us.
+        let _ = skip(&head, body.into_rest()).await;
+        let mut answer = Answer::to(outcome, head.uri.path(), &self.disk);
+        if let Some(origin) = head.headers.get(ORIGIN).filter(|_| !self.options.origins.is_empty()) {
+            answer = answer.for_scripts(self.options.allowed_origin(origin));
+        }
         record.answered(answer.status);
         self.respond(answer, method == Method::HEAD, record)
     }
@@ -99,9 +113,9 @@ struct BadBody;
 
 /// Reads and drops a body, so that one which is not framed as it should be is heard of before the answer. One that is
 /// not sent yet is not asked for (RFC 9110 §10.1.1), and HTTP/2's frames delimit it anyhow.
-async fn skip<B: http_body::Body + Unpin>(head: &Parts, mut body: B) -> Result<(), BadBody> {
+async fn skip<B: http_body::Body + Unpin>(head: &Parts, mut body: B) -> (B, Result<(), BadBody>) {
     if body.is_end_stream() || head.version == Version::HTTP_2 || head.headers.contains_key(EXPECT) {
-        return Ok(());
+        return (body, Ok(()));
     }
     let skipping = async {
         let mut skipped = 0;
@@ -114,5 +128,6 @@ async fn skip<B: http_body::Body + Unpin>(head: &Parts, mut body: B) -> Result<(
         }
         Ok(())
     };
-    timeout(SKIPPING, skipping).await.unwrap_or(Ok(()))
+    let skipped = timeout(SKIPPING, skipping).await.unwrap_or(Ok(()));
+    (body, skipped)
 }

@@ -1,19 +1,30 @@
 //! From what is wanted to what happens: calls on the tree, and their [`Outcome`].
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
+use vfs::jobs::Disk;
+use vfs::producer::Coding;
 use vfs::{
-    ByteRange, DirStream, Error, ErrorKind, File, FileSystem, Intent, ListOptions, Metadata, OpenOptions,
-    StatOptions, VPath, Validator,
+    ByteRange, CacheStatus, DirStream, Error, ErrorKind, File, FileSystem, Intent, ListOptions, Metadata,
+    OpenOptions, SeekCost, StatOptions, VPath, Validator, Writes,
 };
 
+use super::changes::{Allowed, allowed, change};
 use super::command::{Command, Fetch, Refusal};
-use super::media::content_type;
-use super::wire::{Format, Selection, Verdict, encode_path};
+use super::incoming::Incoming;
+use super::media;
+use super::options::Options;
+use super::wire::{Packing, Selection, Verdict, View, encode_path};
 use crate::auth::{Asker, Credentials, Denied, Entry};
 use crate::site::Site;
+
+/// Shorter content is sent as it is: a coding would save less than a packet.
+const CODED_BYTES: u64 = 1024;
+
+/// What is looked at of a file whose name does not say what it is.
+const MAGIC_BYTES: usize = 512;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -21,7 +32,9 @@ pub(super) enum Outcome {
     /// A file, or a range of it.
     Opened(Box<Opened>),
     /// A folder's entries.
-    Listed(VPath, DirStream, Format),
+    Listed(Box<Listed>),
+    /// A folder as an archive.
+    Packed(Box<Packed>),
     /// A folder without its `/`: where it is, as the absolute path of a URL.
     Redirect(String),
     /// The peer has it.
@@ -30,16 +43,38 @@ pub(super) enum Outcome {
     PreconditionFailed,
     /// No byte of the range is in the file, which is this long.
     Unsatisfiable(u64),
+    /// A file was written, whole or in part; what is known of it now.
+    Stored {
+        /// It was not there before.
+        is_new: bool,
+        /// What is known of it now.
+        facts: Option<Facts>,
+    },
+    /// Something is where nothing was.
+    Created,
+    /// What was there is otherwise now.
+    Changed,
+    /// A page's form was taken: its folder is to be looked at again.
+    FormTaken,
     /// What can be done was asked for.
-    Options,
-    /// What was asked for is not done here.
-    NotAllowed,
+    Options(Allowed),
+    /// What was asked for is not done here, but this is.
+    NotAllowed(Allowed),
     /// The request makes no sense.
     Refused(Refusal),
     /// Entry was refused; where a name and a password could help, they are asked for.
     Denied(Denied, Challenge),
     /// The tree refused.
     Failed(Error),
+}
+
+/// Why a request came to nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It makes no sense.
+    Refused(Refusal),
+    /// The tree refused.
+    Tree(Error),
 }
 
 /// A file that is to be sent.
@@ -49,6 +84,38 @@ pub(super) struct Opened {
     pub(super) facts: Facts,
     pub(super) content_type: HeaderValue,
     pub(super) sent: Sent,
+    pub(super) coded: Option<Coded>,
+    /// The name under which it is to be kept.
+    pub(super) kept_as: Option<Vec<u8>>,
+}
+
+/// A content coding of what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coded {
+    /// The file has it already.
+    Stored(Coding),
+    /// It is made while it is sent.
+    Made(Coding),
+}
+
+/// A folder that is to be listed.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) path: VPath,
+    pub(super) entries: DirStream,
+    pub(super) view: View,
+    pub(super) can_upload: bool,
+    pub(super) coding: Option<Coding>,
+    pub(super) varies: bool,
+}
+
+/// A folder that is to be packed.
+#[derive(Debug)]
+pub(super) struct Packed {
+    pub(super) tree: Arc<dyn FileSystem>,
+    pub(super) path: VPath,
+    pub(super) entries: DirStream,
+    pub(super) packing: Packing,
 }
 
 /// What of a file is to be sent.
@@ -63,13 +130,21 @@ pub(super) enum Sent {
 }
 
 /// What is known of a file for certain.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) len: Option<u64>,
     pub(super) modified: Option<SystemTime>,
     pub(super) validator: Option<Validator>,
     /// It may still change: nothing of it is to be kept.
     pub(super) provisional: bool,
+    /// Others get it under another coding.
+    pub(super) varies: bool,
+    /// How long it may be kept, in HTTP's words.
+    pub(super) cache_control: Option<HeaderValue>,
+    /// What a cache of ours had to do with it.
+    pub(super) cache: CacheStatus,
+    /// How long ago its source said so.
+    pub(super) age: Option<Duration>,
 }
 
 /// Whether a client is asked for a name and a password.
@@ -121,46 +196,75 @@ impl Challenge {
 }
 
 /// Carries out a command; the entry is what its answer is under way with.
-pub(super) async fn carry_out(site: &Site, who: &Who, command: Command) -> (Outcome, Option<Entry>) {
-    let fetch = match command {
-        Command::Fetch(fetch) => fetch,
-        Command::Options => return (Outcome::Options, None),
-        Command::NotAllowed => return (Outcome::NotAllowed, None),
-        Command::Refused(refusal) => return (Outcome::Refused(refusal), None),
+pub(super) async fn carry_out<B>(
+    site: &Site,
+    who: &Who,
+    options: &Options,
+    command: Command,
+    body: &mut Incoming<B>,
+    disk: &Disk,
+) -> (Outcome, Option<Entry>)
+where
+    B: http_body::Body + Unpin,
+{
+    if let Command::Refused(refusal) = command {
+        return (Outcome::Refused(refusal), None);
+    }
+    let entry = match who.enter(site, command.host()).await {
+        Ok(entry) => entry,
+        Err(outcome) => return (outcome, None),
     };
-    match who.enter(site, fetch.host.as_deref()).await {
-        Ok(entry) => {
-            let outcome = retrieve(&*entry.view, *fetch).await.unwrap_or_else(Outcome::Failed);
-            (who.asked(site, outcome), Some(entry))
+    body.pay(entry.user.as_ref().and_then(|user| user.upload.clone()));
+    let outcome = match act(&entry.view, options, command, body, disk).await {
+        Ok(outcome) => outcome,
+        Err(Failure::Refused(refusal)) => Outcome::Refused(refusal),
+        Err(Failure::Tree(error)) => Outcome::Failed(error),
+    };
+    (who.asked(site, outcome), Some(entry))
+}
+
+/// Does what is wanted in `tree`, which is all that the asker may see.
+async fn act<B>(
+    tree: &Arc<dyn FileSystem>,
+    options: &Options,
+    command: Command,
+    body: &mut Incoming<B>,
+    disk: &Disk,
+) -> Result<Outcome, Failure>
+where
+    B: http_body::Body + Unpin,
+{
+    match command {
+        Command::Fetch(fetch) => Ok(retrieve(tree, options, *fetch).await?),
+        Command::Change(wanted) => Box::pin(change(&**tree, *wanted, body, options.upload_bytes, disk)).await,
+        Command::Options(place) => Ok(Outcome::Options(allowed(&**tree, &place.unwrap_or_default().path))),
+        Command::NotAllowed(place) => {
+            Ok(Outcome::NotAllowed(allowed(&**tree, &place.unwrap_or_default().path)))
         }
-        Err(outcome) => (outcome, None),
+        Command::Refused(refusal) => Err(refusal.into()),
     }
 }
 
 /// Opens first and describes the open file: one request to a remote source, and nothing changes in between.
-async fn retrieve(tree: &dyn FileSystem, fetch: Fetch) -> vfs::Result<Outcome> {
-    if fetch.is_folder {
-        let options = ListOptions { metadata: true, ..ListOptions::default() };
-        let entries = tree.read_dir(&fetch.path, &options).await?;
-        return Ok(Outcome::Listed(fetch.path, entries, fetch.format));
+async fn retrieve(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
+    let path = &fetch.place.path;
+    if fetch.place.is_folder {
+        return list(tree, options, fetch).await;
     }
     let intent = match (fetch.head_only, &fetch.ranges) {
         (true, _) => Intent::Header,
         (false, Some(_)) => Intent::Range,
         (false, None) => Intent::Whole,
     };
-    match tree.open(&fetch.path, &OpenOptions { intent, ..OpenOptions::reading() }).await {
+    match tree.open(path, &OpenOptions { intent, ..OpenOptions::reading() }).await {
         Ok(file) => {
-            let metadata = match file.opened_as() {
-                Some(metadata) => metadata,
-                None => file.metadata().await?,
-            };
-            Ok(choose(file, &metadata, &fetch))
+            let found = Found::of(file).await?;
+            Ok(represent(&**tree, options, found, &fetch).await)
         }
         Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(Outcome::Redirect(with_slash(&fetch))),
         // A folder that may be listed and holds nothing that may be read.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            match tree.metadata(&fetch.path, &StatOptions::default()).await {
+            match tree.metadata(path, &StatOptions::default()).await {
                 Ok(found) if found.is_dir() => Ok(Outcome::Redirect(with_slash(&fetch))),
                 _ => Err(error),
             }
@@ -169,12 +273,105 @@ async fn retrieve(tree: &dyn FileSystem, fetch: Fetch) -> vfs::Result<Outcome> {
     }
 }
 
+async fn list(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
+    let path = fetch.place.path;
+    let entries = tree.read_dir(&path, &ListOptions::with_metadata()).await?;
+    if let Some(packing) = fetch.packing {
+        let tree = Arc::clone(tree);
+        return Ok(Outcome::Packed(Box::new(Packed { tree, path, entries, packing })));
+    }
+    let can_upload = tree.capabilities(&path).writes != Writes::None;
+    let coding = fetch.codings.taken().next().filter(|_| options.compress);
+    let varies = options.compress;
+    Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, can_upload, coding, varies })))
+}
+
+/// An open file and its description.
+struct Found {
+    file: Arc<dyn File>,
+    metadata: Metadata,
+}
+
+impl Found {
+    async fn of(file: Arc<dyn File>) -> vfs::Result<Self> {
+        let metadata = match file.opened_as() {
+            Some(metadata) => metadata,
+            None => file.metadata().await?,
+        };
+        Ok(Self { file, metadata })
+    }
+}
+
+/// Chooses among the forms in which the file can be sent.
+async fn represent(tree: &dyn FileSystem, options: &Options, found: Found, fetch: &Fetch) -> Outcome {
+    let content_type = content_type(&found, &fetch.place.path).await;
+    let varies = options.compress && media::is_text(&content_type);
+    let beside = match varies && !fetch.codings.is_none() {
+        true => precompressed(tree, &found, fetch).await,
+        false => None,
+    };
+    let (found, coded) = match beside {
+        Some((found, coding)) => (found, Some(Coded::Stored(coding))),
+        None => {
+            let is_long = found.metadata.len.is_none_or(|len| len >= CODED_BYTES);
+            // A range is one of the content itself.
+            let can_code = varies && is_long && fetch.ranges.is_none();
+            (found, fetch.codings.taken().next().filter(|_| can_code).map(Coded::Made))
+        }
+    };
+    let mut facts = Facts::of(&found.metadata);
+    facts.varies = varies;
+    facts.cache_control = options.cache_control(&fetch.place.path);
+    choose(found.file, facts, content_type, coded, fetch)
+}
+
+/// What the file is: what its source says, else its name, else its first bytes, where these cost nothing.
+async fn content_type(found: &Found, path: &VPath) -> HeaderValue {
+    let name = name_of(path);
+    if let Some(known) = media::content_type(found.metadata.content_type.as_deref(), name) {
+        return known;
+    }
+    if found.metadata.len == Some(0) || found.file.seek_cost() != SeekCost::Free {
+        return media::UNKNOWN;
+    }
+    let start = found.file.read_at(0, MAGIC_BYTES).await.unwrap_or_default();
+    media::by_magic(&start)
+}
+
+/// A file beside this one with its content under a coding that the peer takes, not older than it. Sources that take a
+/// request for each look are not asked.
+async fn precompressed(tree: &dyn FileSystem, found: &Found, fetch: &Fetch) -> Option<(Found, Coding)> {
+    if found.file.seek_cost() != SeekCost::Free {
+        return None;
+    }
+    let path = &fetch.place.path;
+    let name = path.file_name().filter(|segment| segment.markers().is_empty())?.name();
+    for coding in fetch.codings.taken() {
+        let beside = path.parent()?.child([name, coding.suffix().as_bytes()].concat()).ok()?;
+        let Ok(file) = tree.open(&beside, &OpenOptions::reading()).await else { continue };
+        let Ok(coded) = Found::of(file).await else { continue };
+        if coded.metadata.is_file() && coded.metadata.modified >= found.metadata.modified {
+            return Some((coded, coding));
+        }
+    }
+    None
+}
+
+fn name_of(path: &VPath) -> &[u8] {
+    path.file_name().map_or(&b""[..], |segment| segment.name())
+}
+
 /// What of an open file is sent, if anything.
-fn choose(file: Arc<dyn File>, metadata: &Metadata, fetch: &Fetch) -> Outcome {
-    let facts = Facts::of(metadata);
+fn choose(
+    file: Arc<dyn File>,
+    mut facts: Facts,
+    content_type: HeaderValue,
+    coded: Option<Coded>,
+    fetch: &Fetch,
+) -> Outcome {
     match fetch.conditions.judge(facts.validator.as_ref(), facts.modified) {
         Verdict::Proceed => {}
-        Verdict::NotModified => return Outcome::NotModified(facts),
+        Verdict::NotModified => return Outcome::NotModified(facts.coded(coded)),
         Verdict::Failed => return Outcome::PreconditionFailed,
     }
     let now = SystemTime::now();
@@ -188,13 +385,13 @@ fn choose(file: Arc<dyn File>, metadata: &Metadata, fetch: &Fetch) -> Outcome {
         },
         _ => Sent::Whole,
     };
-    let name = fetch.path.file_name().map_or(&b""[..], |segment| segment.name());
-    let content_type = content_type(metadata.content_type.as_deref(), name);
-    Outcome::Opened(Box::new(Opened { file, facts, content_type, sent }))
+    facts = facts.coded(coded);
+    let kept_as = fetch.is_download.then(|| name_of(&fetch.place.path).to_vec());
+    Outcome::Opened(Box::new(Opened { file, facts, content_type, sent, coded, kept_as }))
 }
 
 fn with_slash(fetch: &Fetch) -> String {
-    let mut location = encode_path(&fetch.path);
+    let mut location = encode_path(&fetch.place.path);
     if !location.ends_with('/') {
         location.push('/');
     }
@@ -207,13 +404,36 @@ fn with_slash(fetch: &Fetch) -> String {
 
 impl Facts {
     /// What is rounded is not known.
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         let exact = !metadata.provenance.approximate;
         Self {
             len: metadata.len.filter(|_| exact),
             modified: metadata.modified.filter(|_| exact),
             validator: metadata.validator.clone(),
             provisional: metadata.provenance.provisional,
+            cache: metadata.provenance.cache,
+            age: metadata.provenance.age,
+            ..Self::default()
         }
+    }
+
+    /// What holds of the content under a coding that is made while it is sent: its length is not known, and it is as good
+    /// as the same and not the same to the byte (RFC 9110 §8.8.1).
+    fn coded(self, coded: Option<Coded>) -> Self {
+        let Some(Coded::Made(_)) = coded else { return self };
+        let validator = self.validator.map(|validator| Validator::Weak(validator.as_str().into()));
+        Self { len: None, validator, ..self }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Tree(error)
     }
 }

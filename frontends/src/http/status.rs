@@ -4,27 +4,50 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AGE, ALLOW, CACHE_CONTROL, CACHE_STATUS,
+    CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    ETAG, LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use vfs::jobs::Disk;
 use vfs::path::escaped;
-use vfs::producer::{self, Producer};
-use vfs::{ByteRange, Error, ErrorKind, Retry};
+use vfs::producer::{self, Coding, PackFormat, Producer, ProducerExt, pack};
+use vfs::{ByteRange, CacheStatus, Error, ErrorKind, Retry};
 
+use super::changes::Allowed;
 use super::command::Refusal;
-use super::listing::Listing;
+use super::listing::{self, Listing};
 use super::multipart::Multipart;
-use super::session::{Challenge, Facts, Opened, Outcome, Sent};
-use super::wire::{BadTarget, CHALLENGE, Fault, Format, entity_tag, http_date};
+use super::session::{Challenge, Coded, Facts, Listed, Opened, Outcome, Packed, Sent};
+use super::wire::{BadTarget, CHALLENGE, Fault, Format, Packing, attachment, entity_tag, http_date};
 use crate::auth::Denied;
 
-/// What is done here.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+/// What can be done where nothing can be changed.
+const READING: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
-/// A listing loads nothing and runs nothing, whatever a name in it may say.
-const LISTING_POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'");
+/// What can be done elsewhere.
+const CHANGING: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, OPTIONS, PUT, DELETE, MKCOL, MOVE, COPY, POST");
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// What is made for one look is not kept; it has no version that a cache could ask about.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What may still change is asked about at every look.
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// What other sites' scripts may send and see, where they may read at all.
+const SCRIPTS_SEND: HeaderValue = HeaderValue::from_static(
+    "accept, range, if-match, if-none-match, if-range, if-modified-since, if-unmodified-since",
+);
+const SCRIPTS_SEE: HeaderValue = HeaderValue::from_static(
+    "accept-ranges, content-disposition, content-encoding, content-length, content-range, etag, last-modified",
+);
+
+/// How long a browser may remember what scripts may do, in seconds.
+const SCRIPTS_SECONDS: u64 = 600;
 
 /// When to ask again where the tree does not say, in seconds.
 const RETRY_SECONDS: u64 = 1;
@@ -48,21 +71,11 @@ pub(super) enum Content {
 
 impl Answer {
     /// The answer to a request for `target`, as it was sent.
-    pub(super) fn to(outcome: Outcome, target: &str) -> Self {
+    pub(super) fn to(outcome: Outcome, target: &str, disk: &Disk) -> Self {
         match outcome {
-            Outcome::Opened(opened) => Self::content_of(*opened),
-            Outcome::Listed(path, entries, format) => {
-                let media = match format {
-                    Format::Html | Format::Page => "text/html; charset=utf-8",
-                    Format::Json => "application/json",
-                    Format::Ndjson => "application/x-ndjson",
-                };
-                let listing = Box::new(Listing::new(&path, entries, format));
-                Self::new(StatusCode::OK, Content::Produced(listing, None))
-                    .with(CONTENT_TYPE, HeaderValue::from_static(media))
-                    .with(CONTENT_SECURITY_POLICY, LISTING_POLICY)
-                    .with(VARY, HeaderValue::from_static("accept"))
-            }
+            Outcome::Opened(opened) => Self::content_of(*opened, disk),
+            Outcome::Listed(listed) => Self::listing_of(*listed, disk),
+            Outcome::Packed(packed) => Self::archive_of(*packed, disk),
             Outcome::Redirect(location) => {
                 let answer =
                     Self::text(StatusCode::MOVED_PERMANENTLY, target, "the folder is at its name with a /");
@@ -80,14 +93,33 @@ impl Answer {
                 Self::text(StatusCode::RANGE_NOT_SATISFIABLE, target, "the file has no byte of that range")
                     .with_text(CONTENT_RANGE, format!("bytes */{len}"))
             }
-            Outcome::Options => Self::new(StatusCode::NO_CONTENT, Content::Nothing).with(ALLOW, METHODS),
-            Outcome::NotAllowed => {
-                Self::text(StatusCode::METHOD_NOT_ALLOWED, target, "files are read here, nothing else")
-                    .with(ALLOW, METHODS)
+            Outcome::Stored { is_new, facts } => {
+                let status = if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+                Self::new(status, Content::Nothing).with_facts(&facts.unwrap_or_default())
+            }
+            Outcome::Created => Self::new(StatusCode::CREATED, Content::Nothing),
+            Outcome::Changed => Self::new(StatusCode::NO_CONTENT, Content::Nothing),
+            Outcome::FormTaken => {
+                Self::text(StatusCode::SEE_OTHER, target, "it is done").with_text(LOCATION, target.to_owned())
+            }
+            Outcome::Options(allowed) => {
+                Self::new(StatusCode::NO_CONTENT, Content::Nothing).with(ALLOW, allow(allowed))
+            }
+            Outcome::NotAllowed(allowed) => {
+                let words = match allowed {
+                    Allowed::Reading => "files are read here, nothing else",
+                    Allowed::Changing => "that cannot be done with this",
+                };
+                Self::text(StatusCode::METHOD_NOT_ALLOWED, target, words).with(ALLOW, allow(allowed))
             }
             Outcome::Refused(refusal) => {
                 let (status, words) = refused(&refusal);
-                Self::text(status, target, &words)
+                let answer = Self::text(status, target, &words);
+                match refusal {
+                    // What comes is not read any further.
+                    Refusal::BodyStalled | Refusal::BodyBroke => answer.with(CONNECTION, CLOSE),
+                    _ => answer,
+                }
             }
             Outcome::Denied(denied, challenge) => Self::denied(denied, challenge, target),
             Outcome::Failed(error) => Self::failure(&error, target),
@@ -147,28 +179,112 @@ impl Answer {
         }
     }
 
-    fn content_of(opened: Opened) -> Self {
-        let Opened { file, facts, content_type, sent } = opened;
+    fn content_of(opened: Opened, disk: &Disk) -> Self {
+        let Opened { file, facts, content_type, sent, coded, kept_as } = opened;
         let produced = |file, range: ByteRange| Content::Produced(producer::of(file, range), range.len());
-        let answer = match (sent, facts.len) {
-            (Sent::Part(part), Some(len)) => Self::new(StatusCode::PARTIAL_CONTENT, produced(file, part))
+        let answer = match (sent, facts.len, coded) {
+            (_, _, Some(Coded::Made(coding))) => {
+                let content = producer::of(file, ByteRange::whole()).compress(coding, disk);
+                Self::new(StatusCode::OK, Content::Produced(Box::new(content), None))
+                    .with(CONTENT_TYPE, content_type)
+            }
+            (Sent::Part(part), Some(len), _) => Self::new(StatusCode::PARTIAL_CONTENT, produced(file, part))
                 .with(CONTENT_TYPE, content_type)
                 .with_text(CONTENT_RANGE, content_range(part, len)),
-            (Sent::Parts(parts), Some(len)) => {
+            (Sent::Parts(parts), Some(len), _) => {
                 let parts = Multipart::new(&parts, len, &content_type);
                 let content_type = parts.content_type();
                 let (content, length) = parts.produce(&file);
                 Self::new(StatusCode::PARTIAL_CONTENT, Content::Produced(content, Some(length)))
                     .with_text(CONTENT_TYPE, content_type)
             }
-            (_, len) => {
+            (_, len, _) => {
                 let units = if len.is_some() { "bytes" } else { "none" };
                 Self::new(StatusCode::OK, produced(file, ByteRange { start: 0, end: len }))
                     .with(CONTENT_TYPE, content_type)
                     .with(ACCEPT_RANGES, HeaderValue::from_static(units))
             }
         };
+        let answer = match coded {
+            Some(Coded::Stored(coding) | Coded::Made(coding)) => answer.with_coding(coding),
+            None => answer,
+        };
+        let answer = match kept_as {
+            Some(name) => answer.with_text(CONTENT_DISPOSITION, attachment(&name)),
+            None => answer,
+        };
         answer.with_facts(&facts)
+    }
+
+    fn listing_of(listed: Listed, disk: &Disk) -> Self {
+        let Listed { path, entries, view, can_upload, coding, varies } = listed;
+        let media = match view.format {
+            Format::Html => "text/html; charset=utf-8",
+            Format::Json => "application/json",
+            Format::Ndjson => "application/x-ndjson",
+        };
+        let listing = Listing::new(&path, entries, view, can_upload);
+        let content: Box<dyn Producer> = match coding {
+            Some(coding) => Box::new(listing.compress(coding, disk)),
+            None => Box::new(listing),
+        };
+        let vary = if varies { "accept, accept-encoding" } else { "accept" };
+        let answer = Self::new(StatusCode::OK, Content::Produced(content, None))
+            .with(CONTENT_TYPE, HeaderValue::from_static(media))
+            .with(CONTENT_SECURITY_POLICY, listing::policy())
+            .with(CACHE_CONTROL, NO_STORE)
+            .with(VARY, HeaderValue::from_static(vary));
+        match coding {
+            Some(coding) => answer.with_coding(coding),
+            None => answer,
+        }
+    }
+
+    fn archive_of(packed: Packed, disk: &Disk) -> Self {
+        let Packed { tree, path, entries, packing } = packed;
+        let mut name = path.file_name().map_or(b"files".to_vec(), |segment| segment.name().to_vec());
+        name.push(b'.');
+        name.extend_from_slice(packing.suffix().as_bytes());
+        let (format, coding, media) = match packing {
+            Packing::Tar => (PackFormat::Tar, None, "application/x-tar"),
+            Packing::TarGz => (PackFormat::Tar, Some(Coding::Gzip), "application/gzip"),
+            Packing::TarZst => (PackFormat::Tar, Some(Coding::Zstd), "application/zstd"),
+            Packing::Zip => (PackFormat::Zip, None, "application/zip"),
+        };
+        let packed = pack(tree, &path, entries, format, disk);
+        let content: Box<dyn Producer> = match coding {
+            Some(coding) => Box::new(packed.compress(coding, disk)),
+            None => Box::new(packed),
+        };
+        Self::new(StatusCode::OK, Content::Produced(content, None))
+            .with(CONTENT_TYPE, HeaderValue::from_static(media))
+            .with(CACHE_CONTROL, NO_STORE)
+            .with_text(CONTENT_DISPOSITION, attachment(&name))
+    }
+
+    /// What the scripts of other sites are told: `origin` is what may read here, as [`Options::allowed_origin`] has it.
+    ///
+    /// [`Options::allowed_origin`]: super::options::Options::allowed_origin
+    pub(super) fn for_scripts(mut self, origin: Option<HeaderValue>) -> Self {
+        if origin.as_ref().is_none_or(|origin| origin != "*") {
+            self = self.varying("origin");
+        }
+        let Some(origin) = origin else { return self };
+        self.with(ACCESS_CONTROL_ALLOW_ORIGIN, origin)
+            .with(ACCESS_CONTROL_EXPOSE_HEADERS, SCRIPTS_SEE)
+            .with(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"))
+            .with(ACCESS_CONTROL_ALLOW_HEADERS, SCRIPTS_SEND)
+            .with(ACCESS_CONTROL_MAX_AGE, SCRIPTS_SECONDS.into())
+    }
+
+    fn with_coding(self, coding: Coding) -> Self {
+        self.with(CONTENT_ENCODING, HeaderValue::from_static(coding.name()))
+    }
+
+    /// One more field of the request that decides about the answer.
+    fn varying(mut self, field: &'static str) -> Self {
+        self.headers.append(VARY, HeaderValue::from_static(field));
+        self
     }
 
     fn with_facts(self, facts: &Facts) -> Self {
@@ -183,10 +299,19 @@ impl Answer {
             Some(date) => answer.with_text(LAST_MODIFIED, date),
             None => answer,
         };
-        match facts.provisional {
-            true => answer.with(CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-            false => answer,
-        }
+        let answer = match (facts.provisional, &facts.cache_control) {
+            (true, _) => answer.with(CACHE_CONTROL, NO_CACHE),
+            (false, Some(value)) => answer.with(CACHE_CONTROL, value.clone()),
+            (false, None) => answer,
+        };
+        let answer = match cache_status(facts.cache) {
+            Some(status) => {
+                let age = facts.age.unwrap_or_default().as_secs();
+                answer.with(CACHE_STATUS, HeaderValue::from_static(status)).with(AGE, age.into())
+            }
+            None => answer,
+        };
+        if facts.varies { answer.varying("accept-encoding") } else { answer }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -200,6 +325,24 @@ impl Answer {
             Ok(value) => self.with(name, value),
             Err(_) => self,
         }
+    }
+}
+
+/// What a cache of ours had to do with an answer, in RFC 9211's words.
+const fn cache_status(cache: CacheStatus) -> Option<&'static str> {
+    match cache {
+        CacheStatus::None => None,
+        CacheStatus::Hit => Some("vfsd; hit"),
+        CacheStatus::Stale => Some("vfsd; fwd=stale"),
+        CacheStatus::Revalidated => Some("vfsd; fwd=stale; fwd-status=304"),
+        CacheStatus::Miss => Some("vfsd; fwd=uri-miss; stored"),
+    }
+}
+
+fn allow(allowed: Allowed) -> HeaderValue {
+    match allowed {
+        Allowed::Reading => READING,
+        Allowed::Changing => CHANGING,
     }
 }
 
@@ -262,20 +405,57 @@ pub(super) fn refusal_message(fault: Fault) -> String {
 }
 
 fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
-    let words = match refusal {
-        Refusal::NoHost => "the request has no Host".into(),
-        Refusal::ManyHosts => "the request has several hosts".into(),
-        Refusal::BadBody => "the request's body cannot be read".into(),
-        Refusal::BadHost => "the request's Host is no host".into(),
-        Refusal::Target(BadTarget::TooLong) => {
-            return (StatusCode::URI_TOO_LONG, "the path is too long".into());
+    let (status, words) = match refusal {
+        Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request has no Host"),
+        Refusal::ManyHosts => (StatusCode::BAD_REQUEST, "the request has several hosts"),
+        Refusal::BadBody => (StatusCode::BAD_REQUEST, "the request's body cannot be read"),
+        Refusal::BadHost => (StatusCode::BAD_REQUEST, "the request's Host is no host"),
+        Refusal::Target(BadTarget::TooLong) => (StatusCode::URI_TOO_LONG, "the path is too long"),
+        Refusal::Target(BadTarget::Relative) => (StatusCode::BAD_REQUEST, "the path does not start with /"),
+        Refusal::Target(BadTarget::Escape) => {
+            (StatusCode::BAD_REQUEST, "a % is not followed by two hexadecimal digits")
         }
-        Refusal::Target(BadTarget::Relative) => "the path does not start with /".into(),
-        Refusal::Target(BadTarget::Escape) => "a % is not followed by two hexadecimal digits".into(),
-        Refusal::Target(BadTarget::Name) => "no name holds a / or a NUL".into(),
-        Refusal::Target(BadTarget::Path(error)) => error.to_string().into(),
+        Refusal::Target(BadTarget::Name) => (StatusCode::BAD_REQUEST, "no name holds a / or a NUL"),
+        Refusal::Target(BadTarget::Path(error)) => {
+            return (StatusCode::BAD_REQUEST, error.to_string().into());
+        }
+        Refusal::NoLength => {
+            (StatusCode::LENGTH_REQUIRED, "the upload does not say where it ends: send its Content-Length")
+        }
+        Refusal::TooLong(limit) => {
+            let words = format!("the upload is longer than the {limit} bytes that are taken here");
+            return (StatusCode::PAYLOAD_TOO_LARGE, words.into());
+        }
+        Refusal::BodyBroke => {
+            (StatusCode::BAD_REQUEST, "the upload broke off, or is not as long as was said: send it again")
+        }
+        Refusal::BodyStalled => (StatusCode::REQUEST_TIMEOUT, "the upload stood still for too long"),
+        Refusal::UnknownBody => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "nothing is known of a body of this type here")
+        }
+        Refusal::BadPlace => (
+            StatusCode::BAD_REQUEST,
+            "the Content-Range is none, or not as long as the body: send bytes FIRST-LAST/TOTAL",
+        ),
+        Refusal::BadForm => (StatusCode::BAD_REQUEST, "the form cannot be read"),
+        Refusal::OtherOrigin => (StatusCode::FORBIDDEN, "the form was sent by another site's page"),
+        Refusal::BadDestination => {
+            (StatusCode::BAD_REQUEST, "the Destination is missing, or is no URL of this server")
+        }
+        Refusal::OtherServer => (StatusCode::BAD_GATEWAY, "the Destination is on another server"),
+        Refusal::FolderName => {
+            (StatusCode::CONFLICT, "a name that ends with / is a folder's: leave it out, or send MKCOL")
+        }
+        Refusal::Exists => (
+            StatusCode::CONFLICT,
+            "there is one of that name already: allow replacing, or choose another name",
+        ),
+        Refusal::NoParent => (StatusCode::CONFLICT, "the folder around it is missing: make it first"),
+        Refusal::Whole => {
+            (StatusCode::FORBIDDEN, "it cannot go into itself or take the place of what holds it")
+        }
     };
-    (StatusCode::BAD_REQUEST, words)
+    (status, words.into())
 }
 
 #[cfg(test)]
@@ -287,7 +467,7 @@ mod tests {
     use super::*;
 
     fn facts() -> Facts {
-        Facts { len: Some(10), modified: None, validator: None, provisional: false }
+        Facts { len: Some(10), ..Facts::default() }
     }
 
     #[test]
@@ -306,8 +486,16 @@ mod tests {
             (Facts { validator: tag("v"), ..facts() }, ETAG, Some("\"v\"")),
             (Facts { validator: tag("a\"\r\nb: c"), ..facts() }, ETAG, None),
             (Facts { provisional: true, ..facts() }, CACHE_CONTROL, Some("no-cache")),
+            (facts(), CACHE_STATUS, None),
+            (facts(), AGE, None),
+            (Facts { cache: CacheStatus::Hit, ..facts() }, CACHE_STATUS, Some("vfsd; hit")),
+            (
+                Facts { cache: CacheStatus::Stale, age: Some(Duration::from_secs(90)), ..facts() },
+                AGE,
+                Some("90"),
+            ),
         ] {
-            let answer = Answer::to(Outcome::NotModified(facts.clone()), "/");
+            let answer = Answer::to(Outcome::NotModified(facts.clone()), "/", &Disk::new());
             let found = answer.headers.get(&name).map(|value| value.to_str().unwrap());
             assert_eq!(found, value, "{name} {facts:?}");
         }
@@ -316,7 +504,8 @@ mod tests {
     #[test]
     fn a_date_in_the_future_is_now() {
         let later = SystemTime::now() + Duration::from_secs(86_400);
-        let answer = Answer::to(Outcome::NotModified(Facts { modified: Some(later), ..facts() }), "/");
+        let answer =
+            Answer::to(Outcome::NotModified(Facts { modified: Some(later), ..facts() }), "/", &Disk::new());
         let said = answer.headers[LAST_MODIFIED].to_str().unwrap();
         assert!(httpdate::parse_http_date(said).unwrap() <= SystemTime::now());
     }
@@ -332,7 +521,7 @@ mod tests {
             (ErrorKind::StorageFull, Retry::No, 507, None),
         ] {
             let error = Error::new(kind, "open", &VPath::root()).with_retry(retry);
-            let answer = Answer::to(Outcome::Failed(error), "/");
+            let answer = Answer::to(Outcome::Failed(error), "/", &Disk::new());
             let found = answer.headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap());
             assert_eq!((answer.status.as_u16(), found), (status, after), "{kind:?} {retry:?}");
         }

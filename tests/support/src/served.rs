@@ -42,10 +42,14 @@ impl Served {
             configure(&mut site);
             Arc::new(site)
         };
-        let http =
-            Gate::open(site(), |listener, site, stop| Box::pin(http::serve(listener, site, stop))).await;
+        let http = Gate::open(site(), |listener, site, stop| {
+            Box::pin(http::serve(listener, site, http::Options::default(), stop))
+        })
+        .await;
         let ftp = Gate::open(site(), |listener, site, stop| {
-            Box::pin(ftp::serve(listener, site, ftp::Options::default(), stop))
+            // Everybody is a guest here, and may do what the tree lets them.
+            let options = ftp::Options { guests_overwrite: true, ..ftp::Options::default() };
+            Box::pin(ftp::serve(listener, site, options, stop))
         })
         .await;
         Self { http, ftp }

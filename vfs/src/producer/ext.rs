@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Chunked, Coalesce, Ended, Escape, ExactLength, Lower, MapErr, OnEnd, Peeked, Producer, Range, Rate,
-    StallTimeout, Throttle,
+    Chunked, Coalesce, Coding, Compress, Ended, Escape, ExactLength, Lower, MapErr, OnEnd, Peeked, Producer,
+    Range, Rate, StallTimeout, Throttle,
 };
 use crate::error::Error;
 use crate::jobs::Disk;
@@ -30,6 +30,11 @@ pub trait ProducerExt: Producer + Sized {
     /// Gathers small chunks into chunks of `min` bytes or more; see [`Coalesce`].
     fn coalesce(self, min: usize) -> Coalesce<Self> {
         Coalesce::new(self, min)
+    }
+
+    /// Compresses what it makes; see [`Compress`]. Spans are read, through `disk` where they have to be waited for.
+    fn compress(self, coding: Coding, disk: &Disk) -> Compress<Self> {
+        Compress::new(self, coding, disk.clone())
     }
 
     /// Calls `f` once, when it ends, fails or is dropped; see [`OnEnd`].

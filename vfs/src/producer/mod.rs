@@ -4,7 +4,8 @@
 //! A producer that is not ready says `Pending` and wakes the consumer later; [`Peeked::ready`] waits for that moment
 //! without taking anything.
 //!
-//! - Sources: [`once`], [`lines`], [`buffers`], [`file()`], [`channel`], [`chain`], and [`of`] for any open file.
+//! - Sources: [`once`], [`lines`], [`buffers`], [`file()`], [`channel`], [`chain`], [`of`] for any open file, and
+//!   [`pack`] for a whole folder.
 //! - Adaptors: the methods of [`ProducerExt`]. Each is a producer again, and keeps its source's promises.
 //!
 //! A producer of one's own is a struct and two methods. This one measures a voltage, and is `Pending` until there is
@@ -53,6 +54,7 @@ mod chain;
 mod channel;
 mod chunked;
 mod coalesce;
+mod compress;
 mod digest;
 mod escape;
 mod exact_length;
@@ -62,6 +64,7 @@ mod job;
 mod lower;
 mod map_err;
 mod on_end;
+mod pack;
 mod peek;
 mod range;
 mod source;
@@ -83,6 +86,7 @@ pub use self::chain::{Chain, chain};
 pub use self::channel::{Capacity, Channel, Output, channel};
 pub use self::chunked::Chunked;
 pub use self::coalesce::Coalesce;
+pub use self::compress::{Coding, Compress};
 pub use self::digest::{Algorithm, digest};
 pub use self::escape::Escape;
 pub use self::exact_length::ExactLength;
@@ -91,6 +95,7 @@ pub use self::file::{FileRegion, file};
 pub use self::lower::Lower;
 pub use self::map_err::MapErr;
 pub use self::on_end::{Ended, OnEnd, Outcome};
+pub use self::pack::{Pack, PackFormat, pack};
 pub use self::peek::Peeked;
 pub use self::range::Range;
 pub use self::source::of;

@@ -1,8 +1,8 @@
 //! Calls that change the tree.
 
 use vfs::jobs::Disk;
-use vfs::producer::{self, Chunk, ProducerExt};
-use vfs::{ByteRange, Error, ErrorKind, OpenOptions, RenameOptions, SetAttributes, StatOptions, VPath};
+use vfs::walk::copy_file;
+use vfs::{RenameOptions, SetAttributes, StatOptions, VPath};
 
 use super::{Ask, Failure, Outcome};
 use crate::ftp::command::{Edit, Errand};
@@ -35,10 +35,18 @@ impl Ask {
     }
 
     /// RNTO and CPTO.
-    pub(in crate::ftp) async fn carry_out(self, errand: Errand, from: VPath, disk: Disk) -> Outcome {
+    pub(in crate::ftp) async fn carry_out(
+        self,
+        errand: Errand,
+        from: VPath,
+        overwrites: bool,
+        disk: Disk,
+    ) -> Outcome {
         let done = match errand {
-            Errand::Rename => self.view.rename(&from, &self.path, &RenameOptions::default()).await,
-            Errand::Copy => self.copy_from(&from, &disk).await,
+            Errand::Rename => {
+                self.view.rename(&from, &self.path, &RenameOptions { no_replace: !overwrites }).await
+            }
+            Errand::Copy => copy_file(&*self.view, &from, &self.path, overwrites, &disk).await,
         };
         match done {
             Ok(()) => Outcome::CarriedOut,
@@ -48,24 +56,5 @@ impl Ask {
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> vfs::Result<()> {
         self.view.set_attributes(&self.path, attributes, true).await
-    }
-
-    /// The old file stays until the copy is whole; a dropped call leaves it.
-    async fn copy_from(&self, from: &VPath, disk: &Disk) -> vfs::Result<()> {
-        let source = self.view.open(from, &OpenOptions::reading()).await?;
-        let len = source.metadata().await?.len;
-        let target = self.view.open(&self.path, &OpenOptions::replacing()).await?;
-        let range = ByteRange { start: 0, end: len };
-        let mut pieces = producer::of(source, range).lower(disk).peeked();
-        let mut offset = 0;
-        while let Some(piece) = pieces.more().await {
-            let Chunk::Bytes(bytes) = piece? else {
-                return Err(Error::new(ErrorKind::Internal, "copy", from));
-            };
-            let count = bytes.len() as u64;
-            target.write_at(offset, bytes).await?;
-            offset += count;
-        }
-        target.finish().await
     }
 }

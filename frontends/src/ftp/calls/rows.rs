@@ -3,16 +3,27 @@
 use vfs::{DirStream, Error, ErrorKind, ListOptions};
 
 use super::{Ask, Content, Failure, Opening, Outcome};
-use crate::ftp::command::Format;
+use crate::ftp::command::{Format, Switches};
 use crate::ftp::facts::Facts;
 use crate::ftp::list::{Folder, Listing, Rows};
 use crate::ftp::pattern::Pattern;
 
+/// What a listing is to look like.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ftp) struct Look {
+    /// Each row.
+    pub(in crate::ftp) format: Format,
+    /// Order and depth.
+    pub(in crate::ftp) switches: Switches,
+    /// The facts of MLSD.
+    pub(in crate::ftp) facts: Facts,
+}
+
 impl Ask {
     /// LIST, NLST and MLSD.
-    pub(in crate::ftp) async fn list(self, format: Format, facts: Facts) -> Outcome {
+    pub(in crate::ftp) async fn list(self, look: Look) -> Outcome {
         let path = self.path.clone();
-        match self.rows(format, facts).await {
+        match self.rows(look).await {
             Ok(listing) => Outcome::Opened(Opening {
                 path,
                 content: Content::Out(Box::new(listing)),
@@ -25,20 +36,22 @@ impl Ask {
 
     /// STAT with a path.
     pub(in crate::ftp) async fn report(self) -> Outcome {
-        match self.rows(Format::Long, Facts::ALL).await {
+        let look = Look { format: Format::Long, switches: Switches::default(), facts: Facts::ALL };
+        match self.rows(look).await {
             Ok(listing) => Outcome::Reported(Box::new(listing)),
             Err(outcome) => outcome,
         }
     }
 
     /// The rows of a folder, or the one row of a file.
-    async fn rows(self, format: Format, facts: Facts) -> Result<Listing, Outcome> {
+    async fn rows(self, look: Look) -> Result<Listing, Outcome> {
+        let Look { format, switches, facts } = look;
         let options = match format {
-            Format::Names => ListOptions::default(),
-            Format::Long | Format::Facts => ListOptions::with_metadata(),
+            Format::Names if !switches.newest_first => ListOptions::default(),
+            Format::Names | Format::Long | Format::Facts => ListOptions::with_metadata(),
         };
         match self.view.read_dir(&self.path, &options).await {
-            Ok(entries) => Ok(self.folder_rows(entries, format, facts)),
+            Ok(entries) => Ok(self.folder_rows(entries, look, options)),
             Err(error) if error.kind() == ErrorKind::NotADirectory => self.file_row(format, facts).await,
             Err(error) => match Pattern::of(&self.sent) {
                 // A name that is there is no pattern, and MLSD has none (RFC 3659 §7.1).
@@ -82,13 +95,21 @@ impl Ask {
         }
     }
 
-    fn folder_rows(self, entries: DirStream, format: Format, facts: Facts) -> Listing {
+    fn folder_rows(self, entries: DirStream, look: Look, options: ListOptions) -> Listing {
+        let Look { format, switches, facts } = look;
         let prefix = match format {
             Format::Names => folder_prefix(&self.sent),
             Format::Long | Format::Facts => Vec::new(),
         };
         let rows = Rows::new(format, facts, prefix, &self.view, &self.path);
-        Listing::new(rows, entries, Folder { view: self.view, path: self.path })
+        let mut listing = Listing::new(rows, entries, Folder { view: self.view, path: self.path });
+        if switches.newest_first {
+            listing = listing.newest_first(switches.reversed);
+        }
+        if switches.recursive {
+            listing = listing.with_folders_within(self.sent, options);
+        }
+        listing
     }
 
     async fn file_row(self, format: Format, facts: Facts) -> Result<Listing, Outcome> {

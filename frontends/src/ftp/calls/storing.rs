@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use vfs::{Error, ErrorKind, File, OpenOptions};
+use vfs::{ByteRange, Error, ErrorKind, File, OpenOptions};
 
 use super::{Ask, Content, Failure, Opening, Outcome};
 use crate::ftp::PartialUploads;
@@ -32,21 +32,29 @@ pub(in crate::ftp) struct Upload {
 pub(in crate::ftp) struct Storing {
     /// What becomes of a file that is there.
     pub(in crate::ftp) store: Store,
-    /// The offset of REST.
-    pub(in crate::ftp) offset: u64,
+    /// What REST chose.
+    pub(in crate::ftp) range: ByteRange,
     /// TYPE A is converted.
     pub(in crate::ftp) converts: bool,
     /// What becomes of an upload that breaks off.
     pub(in crate::ftp) partial: PartialUploads,
+    /// A file that is there may be replaced or grow.
+    pub(in crate::ftp) overwrites: bool,
 }
 
 impl Ask {
     /// STOR, APPE and STOU.
     pub(in crate::ftp) async fn store(mut self, storing: Storing) -> Outcome {
-        let opened = match (storing.store, storing.offset) {
+        let offset = storing.range.start;
+        let opened = match (storing.store, offset) {
+            _ if storing.range.end.is_some() => Err(Failure::RangeOfUpload),
             // An offset means bytes, and TYPE A sends others.
             (_, 1..) if storing.converts => Err(Failure::RestartInAscii),
-            (Store::Replace, 1..) => self.resume(storing.offset).await,
+            (Store::Replace, 1..) if !storing.overwrites => Err(Failure::GuestsAdd),
+            (Store::Replace | Store::Append, _) if !storing.overwrites => {
+                self.create().await.map_err(Failure::Tree)
+            }
+            (Store::Replace, 1..) => self.resume(offset).await,
             (Store::Replace, 0) => self.replace(storing.partial).await.map_err(Failure::Tree),
             (Store::Append, _) => self.append().await.map_err(Failure::Tree),
             (Store::Unique, _) => self.create_unique().await,
@@ -57,7 +65,7 @@ impl Ask {
         };
         let upload = Upload {
             file,
-            offset: if storing.store == Store::Replace { storing.offset } else { 0 },
+            offset: if storing.store == Store::Replace { offset } else { 0 },
             converts: storing.converts,
             is_named_here: storing.store == Store::Unique,
         };
@@ -87,6 +95,12 @@ impl Ask {
             _ => file.set_len(offset).await.map_err(Failure::Tree)?,
         }
         Ok(file)
+    }
+
+    /// A new file, seen when it is whole.
+    async fn create(&self) -> vfs::Result<Arc<dyn File>> {
+        let options = OpenOptions { create_new: true, ..OpenOptions::replacing() };
+        self.view.open(&self.path, &options).await
     }
 
     async fn append(&self) -> vfs::Result<Arc<dyn File>> {

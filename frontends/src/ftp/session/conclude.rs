@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::work::Work;
-use super::{Login, Member, Presence, Session};
+use super::{Login, Member, Presence, Session, is_abort};
 use crate::auth::{Denied, Entry};
 use crate::ftp::calls::{Opening, Outcome};
 use crate::ftp::command::Command;
@@ -31,7 +31,9 @@ impl Session {
                 self.work = Work::Report(rows);
                 return;
             }
-            Outcome::Measured(_)
+            Outcome::Awaited(None) => self.data = Data::None,
+            Outcome::Awaited(Some(_))
+            | Outcome::Measured(_)
             | Outcome::Dated(_)
             | Outcome::Described { .. }
             | Outcome::Edited { .. }
@@ -71,7 +73,7 @@ impl Session {
     fn transfer(&mut self, announcement: &Reply, opening: Opening) {
         self.control.say(announcement);
         let (user, is_guest) = match &self.login {
-            Login::In(member) => (Arc::clone(&member.user), member.entry.user.is_none()),
+            Login::In(member) => (Arc::clone(&member.user), member.is_guest()),
             Login::Named(_) | Login::Nobody => ("".into(), true),
         };
         let asker = Asker {
@@ -84,7 +86,7 @@ impl Session {
         let data = std::mem::replace(&mut self.data, Data::None);
         let transfer = Transfer::new(opening, data, self.stall(), &self.house.disk, asker);
         self.work = Work::Transfer(Box::new(transfer));
-        if self.waiting.contains(&Ok(Command::Abort)) {
+        if self.waiting.contains(&Ok(Command::Abort)) || self.control.has_ahead(is_abort) {
             self.abort();
         }
     }

@@ -1,23 +1,23 @@
 //! What each command does: a word back, a change of the session, or a piece of work.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vfs::VPath;
+use vfs::{ByteRange, VPath};
 
 use super::lapse::LOGIN_TIME;
 use super::work::Work;
 use super::{Login, Session, Settings};
 use crate::auth::{Asker, Credentials};
 use crate::ftp::active::Active;
-use crate::ftp::calls::{self, Ask, Failure, Outcome, Storing};
+use crate::ftp::calls::{self, Ask, Failure, Look, Outcome, Storing};
 use crate::ftp::command::{
-    self, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store,
+    self, Answer, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store, Switches,
 };
-use crate::ftp::data::{Data, Passive};
+use crate::ftp::data::Data;
 use crate::ftp::reply;
 use crate::ftp::wire::Reply;
 use crate::serve::Peer;
@@ -63,8 +63,12 @@ impl Session {
             Command::Hash(hashing, path) => self.hash(hashing, &path),
             Command::Help(about) => self.control.say(&reply::help(about.as_deref())),
             Command::Host(name) => self.choose_host(name),
+            Command::Identify => self.control.say(&reply::IDENTITY),
+            Command::Language => self.control.say(&reply::LANGUAGE),
             Command::IdleLimit(seconds) => self.limit_idling(seconds),
-            Command::List(format, path) => self.list(format, &path.unwrap_or_default()),
+            Command::List(format, switches, path) => {
+                self.list(format, switches, &path.unwrap_or_default());
+            }
             Command::Modified(path) => self.date(&path),
             Command::Passive => self.listen_passive(),
             Command::Password(password) => self.log_in(&password),
@@ -76,9 +80,9 @@ impl Session {
                 self.host = None;
                 self.control.say(&reply::REINITIALIZED);
             }
-            Command::Restart(offset) => {
-                self.restart = offset;
-                self.control.say(&reply::restart(offset));
+            Command::Restart(range) => {
+                self.restart = range;
+                self.control.say(&reply::restart(range));
             }
             Command::Retrieve(path) => self.retrieve(&path),
             Command::SiteHelp => self.control.say(&reply::HELP_SITE),
@@ -141,7 +145,7 @@ impl Session {
         self.login = Login::Nobody;
         self.login_by.get_or_insert_with(|| Instant::now() + LOGIN_TIME);
         self.folder = VPath::root();
-        self.restart = 0;
+        self.restart = ByteRange::default();
         self.chosen = None;
         self.data = Data::None;
     }
@@ -182,12 +186,27 @@ impl Session {
             return self.control.say(&reply::EPSV_ALONE);
         }
         match self.listen() {
-            Ok(SocketAddr::V4(address)) => self.control.say(&reply::passive(address)),
+            Ok(SocketAddr::V4(address)) => self.say_passive(address),
             Ok(SocketAddr::V6(_)) => {
                 self.data = Data::None;
                 self.control.say(&reply::NO_IPV6_PASV);
             }
             Err(refusal) => self.control.say(&refusal),
+        }
+    }
+
+    /// Tells where to come, at once where no name server has to be asked.
+    fn say_passive(&mut self, address: SocketAddrV4) {
+        let masquerading = Arc::clone(&self.house.masquerading);
+        match masquerading.at_hand(*address.ip()) {
+            Some(shown) => self.control.say(&reply::passive(SocketAddrV4::new(shown, address.port()))),
+            None => {
+                let call = async move {
+                    let shown = masquerading.ask(*address.ip()).await;
+                    Outcome::Awaited(shown.map(|shown| SocketAddrV4::new(shown, address.port())))
+                };
+                self.work = Work::call(call, Some(reply::CALL_ABORTED));
+            }
         }
     }
 
@@ -215,10 +234,11 @@ impl Session {
     /// Opens a listener in place of the one before.
     fn listen(&mut self) -> Result<SocketAddr, Reply> {
         self.data = Data::None;
-        let (Peer::Host(peer), Some(local)) = (self.ends.peer, self.ends.local) else {
+        let (Peer::Host(peer), Some(mut local)) = (self.ends.peer, self.ends.local) else {
             return Err(reply::NO_PEER_ADDRESS);
         };
-        match Passive::open(local, peer, self.house.options.passive_ports.as_ref()) {
+        local.set_port(0);
+        match self.house.ports.reserve(local, peer) {
             Ok(passive) => {
                 let address = passive.address();
                 self.data = Data::Awaited(passive);
@@ -231,23 +251,30 @@ impl Session {
         }
     }
 
-    fn list(&mut self, format: Format, sent: &[u8]) {
-        let facts = self.settings.facts;
-        self.begin(sent, move |ask, _| ask.list(format, facts));
+    fn list(&mut self, format: Format, switches: Switches, sent: &[u8]) {
+        let look = Look { format, switches, facts: self.settings.facts };
+        self.begin(sent, move |ask, _| ask.list(look));
     }
 
     fn retrieve(&mut self, sent: &[u8]) {
         let converts = self.converts().then(|| self.house.disk.clone());
-        self.begin(sent, move |ask, offset| ask.retrieve(offset, converts));
+        self.begin(sent, move |ask, range| ask.retrieve(range, converts));
     }
 
     fn store(&mut self, store: Store, sent: &[u8]) {
         let (converts, partial) = (self.converts(), self.house.options.partial_uploads);
-        self.begin(sent, move |ask, offset| ask.store(Storing { store, offset, converts, partial }));
+        let overwrites = self.overwrites();
+        self.begin(sent, move |ask, range| {
+            ask.store(Storing { store, range, converts, partial, overwrites })
+        });
     }
 
     /// HASH and its kin: one at a time a session, and few in the whole house, for they cost a core each.
-    fn hash(&mut self, hashing: Hashing, sent: &[u8]) {
+    fn hash(&mut self, mut hashing: Hashing, sent: &[u8]) {
+        if hashing.answer == Answer::Hash {
+            let ByteRange { start, end } = std::mem::take(&mut self.restart);
+            (hashing.start, hashing.end) = (start, end);
+        }
         let Ok(permit) = Arc::clone(&self.house.hashing).try_acquire_owned() else {
             let failure = Failure::TooManyHashes;
             return self.conclude(Outcome::Failed { sent: sent.to_vec(), failure });
@@ -272,10 +299,10 @@ impl Session {
 
     /// RNTO and SITE CPTO, which take what the command right before them chose.
     fn carry_out(&mut self, errand: Errand, chosen: Option<(Errand, VPath)>, sent: &[u8]) {
-        let disk = self.house.disk.clone();
+        let (disk, overwrites) = (self.house.disk.clone(), self.overwrites());
         match (chosen, errand) {
             (Some((chosen, from)), errand) if chosen == errand => {
-                self.ask(sent, reply::CALL_ABORTED, move |ask| ask.carry_out(errand, from, disk));
+                self.ask(sent, reply::CALL_ABORTED, move |ask| ask.carry_out(errand, from, overwrites, disk));
             }
             (_, Errand::Rename) => self.control.say(&reply::RNFR_FIRST),
             (_, Errand::Copy) => self.control.say(&reply::CPFR_FIRST),
@@ -294,18 +321,18 @@ impl Session {
     }
 
     /// Opens what a transfer is to send or to write. Whatever comes of it, REST holds no longer (RFC 3659 §5.3).
-    fn begin<F>(&mut self, sent: &[u8], call: impl FnOnce(Ask, u64) -> F)
+    fn begin<F>(&mut self, sent: &[u8], call: impl FnOnce(Ask, ByteRange) -> F)
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let offset = std::mem::take(&mut self.restart);
+        let range = std::mem::take(&mut self.restart);
         if let Some(refusal) = self.exposure() {
             return self.control.say(&refusal);
         }
         if !self.data.is_prepared() {
             return self.control.say(&reply::PASSIVE_FIRST);
         }
-        self.ask(sent, reply::ABORTED, |ask| call(ask, offset));
+        self.ask(sent, reply::ABORTED, |ask| call(ask, range));
     }
 
     /// Asks the tree about a path; `aborted` is what ABOR answers for the call.
@@ -323,6 +350,14 @@ impl Session {
                 self.work = Work::call(call(ask), Some(aborted));
             }
             Err(failure) => self.conclude(Outcome::Failed { sent: sent.to_vec(), failure }),
+        }
+    }
+
+    /// True where a file that is there may be replaced or grow, as far as the session is asked.
+    fn overwrites(&self) -> bool {
+        match &self.login {
+            Login::In(member) => !member.is_guest() || self.house.options.guests_overwrite,
+            Login::Nobody | Login::Named(_) => false,
         }
     }
 
@@ -364,6 +399,8 @@ fn needs_login(command: &Command) -> bool {
             | Command::Features
             | Command::Help(_)
             | Command::Host(_)
+            | Command::Identify
+            | Command::Language
             | Command::Nothing
             | Command::Password(_)
             | Command::Protect(_)

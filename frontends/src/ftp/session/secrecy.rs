@@ -12,7 +12,7 @@ use crate::transport::tls::Tls;
 /// What of a session is inside TLS.
 #[derive(Debug, Default)]
 pub(super) struct Secrecy {
-    /// The session's own, where its control connection is inside.
+    /// The session's own for data connections, where its control connection is inside.
     tls: Option<Tls>,
     /// PBSZ was sent, without which PROT means nothing.
     has_size: bool,
@@ -21,8 +21,8 @@ pub(super) struct Secrecy {
 
 impl Secrecy {
     /// Everything is inside from the start (implicit TLS).
-    pub(super) fn implicit(tls: Tls) -> Self {
-        Self { tls: Some(tls), has_size: true, is_private: true }
+    pub(super) fn implicit(tls: &Tls) -> Self {
+        Self { tls: Some(tls.without_tickets()), has_size: true, is_private: true }
     }
 
     /// True where the control connection is inside.
@@ -50,8 +50,8 @@ impl Session {
         self.log_out();
         self.host = None;
         self.control.say(&reply::AUTH_TAKEN);
-        self.control.secure(tls.clone());
-        self.secrecy = Secrecy { tls: Some(tls), has_size: false, is_private: false };
+        self.secrecy = Secrecy { tls: Some(tls.without_tickets()), has_size: false, is_private: false };
+        self.control.secure(tls);
     }
 
     /// PBSZ: TLS has no buffer to agree on, so it is always 0 (RFC 4217 §8).

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use vfs::{FileSystem, Metadata, StatOptions, VPath};
 
 use crate::ftp::Options;
-use crate::ftp::testing::Running;
+use crate::ftp::testing::{Running, writable};
 use crate::site::Limits;
 
 async fn stat(running: &Running, path: &str) -> vfs::Result<Metadata> {
@@ -106,7 +106,7 @@ async fn times_and_modes_are_set_and_told() {
 #[tokio::test]
 async fn mdtm_sets_a_time_only_where_that_is_chosen() {
     for sets in [false, true] {
-        let options = Options { sets_times_by_mdtm: sets, ..Options::default() };
+        let options = Options { sets_times_by_mdtm: sets, ..writable() };
         let running = Running::start_with(&[("/f", b"x")], Limits::default(), options).await;
         let mut client = running.log_in().await;
         let reply = client.ask("MDTM 20010203040506 f").await;
@@ -127,7 +127,7 @@ async fn links_are_made_where_the_tree_has_them() {
 #[tokio::test]
 async fn site_tells_what_it_has_and_shortens_idling_only() {
     let limits = Limits { idle: Some(Duration::from_secs(90)), ..Limits::default() };
-    let running = Running::start_with(&[], limits, Options::default()).await;
+    let running = Running::start_with(&[], limits, writable()).await;
     let mut client = running.log_in().await;
     for (line, reply) in [
         ("SITE IDLE", "200 The session ends after 90 idle seconds.\r\n"),

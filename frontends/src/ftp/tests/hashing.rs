@@ -35,6 +35,15 @@ async fn each_command_answers_in_its_own_form() {
 }
 
 #[tokio::test]
+async fn rang_chooses_the_bytes_of_the_next_hash_alone() {
+    let running = Running::start(&[("/file", b"xabcx")]).await;
+    let mut client = running.log_in().await;
+    assert_eq!(client.ask("RANG 1 3").await, "350 Restarting at 1, ending at 3; send RETR or HASH.\r\n");
+    assert_eq!(client.ask("HASH file").await, format!("213 SHA-256 1-3 {ABC} /file\r\n"));
+    assert!(client.ask("HASH file").await.starts_with("213 SHA-256 0-4 "));
+}
+
+#[tokio::test]
 async fn a_file_on_disk_is_hashed_by_pieces() {
     let running = Running::start(&[("/same", &vec![7; SPAN_BYTES])]).await;
     let mut client = running.log_in().await;

@@ -2,8 +2,10 @@
 
 mod active;
 mod changes;
+mod faults;
 mod hashing;
 mod limits;
+mod listings;
 mod order;
 mod security;
 mod tls;

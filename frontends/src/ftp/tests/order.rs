@@ -89,6 +89,35 @@ async fn an_abor_that_came_with_its_retr_stops_it() {
 }
 
 #[tokio::test]
+async fn an_abor_behind_more_commands_than_may_wait_stops_the_transfer_at_once() {
+    let running = Running::start(&[]).await;
+    let mut client = running.log_in().await;
+    let _data = client.stall(&running).await;
+    client.send("PWD\r\n".repeat(40)).await;
+    // Half a line does not stop anything.
+    client.send("ABO").await;
+    client.send("R\r\n").await;
+    assert!(client.reply().await.starts_with("426 "));
+    assert_eq!(running.site.sight.transfers.get(), 0);
+    for _ in 0..40 {
+        assert!(client.reply().await.starts_with("257 "));
+    }
+    assert!(client.reply().await.starts_with("226 "));
+    assert!(client.ask("NOOP").await.starts_with("200 "));
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_behind_more_commands_than_may_wait_leaves_nothing() {
+    let running = Running::start(&[]).await;
+    let mut client = running.log_in().await;
+    let _data = client.stall(&running).await;
+    client.send("PWD\r\n".repeat(40)).await;
+    drop(client);
+    running.until_empty().await;
+    assert!(!running.tree.is_endless_open());
+}
+
+#[tokio::test]
 async fn commands_during_a_transfer_wait_for_its_end() {
     let running = Running::start(&[]).await;
     let mut client = running.log_in().await;

@@ -4,8 +4,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use vfs::{FileSystem, OpenOptions, VPath};
 
-use crate::ftp::Options;
 use crate::ftp::testing::Running;
+use crate::ftp::{Masquerade, Options};
 use crate::site::Limits;
 
 #[tokio::test]
@@ -56,6 +56,28 @@ async fn a_stolen_pasv_port_gives_nothing_and_stays_open_for_its_owner() {
 }
 
 #[tokio::test]
+async fn pasv_tells_the_address_that_was_chosen_for_it() {
+    for (masquerade, told) in [
+        (Masquerade::Connection, "(127,0,0,1,"),
+        (Masquerade::Address([203, 0, 113, 7].into()), "(203,0,113,7,"),
+        (Masquerade::Name("localhost".to_owned()), "(127,0,0,1,"),
+    ] {
+        let options = Options { masquerade: masquerade.clone(), ..Options::default() };
+        let running = Running::start_with(&[("/file", b"x")], Limits::default(), options).await;
+        let mut client = running.log_in().await;
+        let reply = client.ask("PASV").await;
+        assert!(reply.starts_with("227 ") && reply.contains(told), "{masquerade:?}: {reply}");
+        // The port is open all the same.
+        assert_eq!(client.fetch("RETR file").await.0, b"x");
+    }
+    let options = Options { masquerade: Masquerade::Name("no such name".to_owned()), ..Options::default() };
+    let running = Running::start_with(&[], Limits::default(), options).await;
+    let mut client = running.log_in().await;
+    assert!(client.ask("PASV").await.starts_with("425 "));
+    assert!(client.ask("LIST").await.starts_with("425 "));
+}
+
+#[tokio::test]
 async fn four_hundred_pasv_leave_one_listener() {
     // Sixteen ports from one that is free now: four hundred listeners would not fit.
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
@@ -96,9 +118,9 @@ async fn names_with_line_breaks_or_nul_are_refused_and_listed_in_one_row() {
         let reply = client.reply().await;
         assert!(reply.starts_with("550 ") && reply.lines().count() == 1, "{reply:?}");
     }
-    // Telnet commands within a name vanish, doubled 0xFF does not.
+    // Telnet commands are none within a name, and a doubled 0xFF is one.
     client.send(b"SIZE \xff\xf1x\xff\xff\r\n").await;
-    assert_eq!(client.reply().await, "550 x\\xff\\xff: no such file or folder.\r\n");
+    assert_eq!(client.reply().await, "550 \\xff\\xff\\xf1x\\xff\\xff: no such file or folder.\r\n");
     assert!(client.ask("NOOP").await.starts_with("200 "));
 }
 
@@ -175,6 +197,13 @@ async fn nothing_of_the_tree_is_seen_without_a_login() {
         "SITE CHMOD 777 x",
         "SITE CPFR x",
         "SITE IDLE 10",
+        "SITE CPTO x",
+        "SITE SYMLINK x y",
+        "HASH file",
+        "XCRC file",
+        "MD5 file",
+        "RANG 0 1",
+        "PRET RETR file",
     ] {
         assert!(client.ask(line).await.starts_with("530 "), "{line}");
     }
@@ -207,4 +236,53 @@ async fn a_client_that_vanishes_leaves_nothing() {
     drop(client);
     running.until_empty().await;
     assert!(!running.tree.is_endless_open());
+}
+
+#[tokio::test]
+async fn a_guest_never_overwrites() {
+    let options = Options::default();
+    let running = Running::start_with(&[("/old", b"old"), ("/mine", b"x")], Limits::default(), options).await;
+    let mut client = running.log_in().await;
+    assert!(client.store("STOR new", b"new").await.starts_with("226 "));
+    assert!(client.store("APPE newer", b"newer").await.starts_with("226 "));
+    for line in ["STOR old", "APPE old"] {
+        assert!(client.store(line, b"x").await.starts_with("550 "), "{line}");
+    }
+    client.ask("REST 2").await;
+    assert!(client.store("STOR old", b"x").await.starts_with("550 "));
+    for (from, to) in [("RNFR mine", "RNTO old"), ("SITE CPFR mine", "SITE CPTO old")] {
+        assert!(client.ask(from).await.starts_with("350 "));
+        assert!(client.ask(to).await.starts_with("550 "), "{to}");
+    }
+    assert_eq!(running.tree.content("/old").await.unwrap(), "old");
+    assert_eq!(running.tree.content("/new").await.unwrap(), "new");
+    assert_eq!(running.tree.content("/newer").await.unwrap(), "newer");
+}
+
+#[tokio::test]
+async fn a_name_chosen_by_the_server_is_never_one_that_is_there() {
+    let running = Running::start_with(&[], Limits::default(), Options::default()).await;
+    let mut client = running.log_in().await;
+    for _ in 0..50 {
+        assert!(client.store("STOU same", b"x").await.starts_with("226 "));
+    }
+    let (names, _) = client.fetch("NLST").await;
+    assert_eq!(names.iter().filter(|byte| **byte == b'\n').count(), 50);
+}
+
+#[tokio::test]
+async fn a_glob_bomb_is_no_pattern() {
+    let name = format!("/{}b", "a".repeat(250));
+    let running = Running::start(&[(&name, b"x")]).await;
+    let mut client = running.log_in().await;
+    let many = "a*".repeat(5);
+    let long = "?".repeat(257);
+    let nested = format!("{{{}}}", "a,".repeat(50));
+    for pattern in [&many, &long, &nested] {
+        // 553 where it is too long even for a name.
+        assert!(client.fetch(&format!("LIST {pattern}")).await.1.starts_with("55"), "{pattern}");
+    }
+    // As many stars as there may be, and nothing that matches: time in proportion to both lengths.
+    assert!(client.fetch("LIST a*a*a*a*c").await.1.starts_with("550 "));
+    assert!(client.fetch("LIST a*a*a*a*b").await.1.starts_with("226 "));
 }

@@ -76,6 +76,23 @@ async fn plaintext_after_auth_is_dropped_and_never_executed() {
 }
 
 #[tokio::test]
+async fn plaintext_that_was_read_ahead_of_auth_is_not_executed_either() {
+    let running = start(Options::default()).await;
+    for behind in ["MKD injected\r\n", "MKD inj"] {
+        let mut client = running.log_in().await;
+        let data = client.stall(&running).await;
+        // All of it is read while the transfer is under way: NOOP is answered at once, and AUTH waits.
+        client.send(format!("NOOP\r\nAUTH TLS\r\n{behind}")).await;
+        assert!(client.reply().await.starts_with("200 "));
+        drop(data);
+        assert!(client.reply().await.starts_with("426 "));
+        assert!(client.reply().await.starts_with("421 "), "{behind:?}");
+        assert_eq!(client.reply().await, "");
+    }
+    assert!(running.log_in().await.ask("CWD injected").await.starts_with("550 "));
+}
+
+#[tokio::test]
 async fn nothing_that_was_said_in_the_clear_counts_inside() {
     let running = start(Options::default()).await;
     let mut client = running.log_in().await;
@@ -131,6 +148,22 @@ async fn an_upload_that_is_cut_inside_tls_leaves_no_file() {
     connection.into_inner().0.shutdown().await.unwrap();
     assert!(client.reply().await.starts_with("426 "));
     assert_eq!(running.tree.content("/new").await, None);
+}
+
+#[tokio::test]
+async fn a_client_that_only_sends_has_nothing_to_read() {
+    let running = start(Options::default()).await;
+    let tls = Tls::new(&[]);
+    let mut client = log_in(&running, &tls).await;
+    let mut connection = data(&mut client, &tls).await.unwrap();
+    assert!(client.ask("STOR new").await.starts_with("150 "));
+    connection.write_all(b"uploaded").await.unwrap();
+    connection.shutdown().await.unwrap();
+    assert!(client.reply().await.starts_with("226 "));
+    // It would lose what it sent if it closed with a ticket unread. The end comes as one record, an alert.
+    let mut unread = Vec::new();
+    connection.into_inner().0.read_to_end(&mut unread).await.unwrap();
+    assert!(unread.len() <= 24, "{unread:?}");
 }
 
 #[tokio::test]

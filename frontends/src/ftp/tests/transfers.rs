@@ -20,6 +20,22 @@ async fn a_file_arrives_whole_and_from_an_offset() {
 }
 
 #[tokio::test]
+async fn rang_takes_a_part_out_of_the_middle() {
+    let running = Running::start(&[("/file", b"0123456789")]).await;
+    let mut client = running.log_in().await;
+    for (range, content) in [("2 4", "234"), ("8 99", "89"), ("1 0", "0123456789"), ("0 0", "0")] {
+        assert!(client.ask(&format!("RANG {range}")).await.starts_with("350 "));
+        let (got, last) = client.fetch("RETR file").await;
+        assert_eq!((&got[..], &last[..4]), (content.as_bytes(), "226 "), "{range}");
+    }
+    client.ask("RANG 11 12").await;
+    assert!(client.fetch("RETR file").await.1.starts_with("554 "));
+    client.ask("RANG 0 3").await;
+    assert!(client.store("STOR file", b"x").await.starts_with("504 "));
+    assert_eq!(client.fetch("RETR file").await.0, b"0123456789");
+}
+
+#[tokio::test]
 async fn rest_is_cleared_by_a_transfer_that_failed() {
     let running = Running::start(&[("/file", b"0123456789")]).await;
     let mut client = running.log_in().await;
@@ -61,7 +77,7 @@ async fn a_source_that_fails_is_no_success() {
     let mut client = running.log_in().await;
     let (got, last) = client.fetch("RETR broken").await;
     assert_eq!(got.len(), 100_000);
-    assert!(last.starts_with("450 "), "{last}");
+    assert!(last.starts_with("451 "), "{last}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use rustix::net::sockopt::set_socket_linger;
 use tokio::io::AsyncWriteExt;
 use vfs::layers::ReadOnly;
 
-use crate::ftp::testing::{Client, Running};
+use crate::ftp::testing::{Client, Running, writable};
 use crate::ftp::{Options, PartialUploads};
 use crate::site::Limits;
 
@@ -16,7 +16,7 @@ fn long() -> Vec<u8> {
 }
 
 async fn keeping(files: &[(&str, &[u8])]) -> Running {
-    let options = Options { partial_uploads: PartialUploads::Keep, ..Options::default() };
+    let options = Options { partial_uploads: PartialUploads::Keep, ..writable() };
     Running::start_with(files, Limits::default(), options).await
 }
 
@@ -191,7 +191,7 @@ async fn a_full_disk_is_told_and_the_old_file_stays() {
 #[tokio::test]
 async fn a_client_that_sends_nothing_is_given_up() {
     let limits = Limits { stall: Some(std::time::Duration::from_millis(50)), ..Limits::default() };
-    let running = Running::start_with(&[("/file", b"old")], limits, Options::default()).await;
+    let running = Running::start_with(&[("/file", b"old")], limits, writable()).await;
     let mut client = running.log_in().await;
     let mut data = client.data().await;
     assert!(client.ask("STOR file").await.starts_with("150 "));

@@ -1,13 +1,19 @@
 //! Who may, and TLS.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use vfs::VPath;
+use vfs::backends::memory::MemoryFs;
 use vfs::layers::Access;
+use vfs::producer::Rate;
 
-use super::{Reply, Server, second, tree};
+use super::changes::{FORM, form, send};
+use super::{Reply, Server, pipe, read_reply, second, tree};
 use crate::auth::{Auth, Scope, User, Users, cheap_hash};
 use crate::site::Site;
 use crate::transport::tls::testing::{Client, identity};
@@ -16,15 +22,35 @@ use crate::transport::tls::{Spoken, Tls};
 const ANN: &str = "Authorization: Basic YW5uOnNlY3JldA==\r\n";
 const ANN_WRONG: &str = "Authorization: Basic YW5uOndyb25n\r\n";
 
+/// All that there is, as these rules have it.
+fn scope(rules: &[(&str, Access)]) -> Scope {
+    let rules = rules.iter().map(|(path, access)| (VPath::parse(path).unwrap(), *access));
+    Scope::new(VPath::root(), rules).unwrap()
+}
+
+fn ann(scope: Scope) -> User {
+    User::new("ann", cheap_hash("secret"), scope).unwrap()
+}
+
+fn only(user: User, guests: Option<Scope>) -> Users {
+    Users { named: [(user.name().to_owned(), Arc::new(user))].into(), guests, require_tls: false }
+}
+
 fn users(guests: Option<Scope>) -> Users {
-    let scope = Scope::new(VPath::root(), [(VPath::parse("/closed").unwrap(), Access::NONE)]).unwrap();
-    let ann = User::new("ann", cheap_hash("secret"), scope).unwrap();
-    Users { named: [("ann".to_owned(), Arc::new(ann))].into(), guests, require_tls: false }
+    only(ann(scope(&[("/closed", Access::NONE)])), guests)
+}
+
+async fn files() -> Arc<MemoryFs> {
+    let files: [(&[u8], &[u8]); 3] = [(b"/open", b"o"), (b"/inner/file", b"f"), (b"/closed/file", b"c")];
+    Arc::new(tree(&files).await)
 }
 
 async fn site(users: Users) -> Site {
-    let files: [(&[u8], &[u8]); 3] = [(b"/open", b"o"), (b"/inner/file", b"f"), (b"/closed/file", b"c")];
-    let mut site = Site::new(Arc::new(tree(&files).await));
+    over(&files().await, users)
+}
+
+fn over(tree: &Arc<MemoryFs>, users: Users) -> Site {
+    let mut site = Site::new(Arc::<MemoryFs>::clone(tree));
     site.auth = Arc::new(Auth::new(users));
     site
 }
@@ -48,8 +74,7 @@ async fn without_guests_a_name_is_asked_for() {
 
 #[tokio::test]
 async fn what_guests_may_not_do_a_name_is_asked_for() {
-    let rules = [(VPath::root(), Access::READ), (VPath::parse("/inner").unwrap(), Access::NONE)];
-    let guests = Scope::new(VPath::root(), rules).unwrap();
+    let guests = scope(&[("/", Access::READ), ("/inner", Access::NONE)]);
     let server = Server::of(site(users(Some(guests))).await).await;
     for (target, fields, status) in [
         ("/open", "", 200),
@@ -60,6 +85,99 @@ async fn what_guests_may_not_do_a_name_is_asked_for() {
     ] {
         assert_eq!(server.get(target, fields).await.status, status, "{target} {fields}");
     }
+}
+
+#[tokio::test]
+async fn every_change_needs_the_right_to_it() {
+    let reading = || scope(&[("/", Access::READ)]);
+    let nobody = Users { guests: Some(reading()), ..Users::default() };
+    let tree = files().await;
+    let witness = Server::of(over(&tree, Users::anonymous())).await;
+    let before = witness.get("/?download=tar", "").await.body;
+    for (who, users, fields, status) in [
+        ("who has no name", only(ann(Scope::whole()), None), "", 401),
+        ("a guest beside users", only(ann(Scope::whole()), Some(reading())), "", 401),
+        ("a guest where there are no users", nobody, "", 403),
+        ("a user", only(ann(reading()), Some(Scope::whole())), ANN, 403),
+    ] {
+        let server = Server::of(over(&tree, users)).await;
+        for (method, target, more, body, _) in changes() {
+            let reply = send(&server, method, target, &format!("{fields}{more}"), &body).await;
+            assert_eq!(reply.status, status, "{who}: {method} {target}: {}", reply.text());
+        }
+        assert!(!server.get("/", fields).await.text().contains("multipart/form-data"), "{who}");
+        assert!(witness.get("/?download=tar", "").await.body == before, "{who} changed something");
+    }
+    let server = Server::of(over(&tree, only(ann(Scope::whole()), None))).await;
+    for (method, target, more, body, status) in changes() {
+        let reply = send(&server, method, target, &format!("{ANN}{more}"), &body).await;
+        assert_eq!(reply.status, status, "{method} {target}: {}", reply.text());
+    }
+    assert_eq!(witness.get("/folder/copy", "").await.body, b"p");
+}
+
+/// Each way to change something, in an order in which they succeed, and what is answered then.
+fn changes() -> [(&'static str, &'static str, &'static str, Vec<u8>, u16); 8] {
+    let sent = form(&[("name=\"folder\"", "sub"), ("name=\"file\"; filename=\"sent\"", "s")]);
+    [
+        ("PUT", "/open", "", b"new".to_vec(), 204),
+        ("PUT", "/open", "Content-Range: bytes 0-0/1\r\n", b"p".to_vec(), 204),
+        ("PUT", "/made", "", b"made".to_vec(), 201),
+        ("MKCOL", "/folder", "", Vec::new(), 201),
+        ("COPY", "/open", "Destination: /folder/copy\r\n", Vec::new(), 201),
+        ("MOVE", "/inner/file", "Destination: /moved\r\n", Vec::new(), 201),
+        ("POST", "/folder/", FORM, sent, 303),
+        ("DELETE", "/inner", "", Vec::new(), 204),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_copied_need_only_be_readable_and_its_place_writable() {
+    let rules = [("/", Access::READ), ("/inner", Access::ALL), ("/closed", Access::NONE)];
+    let server = Server::of(over(&files().await, only(ann(scope(&rules)), None))).await;
+    for (method, from, to, status) in [
+        ("COPY", "/open", "/inner/copy", 201),
+        ("COPY", "/inner/file", "/copy", 403),
+        ("COPY", "/closed/file", "/inner/secret", 403),
+        ("COPY", "/inner/file", "/closed/file", 403),
+        ("MOVE", "/open", "/inner/moved", 403),
+        ("MOVE", "/inner/copy", "/moved", 403),
+        ("MOVE", "/closed/file", "/inner/secret", 403),
+        ("MOVE", "/inner/copy", "/inner/moved", 201),
+    ] {
+        let fields = format!("{ANN}Destination: {to}\r\n");
+        let reply = send(&server, method, from, &fields, b"").await;
+        assert_eq!(reply.status, status, "{method} {from} {to}: {}", reply.text());
+    }
+    assert_eq!(server.get("/inner/moved", ANN).await.body, b"o");
+}
+
+#[tokio::test]
+async fn an_archive_holds_what_the_asker_may_read() {
+    let guests = scope(&[("/", Access::READ), ("/inner", Access::NONE)]);
+    let server = Server::of(site(users(Some(guests))).await).await;
+    for (fields, inner, closed) in [("", false, true), (ANN, true, false)] {
+        let packed = server.get("/?download=tar", fields).await;
+        let holds = |name: &[u8]| packed.body.windows(name.len()).any(|bytes| bytes == name);
+        assert_eq!((packed.status, holds(b"open")), (200, true));
+        assert_eq!((holds(b"inner"), holds(b"closed")), (inner, closed), "{fields}");
+    }
+    assert_eq!(server.get("/inner/?download=zip", "").await.status, 401);
+    assert_eq!(server.get("/closed/?download=zip", ANN).await.status, 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_comes_as_fast_as_its_user_may_send() {
+    let second = NonZeroU64::new(1000).unwrap();
+    let mut ann = ann(Scope::whole());
+    ann.upload = Some(Rate::new(second, second));
+    let site = Arc::new(over(&files().await, only(ann, None)));
+    let (mut client, _serving) = pipe(&site, 1 << 16);
+    let begun = Instant::now();
+    let head = format!("PUT /sent HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n{ANN}\r\n");
+    client.write_all(&[head.as_bytes(), &[b's'; 5000]].concat()).await.unwrap();
+    assert_eq!(read_reply(&mut client).await.status, 201);
+    assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

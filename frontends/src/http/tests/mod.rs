@@ -1,10 +1,13 @@
 //! The front end as a client meets it: raw bytes over TCP, pipes in memory, and a real HTTP/2 client.
 
+mod changes;
+mod codings;
 mod content;
 mod deadlines;
 mod guard;
 mod log;
 mod odd;
+mod pages;
 mod raw;
 mod second;
 mod zero_copy;
@@ -19,9 +22,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vfs::backends::memory::MemoryFs;
 use vfs::jobs::Disk;
+use vfs::layers::ReadOnly;
 use vfs::{FileSystem, OpenOptions, VPath};
 
-use super::{connection, serve};
+use super::{Options, connection, serve};
 use crate::serve::{Address, Drain, Listener, Peer};
 use crate::site::{Limits, Site};
 
@@ -42,23 +46,33 @@ struct Reply {
 }
 
 impl Server {
+    /// Over a tree that takes no changes.
     async fn start(tree: impl FileSystem) -> Self {
+        Self::with_limits(ReadOnly::new(Arc::new(tree)), Limits::default()).await
+    }
+
+    /// Over a tree that takes changes where it does.
+    async fn writable(tree: impl FileSystem) -> Self {
         Self::with_limits(tree, Limits::default()).await
     }
 
     async fn with_limits(tree: impl FileSystem, limits: Limits) -> Self {
-        Self::over(site(tree, limits)).await
+        Self::over(site(tree, limits), Options::default()).await
+    }
+
+    async fn with(tree: impl FileSystem, limits: Limits, options: Options) -> Self {
+        Self::over(site(tree, limits), options).await
     }
 
     async fn of(site: Site) -> Self {
-        Self::over(Arc::new(site)).await
+        Self::over(Arc::new(site), Options::default()).await
     }
 
-    async fn over(site: Arc<Site>) -> Self {
+    async fn over(site: Arc<Site>, options: Options) -> Self {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, Arc::clone(&site), async {
+        let task = tokio::spawn(serve(listener, Arc::clone(&site), options, async {
             let _ = stopped.await;
         }));
         Self { address, site, stop, task }
@@ -158,7 +172,7 @@ fn pipe(site: &Arc<Site>, room: usize) -> (DuplexStream, JoinHandle<()>) {
     let site = Arc::clone(site);
     let serving = tokio::spawn(async move {
         let _never = never;
-        connection::run(theirs, Peer::Local, site, Disk::new(), drain).await;
+        connection::run(theirs, Peer::Local, site, Arc::default(), Disk::new(), drain).await;
     });
     (ours, serving)
 }

@@ -92,6 +92,37 @@ impl Conditions {
         if changed { Verdict::Proceed } else { Verdict::NotModified }
     }
 
+    /// True where a change may be made, in the order of RFC 9110 §13.2.2. `found` is what is there, if anything.
+    pub(in crate::http) fn allow_change(
+        &self,
+        found: Option<(Option<&Validator>, Option<SystemTime>)>,
+    ) -> bool {
+        let own = found.and_then(|(validator, _)| validator);
+        let modified = found.and_then(|(_, modified)| modified).map(whole_seconds);
+        let is_there = found.is_some();
+        let kept = match (&self.if_match, self.if_unmodified_since, modified) {
+            (Some(tags), _, _) => {
+                is_there && tags.matches(|tag| own.is_some_and(|own| own.matches_strongly(tag)))
+            }
+            (None, Some(date), Some(modified)) => modified <= date,
+            (None, _, _) => true,
+        };
+        let is_known = self.if_none_match.as_ref().is_some_and(|tags| {
+            is_there && tags.matches(|tag| own.is_some_and(|own| own.as_str() == tag.as_str()))
+        });
+        kept && !is_known
+    }
+
+    /// True where nothing may be there yet: `If-None-Match: *`.
+    pub(in crate::http) fn wants_new(&self) -> bool {
+        self.if_none_match == Some(Tags::Any)
+    }
+
+    /// True where a certain version must be there: `If-Match` with tags.
+    pub(in crate::http) fn wants_version(&self) -> bool {
+        matches!(self.if_match, Some(Tags::List(_)))
+    }
+
     /// True where a range may be served: `If-Range` is missing, or names the file with a strong tag or a strong date.
     pub(in crate::http) fn allows_range(
         &self,

@@ -6,11 +6,9 @@ use http::header::ACCEPT;
 /// The forms of a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::http) enum Format {
-    /// A page with nginx's shape, which programs read too.
+    /// A page for people, with nginx's shape.
     #[default]
     Html,
-    /// The page for people: with ways into archives besides, which a program that mirrors folders would follow.
-    Page,
     /// One array, as nginx's `autoindex_format json` has it.
     Json,
     /// An object a line.
@@ -24,47 +22,31 @@ const FORMATS: [(Format, &str, &str); 3] = [
     (Format::Ndjson, "ndjson", "application/x-ndjson"),
 ];
 
-/// How well a range fits that names the very type.
-const NAMED: u8 = 2;
-
 impl Format {
     /// The form that a request wants. A `format` that is none of ours does not bind, and where `Accept` takes none of
-    /// them it is HTML all the same (RFC 9110 §12.5.1). Browsers name `text/html`; programs that only take it get no page
-    /// for people.
+    /// them it is HTML all the same (RFC 9110 §12.5.1).
     pub(in crate::http) fn read(query: Option<&str>, headers: &HeaderMap) -> Self {
         let named = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| {
             let wanted = pair.strip_prefix("format=")?;
             FORMATS.iter().find(|(_, name, _)| *name == wanted)
         });
-        match named.map_or_else(|| accepted(headers), |(format, ..)| *format) {
-            Format::Html if is_named(headers, "text/html") => Format::Page,
-            format => format,
-        }
+        named.map_or_else(|| accepted(headers), |(format, ..)| *format)
     }
 }
 
-fn is_named(headers: &HeaderMap, media: &str) -> bool {
-    ranges(headers).filter_map(|range| weigh(range, media)).any(|(fit, weight)| fit == NAMED && weight > 0)
-}
-
 fn accepted(headers: &HeaderMap) -> Format {
+    let fields = || headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut best = (Format::Html, (0, 0));
     for (format, _, media) in FORMATS {
         // The range that names it most closely decides: text/html before text/*, and that before */*.
-        let Some((fit, weight)) = ranges(headers).filter_map(|range| weigh(range, media)).max() else {
-            continue;
-        };
+        let ranges = fields().flat_map(|field| field.split(','));
+        let Some((fit, weight)) = ranges.filter_map(|range| weigh(range, media)).max() else { continue };
         // Of two that are liked alike, the one that was named rather than meant.
         if weight > 0 && (weight, fit) > best.1 {
             best = (format, (weight, fit));
         }
     }
     best.0
-}
-
-fn ranges(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let fields = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    fields.flat_map(|field| field.split(','))
 }
 
 /// How well `range` fits `media`, and its weight in thousandths; `None` where it does not fit.
@@ -75,7 +57,7 @@ fn weigh(range: &str, media: &str) -> Option<(u8, u16)> {
     let fit = match range.split_once('/')? {
         ("*", "*") => 0,
         (of, "*") if of.eq_ignore_ascii_case(kind) => 1,
-        _ if range.eq_ignore_ascii_case(media) => NAMED,
+        _ if range.eq_ignore_ascii_case(media) => 2,
         _ => return None,
     };
     let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
@@ -89,14 +71,13 @@ mod tests {
 
     #[test]
     fn the_query_comes_first_then_what_is_accepted() {
-        use Format::{Html, Json, Ndjson, Page};
+        use Format::{Html, Json, Ndjson};
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
         for (query, accept, format) in [
             (None, None, Html),
             (None, Some("*/*"), Html),
             (None, Some("*/*;q=0"), Html),
-            (None, Some(browser), Page),
-            (None, Some("text/*"), Html),
+            (None, Some(browser), Html),
             (None, Some("application/json"), Json),
             (None, Some("application/json, */*"), Json),
             (None, Some("application/json, */*;q=0.5"), Json),
@@ -109,7 +90,6 @@ mod tests {
             (Some("format=json"), Some(browser), Json),
             (Some("a=b&format=ndjson"), None, Ndjson),
             (Some("format=html"), Some("application/json"), Html),
-            (Some("format=html"), Some(browser), Page),
             (Some("format=xml"), Some("application/json"), Json),
         ] {
             let mut headers = HeaderMap::new();

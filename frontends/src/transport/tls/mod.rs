@@ -36,6 +36,10 @@ const RESUMABLE: usize = 4096;
 /// Sessions that the data connections of one control connection may resume.
 const RESUMABLE_PER_CONTROL: usize = 16;
 
+/// Tickets of TLS 1.3 that a control connection's client gets at once. Some clients use each of them for one data connection,
+/// and those get none of their own ([`Tls::without_tickets`]).
+const TICKETS_PER_CONTROL: usize = 8;
+
 /// The TLS of a listener. Clones share it, its certificates too.
 #[derive(Clone)]
 pub struct Tls {
@@ -93,6 +97,16 @@ impl Tls {
     pub fn apart(&self) -> Self {
         let mut config = ServerConfig::clone(&self.config);
         config.session_storage = Arc::new(Sessions::new(RESUMABLE_PER_CONTROL));
+        config.send_tls13_tickets = TICKETS_PER_CONTROL;
+        Self { identities: Arc::clone(&self.identities), config: Arc::new(config) }
+    }
+
+    /// The same sessions to be resumed, and no tickets of TLS 1.3 handed out: for connections on which a client may send
+    /// and never read. Where it closes with a ticket unread, its system resets the connection, and what it sent is lost.
+    #[must_use]
+    pub fn without_tickets(&self) -> Self {
+        let mut config = ServerConfig::clone(&self.config);
+        config.send_tls13_tickets = 0;
         Self { identities: Arc::clone(&self.identities), config: Arc::new(config) }
     }
 

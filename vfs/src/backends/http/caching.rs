@@ -50,7 +50,8 @@ impl Directives {
         }
         // RFC 9111 §5.4.
         if !headers.contains_key(CACHE_CONTROL) {
-            found.no_cache = text(headers, PRAGMA).is_some_and(|pragma| pragma.eq_ignore_ascii_case("no-cache"));
+            found.no_cache =
+                text(headers, PRAGMA).is_some_and(|pragma| pragma.eq_ignore_ascii_case("no-cache"));
         }
         found
     }
@@ -93,7 +94,10 @@ fn expires(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn varies_by_everything(headers: &HeaderMap) -> bool {
-    headers.get_all(VARY).iter().any(|value| value.as_bytes().split(|sign| *sign == b',').any(|name| name.trim_ascii() == b"*"))
+    headers
+        .get_all(VARY)
+        .iter()
+        .any(|value| value.as_bytes().split(|sign| *sign == b',').any(|name| name.trim_ascii() == b"*"))
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -139,7 +143,10 @@ mod tests {
             (&[(EXPIRES, "Fri, 20 Nov 2026 12:01:40 GMT"), (DATE, date)], Some(100)),
             (&[(EXPIRES, "Fri, 20 Nov 2026 11:00:00 GMT"), (DATE, date)], Some(0)),
             (&[(EXPIRES, "0"), (DATE, date)], Some(0)),
-            (&[(EXPIRES, "Fri, 20 Nov 2026 12:01:40 GMT"), (DATE, date), (CACHE_CONTROL, "max-age=5")], Some(5)),
+            (
+                &[(EXPIRES, "Fri, 20 Nov 2026 12:01:40 GMT"), (DATE, date), (CACHE_CONTROL, "max-age=5")],
+                Some(5),
+            ),
         ] {
             let found = of(&headers(fields)).fresh_for;
             assert_eq!(found, fresh_for.map(Duration::from_secs), "{fields:?}");

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, IF_RANGE, LOCATION, RANGE};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LOCATION,
+    RANGE,
+};
 use reqwest::{Method, Response, StatusCode, Url, redirect, retry};
 use tokio::time::{sleep, timeout};
 
 use super::config::Site;
 use super::dav;
 use super::error::{of_status, of_transport};
+use super::response::{date_of, tag_of};
 use crate::backends::remote::{Connection, Connections, Deadlines, Policy, RetryBudget, client_tls};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::options::ByteRange;
+use crate::options::{ByteRange, Held};
 use crate::path::VPath;
 use crate::traffic::Traffic;
 
@@ -53,6 +57,8 @@ pub(super) struct Ask {
     pub(super) method: Method,
     pub(super) range: Option<ByteRange>,
     pub(super) if_range: Option<HeaderValue>,
+    /// Send nothing where the site still has this version.
+    pub(super) held: Option<Held>,
     pub(super) accept: &'static str,
     /// What a `PROPFIND` looks at.
     pub(super) depth: Option<dav::Depth>,
@@ -78,7 +84,7 @@ pub(super) struct Answer {
 
 impl Ask {
     pub(super) fn get() -> Self {
-        Self { method: Method::GET, range: None, if_range: None, accept: "*/*", depth: None }
+        Self { method: Method::GET, range: None, if_range: None, held: None, accept: "*/*", depth: None }
     }
 
     pub(super) fn head() -> Self {
@@ -188,7 +194,12 @@ impl Client {
         let sent = self.follow(url, ask, op, path);
         let landed = within(first_byte, ErrorKind::TimedOut, op, path, sent).await??;
         let Landed::Answer(response, url) = landed else { return Ok(Reached::Folder) };
-        if !(ask.method == dav::propfind() && response.status() == StatusCode::MULTI_STATUS) {
+        let is_answer = match response.status() {
+            StatusCode::MULTI_STATUS => ask.method == dav::propfind(),
+            StatusCode::NOT_MODIFIED => ask.held.is_some(),
+            _ => false,
+        };
+        if !is_answer {
             of_status(response.status(), response.headers(), op, path)?;
         }
         Ok(Reached::Answer(Box::new(Answer { response: *response, url, connection })))
@@ -235,6 +246,12 @@ impl Client {
         }
         if let Some(version) = &ask.if_range {
             request = request.header(IF_RANGE, version.clone());
+        }
+        if let Some(held) = &ask.held {
+            let fields = [(IF_NONE_MATCH, tag_of(held)), (IF_MODIFIED_SINCE, date_of(held))];
+            for (name, value) in fields.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+                request = request.header(name, value);
+            }
         }
         if let Some(depth) = ask.depth {
             request = request

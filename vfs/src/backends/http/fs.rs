@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use reqwest::Url;
 use reqwest::header::{ACCEPT_RANGES, CONTENT_LENGTH, HeaderMap};
+use reqwest::{StatusCode, Url};
 
 use super::client::{Answer, Ask, Client, Reached, SharedClient};
 use super::config::{HttpOptions, Site};
@@ -20,7 +20,7 @@ use super::url::{url_of_file, url_of_folder, url_of_keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirStream, File, FileSystem};
 use crate::metadata::Metadata;
-use crate::options::{ByteRange, Intent, ListOptions, OpenOptions, StatOptions};
+use crate::options::{ByteRange, Held, Intent, ListOptions, OpenOptions, StatOptions};
 use crate::path::VPath;
 use crate::registry::ConnectSource;
 use crate::traffic::TrafficTotals;
@@ -82,10 +82,10 @@ impl HttpFs {
         self.client.traffic().totals()
     }
 
-    /// Asks what stands at `path`, by HEAD or, where that is refused, for one byte.
-    async fn probe(&self, path: &VPath, op: &'static str) -> Result<Probed> {
+    /// Asks what stands at `path`, or whether `held` still does, by HEAD or, where that is refused, for one byte.
+    async fn probe(&self, path: &VPath, held: Option<&Held>, op: &'static str) -> Result<Probed> {
         let url = url_of_file(self.client.base(), path);
-        let probed = match self.probe_url(&url, path, op).await {
+        let probed = match self.probe_url(&url, path, held, op).await {
             Err(error) if may_be_folder(&error) => return self.missing(path, op, error).await,
             probed => probed?,
         };
@@ -93,13 +93,23 @@ impl HttpFs {
         Ok(probed)
     }
 
-    async fn probe_url(&self, url: &Url, path: &VPath, op: &'static str) -> Result<Probed> {
+    async fn probe_url(
+        &self,
+        url: &Url,
+        path: &VPath,
+        held: Option<&Held>,
+        op: &'static str,
+    ) -> Result<Probed> {
         if !self.refuses_head.load(Ordering::Relaxed) {
-            match self.client.ask(url, &Ask::head(), op, path).await {
+            match self.client.ask(url, &Ask { held: held.cloned(), ..Ask::head() }, op, path).await {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     let probed = self.probe_byte(url, path, op).await?;
                     self.refuses_head.store(true, Ordering::Relaxed);
                     return Ok(probed);
+                }
+                Ok(Reached::Answer(answer)) if is_unchanged(&answer) => {
+                    let facts = held.map(|held| Facts::unchanged(held, answer.response.headers()));
+                    return facts.map(Probed::File).ok_or_else(|| Error::new(ErrorKind::Corrupt, op, path));
                 }
                 Ok(Reached::Answer(answer)) if hides_length(answer.response.headers()) => {}
                 reached => return described(reached?, None, op, path),
@@ -152,7 +162,7 @@ impl HttpFs {
             Manner::Unknown | Manner::Pages if self.redirects_folders.load(Ordering::Relaxed) => {
                 return Ok(false);
             }
-            Manner::Unknown | Manner::Pages => self.probe_url(&url, path, op).await.map(drop),
+            Manner::Unknown | Manner::Pages => self.probe_url(&url, path, None, op).await.map(drop),
         };
         match asked {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
@@ -165,7 +175,7 @@ impl HttpFs {
     async fn judge_missing(&self, path: &VPath, op: &'static str, error: Error) -> Error {
         let mut ancestor = path.parent();
         while let Some(above) = ancestor.filter(|above| !above.is_root() && !self.folders.holds(above)) {
-            match self.probe_url(&url_of_file(self.client.base(), &above), &above, op).await {
+            match self.probe_url(&url_of_file(self.client.base(), &above), &above, None, op).await {
                 Ok(Probed::File(_)) => return Error::new(ErrorKind::NotADirectory, op, path),
                 Ok(Probed::Folder) => {
                     self.note(&above, true);
@@ -246,17 +256,17 @@ impl HttpFs {
         Wanted { path, metadata, folders: &self.folders }
     }
 
-    async fn open_for(&self, path: &VPath, intent: Intent) -> Result<Arc<dyn File>> {
+    async fn open_for(&self, path: &VPath, intent: Intent, held: Option<&Held>) -> Result<Arc<dyn File>> {
         const OP: &str = "open";
         let url = url_of_file(self.client.base(), path);
         let source = self.source(url, Ask::get());
         if intent != Intent::Whole {
-            return match self.probe(path, OP).await? {
+            return match self.probe(path, held, OP).await? {
                 Probed::File(facts) => Ok(Arc::new(HttpFile::new(source, facts, None))),
                 Probed::Folder => Err(Error::new(ErrorKind::IsADirectory, OP, path)),
             };
         }
-        match source.fetch(ByteRange::whole(), None, OP, path).await {
+        match source.fetch(ByteRange::whole(), None, held, OP, path).await {
             Ok(Fetched::File(found)) if found.url.path().ends_with('/') => {
                 Err(Error::new(ErrorKind::IsADirectory, OP, path))
             }
@@ -264,6 +274,7 @@ impl HttpFs {
                 self.note(path, false);
                 Ok(Arc::new(HttpFile::new(source, found.facts, Some(found.body))))
             }
+            Ok(Fetched::Unchanged(facts)) => Ok(Arc::new(HttpFile::new(source, *facts, None))),
             Ok(Fetched::Folder) => {
                 self.note(path, true);
                 Err(Error::new(ErrorKind::IsADirectory, OP, path))
@@ -289,7 +300,7 @@ impl FileSystem for HttpFs {
             return Ok(self.folders.describe(path));
         }
         let url = url_of_file(self.client.base(), path);
-        Ok(match self.probe(path, "metadata").await? {
+        Ok(match self.probe(path, None, "metadata").await? {
             Probed::File(facts) => facts.metadata(url.as_str()),
             Probed::Folder => self.folders.describe(path),
         })
@@ -300,7 +311,7 @@ impl FileSystem for HttpFs {
         match self.list(path, options.metadata).await {
             Err(error) if error.kind() == ErrorKind::NotFound && !path.is_root() => {
                 self.folders.forget(path);
-                match self.probe_url(&url_of_file(self.client.base(), path), path, OP).await {
+                match self.probe_url(&url_of_file(self.client.base(), path), path, None, OP).await {
                     Ok(Probed::File(_)) => Err(Error::new(ErrorKind::NotADirectory, OP, path)),
                     _ => Err(self.judge_missing(path, OP, error).await),
                 }
@@ -321,7 +332,7 @@ impl FileSystem for HttpFs {
         if path.is_root() || self.folders.holds(path) {
             return Err(Error::new(ErrorKind::IsADirectory, "open", path));
         }
-        let file = self.open_for(path, options.intent).await?;
+        let file = self.open_for(path, options.intent, options.held.as_ref()).await?;
         if let Some(wanted) = &options.if_match
             && file.metadata().await?.validator.as_ref() != Some(wanted)
         {
@@ -354,6 +365,10 @@ fn may_be_folder(error: &Error) -> bool {
 enum Probed {
     File(Facts),
     Folder,
+}
+
+fn is_unchanged(answer: &Answer) -> bool {
+    answer.response.status() == StatusCode::NOT_MODIFIED
 }
 
 fn described(reached: Reached, asked: Option<ByteRange>, op: &'static str, path: &VPath) -> Result<Probed> {

@@ -4,6 +4,7 @@
 //! `Content-Range` and its validator. A transfer that breaks off goes on under the same strong validator or ends as an
 //! error; two versions of a file are never put together. A cold file costs one request, a folder one.
 
+mod caching;
 mod client;
 mod config;
 mod dav;

@@ -10,8 +10,9 @@ use reqwest::header::{
     HeaderValue, LAST_MODIFIED, TRANSFER_ENCODING,
 };
 
-use crate::metadata::{FileType, Identity, Metadata, Validator};
-use crate::options::ByteRange;
+use super::caching;
+use crate::metadata::{Caching, FileType, Identity, Metadata, Validator};
+use crate::options::{ByteRange, Held};
 
 /// How much older than its answer a `Last-Modified` must be to be a strong validator (RFC 9110 §8.8.2.2).
 const STRONG_DATE_AGE: Duration = Duration::from_secs(60);
@@ -23,6 +24,10 @@ pub(super) struct Facts {
     pub(super) len: Option<u64>,
     pub(super) version: Version,
     pub(super) content_type: Option<Arc<str>>,
+    /// What it says about being kept.
+    pub(super) caching: Caching,
+    /// How long the answer lay in caches on its way.
+    pub(super) age: Option<Duration>,
 }
 
 /// What tells one version of a file from another.
@@ -75,7 +80,13 @@ pub(super) fn read(
         return Err(Fault::TwoLengths);
     }
     let len = content_length(headers);
-    let facts = |len| Facts { len, version: version_of(headers), content_type: text(headers, CONTENT_TYPE) };
+    let facts = |len| Facts {
+        len,
+        version: version_of(headers),
+        content_type: text(headers, CONTENT_TYPE),
+        caching: caching::of(headers),
+        age: caching::age(headers),
+    };
     if status != StatusCode::PARTIAL_CONTENT {
         return Ok((facts(len), Placed { start: 0, end: len }));
     }
@@ -195,6 +206,8 @@ impl Facts {
         metadata.content_type = self.content_type.clone();
         metadata.validator = self.validator();
         metadata.identity = Some(self.identity(name));
+        metadata.caching = Some(self.caching);
+        metadata.provenance.age = self.age;
         metadata
     }
 
@@ -204,12 +217,44 @@ impl Facts {
 
     /// The tag, or what date and length make together.
     fn validator(&self) -> Option<Validator> {
-        self.version.tag.clone().or_else(|| {
-            let since = self.version.modified?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-            let len = self.len.map_or_else(|| "-".to_owned(), |len| format!("{len:x}"));
-            Some(Validator::Weak(format!("{:x}-{len}", since.as_secs()).into()))
-        })
+        self.version.tag.clone().or_else(|| date_validator(self.version.modified, self.len))
     }
+
+    /// What a "not modified" says of the version that was asked about (RFC 9111 §4.3.4).
+    pub(super) fn unchanged(held: &Held, headers: &HeaderMap) -> Self {
+        let tag = Some(&held.validator).filter(|_| tag_of(held).is_some());
+        Self {
+            len: held.len,
+            version: Version { tag: tag.cloned(), modified: held.modified, is_date_strong: false },
+            content_type: None,
+            caching: caching::of(headers),
+            age: caching::age(headers),
+        }
+    }
+}
+
+/// The version in a question whether it still holds: its tag, where the site named it by one (RFC 9110 §13.1.2).
+pub(super) fn tag_of(held: &Held) -> Option<HeaderValue> {
+    if date_validator(held.modified, held.len).as_ref() == Some(&held.validator) {
+        return None;
+    }
+    let quoted = match &held.validator {
+        Validator::Strong(tag) => format!("\"{tag}\""),
+        Validator::Weak(tag) => format!("W/\"{tag}\""),
+    };
+    HeaderValue::from_str(&quoted).ok()
+}
+
+/// The date in such a question (RFC 9110 §13.1.3).
+pub(super) fn date_of(held: &Held) -> Option<HeaderValue> {
+    HeaderValue::from_str(&httpdate::fmt_http_date(held.modified?)).ok()
+}
+
+/// What date and length make together, where the site names no version.
+fn date_validator(modified: Option<SystemTime>, len: Option<u64>) -> Option<Validator> {
+    let since = modified?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let len = len.map_or_else(|| "-".to_owned(), |len| format!("{len:x}"));
+    Some(Validator::Weak(format!("{:x}-{len}", since.as_secs()).into()))
 }
 
 impl fmt::Display for Fault {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Response, Url};
+use reqwest::{Response, StatusCode, Url};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -18,7 +18,7 @@ use super::error::of_transport;
 use super::response::{Facts, read};
 use crate::backends::remote::Connection;
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::options::ByteRange;
+use crate::options::{ByteRange, Held};
 use crate::path::VPath;
 use crate::producer::{Capacity, Channel, Chunk, Hint, Output, Producer, channel};
 
@@ -70,7 +70,8 @@ impl Source {
         Self { client: Arc::clone(&self.client), url, question: self.question.clone() }
     }
 
-    /// Asks for `range` of the version that `known` tells of, or of any.
+    /// Asks for `range` of the version that `known` tells of, or of any; where the site still has the version `held`, for
+    /// nothing.
     ///
     /// # Errors
     /// `Changed` where the site has another version; `Corrupt` where its answer does not fit the question.
@@ -78,18 +79,22 @@ impl Source {
         &self,
         range: ByteRange,
         known: Option<&Facts>,
+        held: Option<&Held>,
         op: &'static str,
         path: &VPath,
     ) -> Result<Fetched> {
         let is_whole = range == ByteRange::whole();
         let asked = (!is_whole).then_some(range);
         let if_range = known.filter(|_| !is_whole).and_then(|known| known.version.if_range());
-        let ask = Ask { range: asked, if_range, ..self.question.clone() };
+        let ask = Ask { range: asked, if_range, held: held.cloned(), ..self.question.clone() };
         let answer = match self.client.ask(&self.url, &ask, op, path).await? {
             Reached::Answer(answer) => *answer,
             Reached::Folder => return Ok(Fetched::Folder),
         };
         let Answer { response, url, connection } = answer;
+        if let Some(held) = held.filter(|_| response.status() == StatusCode::NOT_MODIFIED) {
+            return Ok(Fetched::Unchanged(Box::new(Facts::unchanged(held, response.headers()))));
+        }
         let (facts, placed) = read(response.status(), response.headers(), asked, is_packed(&self.url))
             .map_err(|fault| Error::new(ErrorKind::Corrupt, op, path).with_detail(fault.to_string()))?;
         if known.is_some_and(|known| !same_file(known, &facts)) {
@@ -104,6 +109,8 @@ impl Source {
 /// What a file's URL gave.
 pub(super) enum Fetched {
     File(Box<Found>),
+    /// The version that was asked about, without its content.
+    Unchanged(Box<Facts>),
     Folder,
 }
 
@@ -285,9 +292,9 @@ impl Pump {
 
     async fn ask(&self) -> Result<Body> {
         let range = ByteRange { start: self.at, end: self.goal };
-        match self.source.fetch(range, Some(&self.facts), OP, &VPath::root()).await? {
+        match self.source.fetch(range, Some(&self.facts), None, OP, &VPath::root()).await? {
             Fetched::File(found) => Ok(found.body),
-            Fetched::Folder => {
+            Fetched::Folder | Fetched::Unchanged(_) => {
                 let detail = "the site has a folder there by now";
                 Err(Error::new(ErrorKind::Changed, OP, &VPath::root()).with_detail(detail))
             }

@@ -139,6 +139,7 @@ impl Reader {
                     self.object.check(index).await?;
                     continue;
                 }
+                Located::Lost(error) => return Err(error),
                 Located::Coming(joined) => self.joined = Some(joined),
                 Located::Missing(run) => {
                     let begun = run.begin(&self.object);

@@ -155,7 +155,7 @@ impl Core {
 
     /// What is kept under `key`, which is `path`'s.
     async fn stored(&self, key: Key, path: &VPath) -> Result<Option<Arc<Object>>> {
-        if let Some(object) = self.live.get(&key).and_then(|object| object.upgrade()) {
+        if let Some(object) = self.live_object(key) {
             return Ok(Some(object));
         }
         let Some(record) = self.store.load(key).await? else { return Ok(None) };
@@ -173,6 +173,11 @@ impl Core {
         Ok(Some(self.hold(object)))
     }
 
+    /// What somebody holds, or held a moment ago.
+    fn live_object(&self, key: Key) -> Option<Arc<Object>> {
+        self.live.get(&key).and_then(|object| object.upgrade()).filter(|object| !object.is_lost())
+    }
+
     fn upstream(&self, opened: Option<Arc<dyn File>>) -> Upstream {
         Upstream::File { tree: Arc::clone(&self.inner), opened: Mutex::new(opened) }
     }
@@ -180,7 +185,7 @@ impl Core {
     /// Makes `object` the one that is found under its key, unless there is one already.
     fn hold(&self, object: Arc<Object>) -> Arc<Object> {
         let mut live = self.live.entry(object.key).or_default();
-        if let Some(other) = live.upgrade() {
+        if let Some(other) = live.upgrade().filter(|other| !other.is_lost()) {
             return other;
         }
         *live = Arc::downgrade(&object);
@@ -346,7 +351,7 @@ impl Core {
 
     /// What was kept since the caller looked: somebody else's question was answered in between.
     fn answered_since(&self, key: Key, seen: Option<&Seen>) -> Option<Answer> {
-        let live = self.live.get(&key).and_then(|object| object.upgrade())?;
+        let live = self.live_object(key)?;
         let is_known =
             seen.is_some_and(|seen| Arc::ptr_eq(&seen.object, &live) && seen.asked == live.kept().asked);
         (!is_known).then_some(Answer::Kept(live, CacheStatus::Hit))

@@ -56,6 +56,8 @@ struct State {
     runs: Vec<Arc<Run>>,
     /// Nothing can be written: its readers read the source.
     bypassed: bool,
+    /// Why no more of it can be had: what is there is all that its readers get, and nobody finds it any more.
+    lost: Option<Error>,
     /// What all of it must sum to: nobody sees a byte before it was seen to.
     sealed: Option<Digest>,
     /// Bytes that came since the record was saved.
@@ -76,6 +78,8 @@ pub(super) enum Located {
     End,
     /// What is not kept, and cannot be.
     Bypassed,
+    /// What cannot be had any more.
+    Lost(Error),
 }
 
 impl Object {
@@ -108,7 +112,15 @@ impl Object {
         unchecked: BTreeSet<u64>,
         upstream: Upstream,
     ) -> Self {
-        let state = State { record, unchecked, runs: Vec::new(), bypassed: false, sealed: None, unsaved: 0 };
+        let state = State {
+            record,
+            unchecked,
+            runs: Vec::new(),
+            bypassed: false,
+            lost: None,
+            sealed: None,
+            unsaved: 0,
+        };
         let store = Arc::clone(store);
         let news = watch::Sender::new(());
         Self { key, store, upstream, data: OnceCell::new(), state: Mutex::new(state), news }
@@ -154,7 +166,7 @@ impl Object {
         let state = self.state();
         let metadata = &state.record.metadata;
         let validator = metadata.validator.clone().filter(|_| state.record.kind == Kind::File)?;
-        Some(Held { validator, modified: metadata.modified })
+        Some(Held { validator, len: metadata.len, modified: metadata.modified })
     }
 
     /// True where `found` describes this version.
@@ -220,6 +232,9 @@ impl Object {
         }
         if state.bypassed {
             return Located::Bypassed;
+        }
+        if let Some(error) = &state.lost {
+            return Located::Lost(error.clone());
         }
         let only = !is_resumable(&state.record);
         for run in &state.runs {
@@ -381,6 +396,21 @@ impl Object {
 
     pub(super) fn bypass(&self) {
         self.state().bypassed = true;
+    }
+
+    /// True for a version that should not be found any more: half of it is there, and no more can be had.
+    pub(super) fn is_lost(&self) -> bool {
+        self.state().lost.is_some()
+    }
+
+    /// Notes that no more of this version can be had.
+    pub(super) fn lose(&self, error: &Error) {
+        self.state().lost.get_or_insert_with(|| error.clone());
+    }
+
+    /// True where two fetches of this version can be put together.
+    pub(super) fn is_resumable(&self) -> bool {
+        is_resumable(&self.state().record)
     }
 
     /// Takes a run that has ended off the list, and tells who waits.

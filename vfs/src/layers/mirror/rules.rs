@@ -44,8 +44,6 @@ pub enum Preset {
     Generic,
     /// A Debian archive: packages and what lies under its hash never change, indices are asked for again.
     Apt,
-    /// A Python index: files never change, pages are asked for again.
-    Pip,
 }
 
 /// How long the indices of a preset count as fresh.
@@ -57,7 +55,6 @@ impl Preset {
         match self {
             Self::Generic => "generic",
             Self::Apt => "apt",
-            Self::Pip => "pip",
         }
     }
 
@@ -71,12 +68,6 @@ impl Preset {
                 ("**/pool/**/*.{gz,xz,bz2,zst,asc}", Rule::Immutable),
                 ("**/dists/**", Rule::Volatile(INDEX_FRESH)),
                 ("dists/**", Rule::Volatile(INDEX_FRESH)),
-            ],
-            Self::Pip => &[
-                ("**/*.{whl,zip,metadata,egg}", Rule::Immutable),
-                ("**/*.tar.{gz,bz2,xz}", Rule::Immutable),
-                ("**/simple/**", Rule::Volatile(INDEX_FRESH)),
-                ("simple/**", Rule::Volatile(INDEX_FRESH)),
             ],
         }
     }
@@ -141,7 +132,6 @@ mod tests {
     #[test]
     fn the_presets_know_what_never_changes() {
         let apt = Rules::new([], Preset::Apt).unwrap();
-        let pip = Rules::new([], Preset::Pip).unwrap();
         let index = Rule::Volatile(INDEX_FRESH);
         for (rules, path, rule) in [
             (&apt, "/dists/trixie/InRelease", index),
@@ -150,9 +140,6 @@ mod tests {
             (&apt, "/pool/main/c/curl/curl_8.14.1-2_amd64.deb", Rule::Immutable),
             (&apt, "/pool/main/c/curl/curl_8.14.1.orig.tar.gz", Rule::Immutable),
             (&apt, "/README", Rule::Respect),
-            (&pip, "/simple/requests/", index),
-            (&pip, "/packages/ab/cd/requests-2.32.4-py3-none-any.whl", Rule::Immutable),
-            (&pip, "/packages/ab/cd/requests-2.32.4-py3-none-any.whl.metadata", Rule::Immutable),
         ] {
             assert_eq!(rule_of(rules, path), rule, "{path}");
         }

@@ -114,8 +114,12 @@ impl Run {
             let outcome = fetch.go().await;
             if let Err(error) = &outcome {
                 settle_failure(&object, error).await;
+            } else if !object.is_resumable() && !object.is_complete() && object.seal().is_none() {
+                lose(&object, &left()).await;
             }
-            if let Err(error) = object.save().await {
+            if !object.is_lost()
+                && let Err(error) = object.save().await
+            {
                 tracing::warn!(%error, "what was fetched is served, and cannot be noted in the cache");
             }
             // The outcome is there before the news of it.
@@ -229,7 +233,8 @@ impl Fetch<'_> {
             return Err(failure(ErrorKind::Truncated).with_detail(detail));
         }
         if len.is_none_or(|len| self.at == len) {
-            let last = (self.at % BLOCK_BYTES != 0).then(|| std::mem::take(&mut self.sum).finalize());
+            let last =
+                (!self.at.is_multiple_of(BLOCK_BYTES)).then(|| std::mem::take(&mut self.sum).finalize());
             self.object.ended(self.at, last);
             if let Some(digest) = self.digest.take()
                 && !self.object.unseal(digest.finalize().into())
@@ -254,13 +259,25 @@ async fn settle_failure(object: &Arc<Object>, error: &Error) {
             object.bypass();
         }
         // The source has another version: this one is not to be found again.
-        ErrorKind::Changed | ErrorKind::Corrupt | ErrorKind::NotFound => {
-            if let Err(error) = object.store.remove(object.key, None).await {
-                tracing::warn!(path = %object.path(), %error, "what is out of date cannot be removed from the cache");
-            }
-        }
+        ErrorKind::Changed | ErrorKind::Corrupt | ErrorKind::NotFound => lose(object, error).await,
+        // A second fetch may bring another version under the same name, so it must not be put behind the first.
+        _ if !object.is_resumable() && object.seal().is_none() => lose(object, error).await,
         _ => {}
     }
+}
+
+/// Makes sure that nobody finds the rest of a version that cannot be had any more.
+async fn lose(object: &Arc<Object>, error: &Error) {
+    object.lose(error);
+    if let Err(error) = object.store.remove(object.key, Some(object.generation())).await {
+        tracing::warn!(path = %object.path(), %error, "what is out of date cannot be removed from the cache");
+    }
+}
+
+/// What a later reader hears of a run that nobody waited for.
+fn left() -> Error {
+    let detail = "its fetching was left, and the source does not name its version: open it anew";
+    failure(ErrorKind::Changed).with_detail(detail).with_retry(Retry::Now)
 }
 
 /// A run that nobody waits for is finished where half of the file is there, or little is missing.

@@ -128,9 +128,9 @@ struct Page {
 impl Page {
     /// Asks for a document; gives the URL that it came from, too.
     async fn fetch(source: &Arc<Source>, path: &VPath) -> Result<(Self, Url)> {
-        let Found { facts, body, url } = match source.fetch(ByteRange::whole(), None, OP, path).await? {
+        let Found { facts, body, url } = match source.fetch(ByteRange::whole(), None, None, OP, path).await? {
             Fetched::File(found) => *found,
-            Fetched::Folder => return Err(Error::new(ErrorKind::Loop, OP, path)),
+            Fetched::Folder | Fetched::Unchanged(_) => return Err(Error::new(ErrorKind::Loop, OP, path)),
         };
         let format = Format::of(facts.content_type.as_deref());
         let transfer = Transfer::start(source, &facts, ByteRange::whole(), Some(body));

@@ -158,12 +158,19 @@ impl Store {
         self.disk.discard(Removal(vec![self.data_path(key, generation)]));
     }
 
-    /// Removes a record and its version's bytes.
+    /// Removes a version: its bytes, and its record unless that is of another by now. `None`: whatever the record is of.
     pub(super) async fn remove(&self, key: Key, generation: Option<u64>) -> Result<()> {
-        let mut paths = vec![self.record_path(key)];
-        paths.extend(generation.map(|generation| self.data_path(key, generation)));
-        self.house.forget(key);
-        self.disk.run("remove_file", move || drop(Removal(paths))).await
+        let (record, data) = (self.record_path(key), generation.map(|of| self.data_path(key, of)));
+        let removed = self.disk.run("remove_file", move || {
+            let found = read_record(&record).ok().flatten().map(|found| found.generation);
+            let is_of_another = generation.is_some() && found.is_some() && found != generation;
+            drop(Removal(data.into_iter().chain((!is_of_another).then_some(record)).collect()));
+            is_of_another
+        });
+        if !removed.await? {
+            self.house.forget(key);
+        }
+        Ok(())
     }
 
     /// True where something is kept under `key`, as far as the folder is counted by now.

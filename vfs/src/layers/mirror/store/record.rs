@@ -91,7 +91,7 @@ impl Record {
             });
             put_text(out, validator.as_str().as_bytes());
         });
-        put_option(&mut out, name_of(metadata.identity.as_ref()), |out, name| put_text(out, name));
+        put_option(&mut out, name_of(metadata.identity.as_ref()), put_text);
         put_option(&mut out, self.digest, |out, digest| out.put_slice(&digest));
         let sums = self.blocks.sums();
         out.put_u32_le(u32::try_from(sums.len()).unwrap_or(u32::MAX));

@@ -125,6 +125,24 @@ async fn half_of_a_version_that_has_no_strong_name_is_never_continued() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_fetches_of_what_has_no_strong_name_are_never_put_together() {
+    let scene = scene().await;
+    scene.origin.weaken_validators();
+    let bytes = content(LEN, 6);
+    scene.origin.put("/f", &bytes);
+    scene.origin.break_at(2 * BLOCK_BYTES + 5, 1);
+    let slow = scene.open("/f").await.unwrap();
+    scene.read("/f").await.unwrap_err();
+    // Who opened before has the first fetch's bytes and no others.
+    assert_eq!(slow.read_at(0, 10).await.unwrap(), bytes[..10]);
+    assert_eq!(slow.read_at(3 * BLOCK_BYTES, 10).await.unwrap_err().kind(), ErrorKind::Truncated);
+    scene.origin.take_counts();
+    assert_eq!(scene.read("/f").await.unwrap(), bytes);
+    assert_eq!(scene.origin.take_counts().bytes, LEN as u64);
+    assert_eq!(slow.read_at(3 * BLOCK_BYTES, 10).await.unwrap_err().kind(), ErrorKind::Truncated);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_of_unknown_length_ends_where_its_source_does() {
     for len in [0, 7, BLOCK_BYTES as usize, LEN] {
         let scene = scene().await;
