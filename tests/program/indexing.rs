@@ -6,13 +6,13 @@ use std::process::Command;
 
 use crate::running::{Server, get, run, vfsd};
 
-/// A folder with a tgz of 24 MB, which takes longer than indexes are worth, and what is in it.
+/// A folder with a tgz of some 100 MB of content, which takes longer than indexes are worth, and what is in it.
 fn archives() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("tree")).unwrap();
     for number in 0..24_u32 {
         let text: String = (0..90_000).map(|line| format!("{:x}\n", line * 7919 % (number + 4001))).collect();
-        fs::write(folder.path().join(format!("tree/{number}")), text).unwrap();
+        fs::write(folder.path().join(format!("tree/{number}")), text.repeat(12)).unwrap();
     }
     for name in ["a.tgz", "b.tgz"] {
         let packed =

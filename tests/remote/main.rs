@@ -3,7 +3,6 @@
 // What fails here fails its test.
 #![allow(clippy::unwrap_used)]
 
-mod archives;
 mod buckets;
 mod budget;
 mod hostile;
