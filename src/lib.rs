@@ -14,6 +14,7 @@ mod glob;
 mod journal;
 mod listing;
 mod logging;
+mod memory;
 mod namespace;
 mod notify;
 mod progress;
@@ -27,6 +28,7 @@ use self::cli::Command;
 pub use self::cli::Request;
 pub use self::console::Console;
 pub use self::failure::Failure;
+pub use self::memory::bound_heaps;
 
 /// Does what the command line asks for. Dropping the future stops it; nothing is left half written.
 ///

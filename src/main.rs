@@ -10,6 +10,7 @@ use vfsd::{Console, Failure, Request};
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    vfsd::bound_heaps();
     let mut console = Console::standard();
     match run(&mut console) {
         Ok(()) => ExitCode::SUCCESS,

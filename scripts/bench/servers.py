@@ -95,8 +95,8 @@ def start(name, arguments, **how):
 
 
 @contextlib.contextmanager
-def vfsd(program, folder, extra=(), **how):
-    arguments = [program, "serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0", "--log", "error", *extra,
+def vfsd(program, folder, extra=(), level="error", **how):
+    arguments = [program, "serve", "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0", "--log", level, *extra,
                  f"/={folder}"]
     server = start("vfsd", arguments, stdout=subprocess.PIPE, text=True, **how)
     while len(server.urls) < 2:

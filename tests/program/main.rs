@@ -4,6 +4,7 @@
 mod check;
 mod copying;
 mod guarding;
+mod indexing;
 mod looking;
 mod running;
 mod serving;

@@ -93,13 +93,15 @@ impl Server {
     /// Starts `vfsd serve` and waits until it is ready to serve `listeners` of them.
     #[track_caller]
     pub(crate) fn start(folder: &Path, arguments: &[&str], listeners: usize) -> Self {
-        let mut child = vfsd(folder)
-            .arg("serve")
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = vfsd(folder);
+        command.arg("serve").args(arguments);
+        Self::wait_for(command, listeners)
+    }
+
+    /// The same for a `command` that starts one.
+    #[track_caller]
+    pub(crate) fn wait_for(mut command: Command, listeners: usize) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
         let urls = (0..listeners).map_while(|_| out.next()).map(Result::unwrap).collect();
         let mut server =

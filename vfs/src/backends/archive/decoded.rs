@@ -23,7 +23,7 @@ use crate::path::VPath;
 /// Output that is decoded, checked and kept together.
 pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 
-/// Blocks that are decoded at once for somebody who reads on where the last reader stopped.
+/// Blocks that are decoded at once, at most, for somebody who reads on where the last reader stopped.
 const BLOCKS_AHEAD: usize = 4;
 
 /// What is read at once of the compressed file, where a read costs nothing to speak of.
@@ -142,7 +142,7 @@ impl Engine {
     ) -> Result<Option<(Bytes, Option<Damage>)>> {
         let mut decoding = self.decoding_for(start).await?;
         let reads_on = decoding.output() == start && decoding.has_run();
-        let blocks = if reads_on { BLOCKS_AHEAD } else { 1 };
+        let blocks = if reads_on { decoding.widen(BLOCKS_AHEAD) } else { 1 };
         let last = start.saturating_add((blocks * BLOCK_BYTES) as u64);
         let mut cutter = Cutter::new(start, decoding.output(), blocks, self.learns);
         while !cutter.is_full() && is_wanted() {

@@ -22,6 +22,8 @@ pub(super) struct Decoding {
     is_last: bool,
     output: u64,
     has_run: bool,
+    /// Blocks that are made when it is read on from here.
+    width: usize,
     /// Time of the processor.
     spent: Duration,
     /// Holds output between the decoder and who looks at it; empty between two runs.
@@ -55,6 +57,7 @@ impl Decoding {
             is_last: false,
             output,
             has_run: false,
+            width: 1,
             spent: Duration::ZERO,
             step,
         }
@@ -145,6 +148,14 @@ impl Decoding {
     /// Gives back what is needed in a run only.
     pub(super) fn shrink(&mut self) {
         self.step = Vec::new();
+    }
+
+    /// How many blocks to make for who reads on: twice as many each time, `most` at most, so that a read that only
+    /// crosses into the next block costs no more than that block.
+    pub(super) fn widen(&mut self, most: usize) -> usize {
+        let width = self.width;
+        self.width = most.min(width * 2);
+        width
     }
 
     /// False for one that has only been set up.

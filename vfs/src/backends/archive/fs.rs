@@ -1,7 +1,8 @@
 //! [`ArchiveFs`]: an archive as a tree.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
@@ -10,15 +11,17 @@ use futures_core::Stream;
 use super::bare::Bare;
 use super::budget::Owner;
 use super::catalog::{Member, NodeId, Shape};
+use super::decoded::DecodedFile;
 use super::growing::Growing;
 use super::member::{MemberFile, Origin};
 use super::progress::Passing;
+use super::service::ArchiveService;
 use super::zipped::{Located, Zipped};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem};
 use crate::metadata::Metadata;
 use crate::options::{LinkTarget, ListOptions, OpenOptions, StatOptions};
-use crate::path::VPath;
+use crate::path::{Scheme, VPath};
 
 /// An archive that was entered: its names, and where its members' content is.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ pub(super) struct Archive {
     pub(super) passing: Passing,
     /// What its names take of the memory that all archives share.
     pub(super) share: Owner,
+    /// Where sums of its content are checked.
+    pub(super) decoded: Option<Arc<DecodedFile>>,
+    /// True once its names lie in its index, packed.
+    pub(super) is_kept: AtomicBool,
 }
 
 /// How an archive holds its members' content.
@@ -50,27 +57,79 @@ pub(super) enum Contents {
 /// - While the pass runs, descriptions are provisional, since the last of several entries of one name wins; a name that has
 ///   not come yet waits for it; a listing goes on until the pass ends, in the order of the archive.
 /// - Where the pass broke off, what came before is served; a missing name, and the end of each listing, are its error.
-#[derive(Clone, Debug)]
+/// - Once its index is written, the archive is entered anew: the index has the names in a tenth of the memory. So it is
+///   where the file was found not to be what was indexed. What was opened or listed before goes on as it is.
+#[derive(Debug)]
 pub(super) struct ArchiveFs {
-    archive: Arc<Archive>,
+    service: ArchiveService,
+    scheme: Scheme,
+    file: Arc<dyn File>,
+    path: VPath,
+    archive: Mutex<Arc<Archive>>,
 }
 
 impl ArchiveFs {
-    pub(super) fn new(archive: Arc<Archive>) -> Self {
-        Self { archive }
+    /// `archive`, which is what `scheme` makes of `file`.
+    pub(super) fn new(
+        service: ArchiveService,
+        scheme: Scheme,
+        file: Arc<dyn File>,
+        path: VPath,
+        archive: Arc<Archive>,
+    ) -> Self {
+        Self { service, scheme, file, path, archive: Mutex::new(archive) }
     }
 
-    async fn member(&self, op: &'static str, path: &VPath, follow: bool) -> Result<(NodeId, Member)> {
-        let growing = &self.archive.growing;
-        let id = growing.resolve(op, path, follow).await?;
-        if let Contents::Bare(bare) = &self.archive.content {
+    /// The archive as it is to be used from now on.
+    async fn archive(&self) -> Result<Arc<Archive>> {
+        let archive = Arc::clone(&self.held());
+        if !archive.is_outdated() {
+            return Ok(archive);
+        }
+        match self.service.archive(self.scheme, &self.file, &self.path).await {
+            Ok(entered) => {
+                *self.held() = Arc::clone(&entered);
+                Ok(entered)
+            }
+            // What it holds is as right as ever.
+            Err(_) if !archive.is_spoiled() => Ok(archive),
+            Err(error) => Err(error.readdressed(|_| self.path.clone())),
+        }
+    }
+
+    async fn member(&self, op: &'static str, path: &VPath, follow: bool) -> Result<Found> {
+        let archive = self.archive().await?;
+        let id = archive.growing.resolve(op, path, follow).await?;
+        if let Contents::Bare(bare) = &archive.content {
             bare.len_soon().await;
         }
-        Ok((id, growing.read(|catalog| catalog.member(id))))
+        let member = archive.growing.read(|catalog| catalog.member(id));
+        Ok(Found { archive, id, member })
+    }
+
+    fn held(&self) -> MutexGuard<'_, Arc<Archive>> {
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// A member, and the archive in which it has this number.
+struct Found {
+    archive: Arc<Archive>,
+    id: NodeId,
+    member: Member,
+}
+
 impl Archive {
+    /// True where it is to be entered anew.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.is_kept.load(Ordering::Relaxed) || self.is_spoiled()
+    }
+
+    /// True where its file is not what was indexed.
+    fn is_spoiled(&self) -> bool {
+        self.decoded.as_ref().is_some_and(|decoded| decoded.contents(super::index::Contents::is_spoiled))
+    }
+
     /// True for a compressed file that is no archive.
     pub(super) fn is_bare(&self) -> bool {
         matches!(self.content, Contents::Bare(_))
@@ -121,16 +180,16 @@ impl FileSystem for ArchiveFs {
     }
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
-        let (_, member) = self.member("metadata", path, options.follow).await?;
-        Ok(self.archive.describe(&member))
+        let Found { archive, member, .. } = self.member("metadata", path, options.follow).await?;
+        Ok(archive.describe(&member))
     }
 
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
-        let (folder, member) = self.member("read_dir", path, true).await?;
+        let Found { archive, id: folder, member } = self.member("read_dir", path, true).await?;
         if member.shape != Shape::Dir {
             return Err(Error::new(ErrorKind::NotADirectory, "read_dir", path));
         }
-        let (archive, path, metadata) = (Arc::clone(&self.archive), path.clone(), options.metadata);
+        let (path, metadata) = (path.clone(), options.metadata);
         Ok(DirStream::new(Listing { archive, path, folder, after: None, metadata, waiting: None }))
     }
 
@@ -140,7 +199,7 @@ impl FileSystem for ArchiveFs {
         if options.changes() {
             return Err(fail(ErrorKind::ReadOnly));
         }
-        let (_, member) = self.member("open", path, options.follow).await?;
+        let Found { archive, member, .. } = self.member("open", path, options.follow).await?;
         match member.shape {
             Shape::File => {}
             Shape::Dir => return Err(fail(ErrorKind::IsADirectory)),
@@ -155,17 +214,17 @@ impl FileSystem for ArchiveFs {
                 return Err(fail(ErrorKind::Corrupt).with_detail(detail));
             }
         }
-        let metadata = self.archive.describe(&member);
+        let metadata = archive.describe(&member);
         if let Some(wanted) = &options.if_match
             && !metadata.validator.as_ref().is_some_and(|found| found.matches_strongly(wanted))
         {
             return Err(fail(ErrorKind::Changed).with_retry(Retry::Now));
         }
-        self.archive.open(&member, metadata).await.map_err(|error| error.readdressed(|_| path.clone()))
+        archive.open(&member, metadata).await.map_err(|error| error.readdressed(|_| path.clone()))
     }
 
     async fn read_link(&self, path: &VPath) -> Result<LinkTarget> {
-        let (_, member) = self.member("read_link", path, false).await?;
+        let Found { member, .. } = self.member("read_link", path, false).await?;
         if member.link.as_ref().is_some_and(|text| text.is_empty()) {
             let detail = "the archive does not say where this link leads";
             return Err(Error::new(ErrorKind::Corrupt, "read_link", path).with_detail(detail));

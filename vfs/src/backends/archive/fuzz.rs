@@ -1,19 +1,20 @@
 //! Any bytes through each reader of this room: what the fuzz targets of `tests/fuzz` call, and these tests with their
 //! corpus. Nothing may panic, loop or grow beyond its bounds; built for them alone.
 
-use super::{bzip2, gzip, tar, xz, zip, zstd};
+use super::{bzip2, gzip, index, tar, xz, zip, zstd};
 
 /// Sends bytes through one reader.
 pub type Target = fn(&[u8]);
 
 /// A reader by the name of its target.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("tar", tar::fuzz::fuzz),
     ("gzip", gzip::fuzz::fuzz),
     ("zip", zip::fuzz::fuzz),
     ("bzip2", bzip2::fuzz::fuzz),
     ("xz", xz::fuzz::fuzz),
     ("zstd", zstd::fuzz::fuzz),
+    ("index", index::fuzz::fuzz),
 ];
 
 /// Lets the reader that `target` names have `data`; it panics where something is wrong.

@@ -6,6 +6,7 @@
 //! by then is served meanwhile.
 
 use std::mem;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
@@ -40,6 +41,11 @@ const INPUT_BYTES: usize = 256 * 1024;
 
 /// Content below which nobody looks at the ratio: a small archive of zeros does no harm.
 const FREE_BYTES: u64 = 10 << 20;
+
+/// Reads of a tar that can be jumped in whose entries are published together, unless they take longer than that: waking
+/// those who wait costs as much as scanning an entry.
+const READS_TOGETHER: usize = 64;
+const TIME_TOGETHER: Duration = Duration::from_millis(2);
 
 /// How long a pass waits before it asks a source again that did not answer; twice as long each time, up to the most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -144,6 +150,8 @@ struct Pass {
     journal: Option<Journal>,
     begun: Instant,
     logged: Instant,
+    /// Bytes of the archive's file that were read.
+    read: u64,
 }
 
 /// Where a pass begins.
@@ -162,7 +170,7 @@ impl Pass {
         keeping: Option<Keeping>,
     ) -> Self {
         let begun = Instant::now();
-        Self { decoded, archive, store, keeping, journal: None, begun, logged: begun }
+        Self { decoded, archive, store, keeping, journal: None, begun, logged: begun, read: 0 }
     }
 
     /// Takes what there is of an index.
@@ -229,6 +237,7 @@ impl Pass {
                     None => self.retry(|| decoded.outer().read_at(at, piece)).await?,
                 };
                 let Some(input) = input else { return Ok(None) };
+                self.read += input.len() as u64;
                 trail.add(input.clone());
                 decoding.feed(input);
             }
@@ -309,12 +318,13 @@ impl Pass {
 
     /// Scans until the end. `None`: nobody holds the archive any more.
     async fn scan(&mut self, file: &dyn File, scanner: &mut Scanner) -> Result<Option<()>> {
-        let piece = match file.seek_cost() {
-            SeekCost::Free => JUMPING_BYTES,
-            SeekCost::Request | SeekCost::Restart | SeekCost::Never => STREAMING_BYTES,
+        let (piece, together) = match file.seek_cost() {
+            SeekCost::Free => (JUMPING_BYTES, READS_TOGETHER),
+            SeekCost::Request | SeekCost::Restart | SeekCost::Never => (STREAMING_BYTES, 1),
         };
         let Some(metadata) = self.retry(|| file.metadata()).await? else { return Ok(None) };
         self.begin(metadata.len);
+        let (mut reads, mut published) = (0, Instant::now());
         while !scanner.is_done() {
             jump(scanner, metadata.len);
             let read = self.retry(|| file.read_at(scanner.position(), piece)).await?;
@@ -324,8 +334,14 @@ impl Pass {
                 self.publish(&archive, scanner)?;
                 break;
             }
+            self.read += bytes.len() as u64;
             scanner.feed(&bytes);
             archive.passing.set_done(scanner.position());
+            reads += 1;
+            if reads < together && !scanner.is_done() && published.elapsed() < TIME_TOGETHER {
+                continue;
+            }
+            (reads, published) = (0, Instant::now());
             self.publish(&archive, scanner)?;
             if let Some(journal) = &mut self.journal {
                 journal.write_in_time().await;
@@ -385,12 +401,12 @@ impl Pass {
     /// Ends the pass, keeps what it found, and tells the log what a listing cannot show.
     async fn conclude(mut self, scanned: Result<Option<()>>, boundary: Boundary, prefix: Option<u64>) {
         let (Some(archive), Some(outcome)) = (self.archive.upgrade(), scanned.transpose()) else { return };
-        let (path, took) = (&archive.path, self.begun.elapsed());
+        let (path, took, read) = (&archive.path, self.begun.elapsed(), self.read);
         let (names, hidden) = archive.growing.read(|names| (names.len(), names.hidden()));
         match &outcome {
-            Ok(()) => tracing::info!(%path, names, hidden, ?took, "an archive was read through"),
+            Ok(()) => tracing::info!(%path, names, hidden, read, ?took, "an archive was read through"),
             Err(error) => {
-                tracing::warn!(%path, names, hidden, ?took, %error, "an archive could not be read through")
+                tracing::warn!(%path, names, hidden, read, ?took, %error, "an archive could not be read through")
             }
         }
         self.end(&archive, outcome.clone());
@@ -401,7 +417,10 @@ impl Pass {
             let catalog = archive.growing.gathered().filter(|_| !archive.is_bare());
             let passed = Passed { boundary, prefix, outcome, catalog, ..self.found() };
             match keeping.save(passed).await {
-                Ok(contents) => self.trade(contents),
+                Ok(contents) => {
+                    self.trade(contents);
+                    archive.is_kept.store(!archive.is_bare(), Ordering::Relaxed);
+                }
                 Err(error) => tracing::warn!(%path, %error, "an archive's index could not be kept"),
             }
             keeping.end_journal().await;

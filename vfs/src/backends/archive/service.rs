@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 
 use super::bare::{self, Bare};
 use super::budget::Budget;
+use super::decoded::DecodedFile;
 use super::entry::{Entry, Kind, seconds};
 use super::fs::{Archive, ArchiveFs, Contents};
 use super::growing::Growing;
@@ -56,15 +58,16 @@ pub struct ArchiveOptions {
     pub index: IndexOptions,
 }
 
-/// Enters archives: one service a program, so that whoever asks for the same archive shares its first pass.
-#[derive(Debug)]
+/// Enters archives: one service a program, so that whoever asks for the same archive shares its first pass. A clone is
+/// the same service.
+#[derive(Clone, Debug)]
 pub struct ArchiveService {
-    options: ArchiveOptions,
+    options: Arc<ArchiveOptions>,
     spools: Arc<Spools>,
     budget: Arc<Budget>,
     store: Arc<Store>,
     /// The archives that somebody holds, by what they are made of.
-    held: Mutex<HashMap<Key, Weak<Archive>>>,
+    held: Arc<Mutex<HashMap<Key, Weak<Archive>>>>,
 }
 
 /// What an archive is made of: a file's content, and how it is looked at.
@@ -74,6 +77,13 @@ struct Key {
     layout: Layout,
     /// What the member of a bare file is called, which comes from the address; else nothing.
     name: Vec<u8>,
+}
+
+/// What an archive that nobody holds begins with.
+struct Making {
+    growing: Growing,
+    contents: Contents,
+    decoded: Option<Arc<DecodedFile>>,
 }
 
 impl ArchiveService {
@@ -97,7 +107,7 @@ impl ArchiveService {
         let spools = Arc::new(Spools::new(options.spool_folder.clone(), options.spool_bytes));
         let budget = Budget::new(options.memory);
         let store = Store::new(options.index.clone(), &budget);
-        Self { options, spools, budget, store, held: Mutex::default() }
+        Self { options: Arc::new(options), spools, budget, store, held: Arc::default() }
     }
 
     /// The archive that `scheme` names in `file`, or finds in it.
@@ -137,7 +147,8 @@ impl ArchiveService {
     fn tar(&self, file: &Arc<dyn File>, path: &VPath) -> Arc<Archive> {
         let (contents, growing) = (Contents::Pieces(Arc::clone(file)), self.growing());
         let (store, names) = (Arc::clone(&self.store), self.options.names);
-        self.shared(Key::new(file, Layout::Tar), file, path, growing, contents, |archive| {
+        let making = Making { growing, contents, decoded: None };
+        self.shared(Key::new(file, Layout::Tar), file, path, making, |archive| {
             tokio::spawn(pass::scan_tar(Arc::clone(file), archive, store, names));
         })
     }
@@ -149,7 +160,8 @@ impl ArchiveService {
         }
         let growing = self.growing();
         let zipped = Zipped::read(Arc::clone(file), &growing, &self.budget).await?;
-        Ok(self.shared(key, file, path, growing, Contents::Zipped(zipped), |archive| settle(&archive)))
+        let making = Making { growing, contents: Contents::Zipped(zipped), decoded: None };
+        Ok(self.shared(key, file, path, making, |archive| settle(&archive)))
     }
 
     /// What is in compressed data: `layout`, or what is found where nothing is named.
@@ -178,19 +190,14 @@ impl ArchiveService {
             }
         };
         let (source, bounds) = (unpacked.source(), self.bounds());
+        let decoded = unpacked.spool.is_none().then(|| Arc::clone(&unpacked.decoded));
         if layout == Layout::PackedTar(packing) {
             let contents = Contents::Pieces(source);
             let (store, names) = (Arc::clone(&self.store), self.options.names);
-            return Ok(self.shared(
-                Key::new(file, layout),
-                file,
-                path,
-                self.growing(),
-                contents,
-                |archive| {
-                    tokio::spawn(pass::scan_unpacked(unpacked, packing, bounds, archive, store, names));
-                },
-            ));
+            let making = Making { growing: self.growing(), contents, decoded };
+            return Ok(self.shared(Key::new(file, layout), file, path, making, |archive| {
+                tokio::spawn(pass::scan_unpacked(unpacked, packing, bounds, archive, store, names));
+            }));
         }
         let name = bare::name_of(path, packing, outside);
         let growing = self.growing();
@@ -201,7 +208,8 @@ impl ArchiveService {
         let is_known = unpacked.len.is_some() && unpacked.spool.is_none();
         let contents = Contents::Bare(Bare::new(source, unpacked.len));
         let store = Arc::clone(&self.store);
-        Ok(self.shared(key, file, path, growing, contents, |archive| {
+        let making = Making { growing, contents, decoded };
+        Ok(self.shared(key, file, path, making, |archive| {
             if is_known {
                 settle(&archive);
             } else {
@@ -216,21 +224,24 @@ impl ArchiveService {
         key: Option<Key>,
         file: &Arc<dyn File>,
         path: &VPath,
-        growing: Growing,
-        content: Contents,
+        making: Making,
         start: impl FnOnce(Weak<Archive>),
     ) -> Arc<Archive> {
         let mut held = self.held();
-        if let Some(archive) = key.as_ref().and_then(|key| held.get(key)).and_then(Weak::upgrade) {
+        let known = key.as_ref().and_then(|key| held.get(key)).and_then(Weak::upgrade);
+        if let Some(archive) = known.filter(|archive| !archive.is_outdated()) {
             return archive;
         }
+        let Making { growing, contents, decoded } = making;
         let archive = Arc::new(Archive {
             growing,
-            content,
+            content: contents,
             origin: Origin::new(file.identity()),
             path: path.clone(),
             passing: Passing::default(),
             share: self.budget.owner(),
+            decoded,
+            is_kept: AtomicBool::new(false),
         });
         archive.charge();
         if let Some(key) = key {
@@ -286,7 +297,7 @@ impl EnterArchive for ArchiveService {
     async fn enter(&self, scheme: Scheme, file: Arc<dyn File>, path: &VPath) -> Result<Arc<dyn FileSystem>> {
         let archive = self.archive(scheme, &file, path).await;
         let archive = archive.map_err(|error| error.readdressed(|_| path.clone()))?;
-        Ok(Arc::new(ArchiveFs::new(archive)))
+        Ok(Arc::new(ArchiveFs::new(self.clone(), scheme, file, path.clone(), archive)))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,16 +40,22 @@ impl IndexFile {
         Ok(bytes.into())
     }
 
-    /// Takes its name from the disk.
+    /// Takes its name from the disk, unless a newer index has it by now.
     pub(super) fn remove(&self) {
-        let (disk, path) = (self.disk.clone(), self.path.clone());
+        let (disk, path, file) = (self.disk.clone(), self.path.clone(), Arc::clone(&self.file));
         tokio::spawn(async move {
-            let removed = disk.run("remove_file", move || fs::remove_file(&path)).await;
+            let remove = move || if is_at(&file, &path)? { fs::remove_file(&path) } else { Ok(()) };
+            let removed = disk.run("remove_file", remove).await;
             if let Ok(Err(error)) = removed {
                 tracing::debug!(%error, "an archive's index could not be removed");
             }
         });
     }
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (held, named) = (file.metadata()?, fs::metadata(path)?);
+    Ok((held.dev(), held.ino()) == (named.dev(), named.ino()))
 }
 
 /// The index is no longer what it was when it was loaded.

@@ -27,13 +27,14 @@
 
 mod contents;
 mod file;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod journal;
 mod layout;
 mod names;
 mod source;
 mod store;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -62,6 +63,9 @@ pub struct IndexOptions {
     /// How often a pass under way writes down what it found. Default: 250 ms; what it found since then is what a pass
     /// that was killed has to find again.
     pub journal: Duration,
+    /// Disk space of all indexes in the folder. Default: 4 GiB, which is the indexes of some 600 GB of tgz; behind it
+    /// those go that were not used for the longest time.
+    pub limit: u64,
 }
 
 /// Where indexes are kept.
@@ -77,7 +81,7 @@ pub enum IndexPlace {
 impl Default for IndexOptions {
     fn default() -> Self {
         let place = IndexPlace::default();
-        Self { place, worth: Duration::from_millis(50), journal: Duration::from_millis(250) }
+        Self { place, worth: Duration::from_millis(50), journal: Duration::from_millis(250), limit: 4 << 30 }
     }
 }
 

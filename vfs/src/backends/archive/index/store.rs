@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -14,7 +15,7 @@ use super::journal::{self, Journal, Replayed};
 use super::layout::{self, About, Place, SECTIONS};
 use super::names::{PackedNames, Packer};
 use super::source::{Fit, Source};
-use super::{IndexOptions, IndexPlace};
+use super::{IndexOptions, IndexPlace, sweep};
 use crate::backends::archive::budget::{Budget, Owner};
 use crate::backends::archive::catalog::Catalog;
 use crate::backends::archive::tar::Boundary;
@@ -152,6 +153,7 @@ impl Keeping {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             };
+            sweep::touch(&file);
             let sections = layout::load(&file)?;
             let sections =
                 sections.ok_or_else(|| io::Error::other("it is damaged, or of another version"))?;
@@ -263,10 +265,14 @@ impl Keeping {
         let contents = self.write(&mut writer, passed, packed).await?;
         let file = writer.finish().await?;
         let (folder, from, to) = (self.folder.clone(), self.path("tmp"), self.path("index"));
+        let limit = self.store.options.limit;
         let publish = move || {
             file.sync_all()?;
             fs::rename(&from, &to)?;
             HostFile::open(&folder)?.sync_all()?;
+            if let Err(error) = sweep::sweep(&folder, &to, limit, SystemTime::now()) {
+                tracing::info!(%error, "the folder of indexes could not be swept");
+            }
             HostFile::open(&to).map(|file| IndexFile::new(file, to, Disk::new()))
         };
         let file = self.store.disk.run("rename", publish).await?.map_err(|error| failed(&error))?;

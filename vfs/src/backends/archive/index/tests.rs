@@ -101,7 +101,8 @@ impl Cache {
 
     fn service(&self) -> ArchiveService {
         let place = IndexPlace::Folder(self.folder.path().join("indexes"));
-        let index = IndexOptions { place, worth: Duration::ZERO, journal: Duration::ZERO };
+        let index =
+            IndexOptions { place, worth: Duration::ZERO, journal: Duration::ZERO, ..IndexOptions::default() };
         ArchiveService::new(ArchiveOptions { index, ..ArchiveOptions::default() })
     }
 
@@ -174,6 +175,17 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn bzip2(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Streams of a megabyte each, one behind the other.
+fn by_parts(plain: &[u8], pack: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    plain.chunks(1 << 20).flat_map(pack).collect()
+}
+
 async fn read(file: &dyn File, mut offset: u64, len: usize) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     while content.len() < len {
@@ -238,6 +250,55 @@ async fn an_index_gives_the_same_bytes_names_and_descriptions_and_nothing_is_rea
             ErrorKind::NotFound
         );
         check(&*again, &files, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn every_format_that_is_read_through_is_found_again() {
+    let files = sample(40);
+    let plain = tar(&files);
+    for (scheme, archive) in [
+        (Scheme::Tbz2, bzip2(&plain)),
+        (Scheme::Txz, by_parts(&plain, |part| liblzma::encode_all(part, 0).unwrap())),
+        (Scheme::Tzst, by_parts(&plain, |part| zstd::bulk::compress(part, 1).unwrap())),
+    ] {
+        let (cache, source) = (Cache::new(), Source::new(archive));
+        let first = cache.index(scheme, &source).await;
+        check(&*first, &files, 1).await;
+        let wanted = names(&*first, "/folder-0/sub").await.unwrap();
+        drop(first);
+        assert_eq!(cache.files("index").len(), 1, "{scheme}");
+        source.take_read();
+        let service = cache.service();
+        let again = service.enter(scheme, Arc::clone(&source) as _, &path("/archive")).await.unwrap();
+        assert_eq!(names(&*again, "/folder-0/sub").await.unwrap(), wanted, "{scheme}");
+        assert!(source.take_read() < 700_000, "{scheme}: the samples and the beginning");
+        check(&*again, &files, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_bare_file_and_an_archive_in_an_archive_are_found_again() {
+    let files = sample(40);
+    let inner = gzip(&tar(&files));
+    let (cache, bare) = (Cache::new(), Source::new(gzip(&inner)));
+    drop(cache.index(Scheme::Gz, &bare).await);
+    let again = cache.index(Scheme::Gz, &bare).await;
+    let found = names(&*again, "/").await.unwrap();
+    let member = again.open(&path(&format!("/{}", found[0])), &OpenOptions::reading()).await.unwrap();
+    assert_eq!(member.metadata().await.unwrap().len, Some(inner.len() as u64));
+    assert!(read(&*member, 1_000_000, 100_000).await.unwrap() == inner[1_000_000..1_100_000]);
+
+    let outer = tar(&[("inner.tgz".to_owned(), inner)]);
+    let (cache, source) = (Cache::new(), Source::new(gzip(&outer)));
+    for round in 0..2 {
+        let tree = cache.index(Scheme::Tgz, &source).await;
+        let nested = tree.open(&path("/inner.tgz"), &OpenOptions::reading()).await.unwrap();
+        let service = cache.service();
+        let tree = service.enter(Scheme::Tgz, Arc::clone(&nested), &path("/inner")).await.unwrap();
+        service.index(Scheme::Tgz, nested, &path("/inner"), |_| {}).await.unwrap();
+        check(&*tree, &files, 3 + round).await;
+        assert_eq!(cache.files("index").len(), 2, "one each level");
     }
 }
 
@@ -361,7 +422,7 @@ async fn a_damaged_or_foreign_index_is_ignored_and_made_anew() {
 }
 
 #[tokio::test]
-async fn a_damaged_state_of_a_point_is_an_error_and_the_index_goes() {
+async fn a_damaged_state_of_a_point_is_an_error_and_the_index_is_made_anew() {
     let files = sample(60);
     let (cache, source) = (Cache::new(), Source::new(gzip(&tar(&files))));
     drop(cache.index(Scheme::Tgz, &source).await);
@@ -382,7 +443,13 @@ async fn a_damaged_state_of_a_point_is_an_error_and_the_index_goes() {
         }
     }
     assert!(errors > 0);
-    gone(&cache).await;
+    let anew = async {
+        while !cache.files("index").first().is_some_and(|path| fs::read(path).is_ok_and(|now| now != bytes)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), anew).await.unwrap();
+    check(&*tree, &files, 11).await;
 }
 
 #[tokio::test]
@@ -394,8 +461,11 @@ async fn other_bytes_under_the_same_version_are_an_error_and_never_served() {
     let tree = cache.index(Scheme::Tgz, &source).await;
     // Stored blocks decode to whatever is in them.
     source.change("1", |content| {
-        let half = content.len() / 2;
-        content[half..half + 5000].iter_mut().for_each(|byte| *byte ^= 0x20);
+        let (mut at, half) = (10, content.len() / 2);
+        while at < half {
+            at += 5 + usize::from(u16::from_le_bytes([content[at + 1], content[at + 2]]));
+        }
+        content[at + 1000..at + 3000].iter_mut().for_each(|byte| *byte ^= 0x20);
     });
     let mut errors = 0;
     for (name, wanted) in &files {
@@ -411,6 +481,58 @@ async fn other_bytes_under_the_same_version_are_an_error_and_never_served() {
     }
     assert!(errors > 0);
     gone(&cache).await;
+    // The same tree is entered anew: what the file holds by now is served, and indexed.
+    let plain = unstored(&source.content.lock().unwrap());
+    let mut changed = 0;
+    for (name, wanted) in &files {
+        let file = tree.open(&path(&format!("/{name}")), &OpenOptions::reading()).await.unwrap();
+        let found = read(&*file, 0, wanted.len()).await.unwrap();
+        assert!(plain.windows(found.len()).any(|part| part == found), "{name}");
+        changed += u32::from(found != *wanted);
+    }
+    assert!(changed > 0);
+    let there = async {
+        while cache.files("index").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), there).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_listing_that_is_under_way_while_the_index_is_written_goes_on() {
+    let files = sample(900);
+    let (cache, source) = (Cache::new(), Source::new(tar(&files)));
+    let service = cache.service();
+    let tree = service.enter(Scheme::Tar, Arc::clone(&source) as _, &path("/archive")).await.unwrap();
+    let folder = path("/folder-0/sub");
+    let mut listing = tree.read_dir(&folder, &ListOptions::default()).await.unwrap();
+    let mut found: Vec<_> = listing.next().await.unwrap().unwrap();
+    service.index(Scheme::Tar, Arc::clone(&source) as _, &path("/archive"), |_| {}).await.unwrap();
+    // Entered anew by now, with its names in another order.
+    check(&*tree, &files, 10).await;
+    while let Some(batch) = listing.next().await {
+        found.extend(batch.unwrap());
+    }
+    let mut found: Vec<_> =
+        found.into_iter().map(|entry| String::from_utf8(entry.name.to_vec()).unwrap()).collect();
+    found.sort();
+    assert_eq!(found, names(&*tree, "/folder-0/sub").await.unwrap());
+    assert_eq!(found.len(), 900_usize.div_ceil(7));
+}
+
+/// What a gzip file of stored blocks holds, whatever its sums say.
+fn unstored(mut gzip: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    gzip = &gzip[10..];
+    loop {
+        let len = usize::from(u16::from_le_bytes([gzip[1], gzip[2]]));
+        plain.extend_from_slice(&gzip[5..5 + len]);
+        if gzip[0] & 1 == 1 {
+            return plain;
+        }
+        gzip = &gzip[5 + len..];
+    }
 }
 
 fn stored_gzip(plain: &[u8]) -> Vec<u8> {
