@@ -128,7 +128,7 @@ impl Engine {
         }
         let (sender, receiver) = watch::channel(None);
         flights.insert(start, sender);
-        let flight = Flight { engine: Arc::clone(self), start };
+        let flight = Flight { engine: Arc::clone(self), start, has_landed: false };
         tokio::spawn(flight.fly());
         receiver
     }
@@ -294,16 +294,34 @@ impl Engine {
 struct Flight {
     engine: Arc<Engine>,
     start: u64,
+    has_landed: bool,
 }
 
 impl Flight {
-    async fn fly(self) {
-        let flown = self.engine.decode(self.start, || self.is_wanted()).await.transpose();
-        // Under the lock: who joins either finds what has flown or begins anew.
-        let flight = self.engine.flights().remove(&self.start);
+    async fn fly(mut self) {
+        loop {
+            let flown = self.engine.decode(self.start, || self.is_wanted()).await.transpose();
+            if self.land(flown) {
+                return;
+            }
+        }
+    }
+
+    /// Ends the flight with what has flown. False where nobody had waited, and somebody does by now.
+    fn land(&mut self, flown: Option<Flown>) -> bool {
+        // Under the lock: who joins finds what has flown, or begins anew.
+        let mut flights = self.engine.flights();
+        let is_wanted = flights.get(&self.start).is_some_and(|flight| flight.receiver_count() > 0);
+        if flown.is_none() && is_wanted {
+            return false;
+        }
+        let flight = flights.remove(&self.start);
+        drop(flights);
+        self.has_landed = true;
         if let (Some(flight), Some(flown)) = (flight, flown) {
             flight.send_replace(Some(flown));
         }
+        true
     }
 
     fn is_wanted(&self) -> bool {
@@ -312,8 +330,11 @@ impl Flight {
 }
 
 impl Drop for Flight {
+    /// A flight that was broken off leaves its place; one that has landed may have a successor there.
     fn drop(&mut self) {
-        self.engine.flights().remove(&self.start);
+        if !self.has_landed {
+            self.engine.flights().remove(&self.start);
+        }
     }
 }
 

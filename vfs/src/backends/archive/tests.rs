@@ -104,6 +104,34 @@ async fn members_of_a_tgz_read_to_the_byte_from_any_offset() {
     }
 }
 
+/// Who gives up waiting leaves the decoding to those who come: none of them hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_that_comes_as_another_leaves_gets_its_bytes() {
+    let budget = ArchiveOptions { memory: 1 << 20, ..ArchiveOptions::default() };
+    let files = vec![content(1, 4 << 20)];
+    let packed = stored(gzip(&tar(&files)));
+    let service = ArchiveService::new(budget);
+    let tree = service.enter(Scheme::Tgz, packed, &VPath::parse("/archive").unwrap()).await.unwrap();
+    assert_eq!(names(&*tree).await.0, 1);
+    let file = open(&*tree, 0).await.unwrap();
+    let readers = (0..4_usize).map(|reader| {
+        let (file, content) = (Arc::clone(&file), files[0].clone());
+        tokio::spawn(async move {
+            for turn in 0..300 {
+                let offset = (turn * 7 + reader) % 64 * 65_536;
+                let left = file.read_at(offset as u64, 100);
+                _ = tokio::time::timeout(std::time::Duration::from_micros((turn % 9) as u64 * 20), left)
+                    .await;
+                let found = file.read_at(offset as u64, 100).await.unwrap();
+                assert!(found[..] == content[offset..][..found.len()], "{offset}");
+            }
+        })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        reader.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_cut_archive_serves_what_comes_before_and_says_so() {
     let files: Vec<_> = (0..4).map(|number| content(number, 300_000)).collect();
