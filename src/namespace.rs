@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use vfs::backends::archive::ArchiveOptions;
 use vfs::backends::ftp::{FtpOptions, FtpSource, Secret};
@@ -64,8 +65,25 @@ impl Sources {
         let wishes = mount.mirror.options().filter(|_| mount.source.is_remote() && !mount.writable);
         let (Some(cache), Some(options)) = (&self.cache, wishes) else { return Ok(None) };
         let store = self.store.get_or_try_init(|| open_store(cache)).await?;
-        Ok(store.clone().map(|store| Keeping { store, options }))
+        let name = name_of(mount)?;
+        Ok(store.clone().map(|store| Keeping { store, name, options }))
     }
+}
+
+/// What a mount's source is called in the cache: its URL, and of a login in it or beside it only what tells it from others.
+fn name_of(mount: &Mount) -> Result<Arc<str>, Failure> {
+    let login = mount.remote.login().map_err(|says| Failure::from(ConfigError::new(&mount.origin, says)))?;
+    let beside = login.map(|login| format!("{}\0{}", login.user, login.password.unwrap_or_default()));
+    let (shown, written) = match &mount.source {
+        Source::Url(url) => (mount.source.to_string(), url.as_str()),
+        Source::Path(_) => return Ok(mount.source.to_string().into()),
+    };
+    if beside.is_none() && shown == written {
+        return Ok(shown.into());
+    }
+    let digest = Sha256::digest(format!("{written}\0{}", beside.unwrap_or_default()));
+    let mark: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{shown} as {mark}").into())
 }
 
 /// Opens the folder for what mirrors keep. Where it is the usual place, and in use already, nothing is kept.

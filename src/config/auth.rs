@@ -26,6 +26,8 @@ pub struct Auth {
     pub guests: Option<Access>,
     /// Names and passwords are taken inside TLS only. Default: false.
     pub require_tls: bool,
+    /// Users were asked for, should there be none: a file of them that is empty lets nobody in. Default: false.
+    pub is_closed: bool,
 }
 
 /// Somebody with a name.
@@ -72,7 +74,7 @@ impl Auth {
             Some((account.name.clone(), Arc::new(user)))
         });
         let guests = match self.guests {
-            None if self.users.is_empty() => Some(Scope::whole()),
+            None if self.users.is_empty() && !self.is_closed => Some(Scope::whole()),
             None => None,
             Some(access) => Scope::new(VPath::root(), [(VPath::root(), access)]).ok(),
         };
@@ -97,6 +99,7 @@ impl Auth {
                 accounts(&content).map_err(refuse)?
             }
         };
+        self.is_closed = true;
         for (name, hash) in lines {
             let origin = Origin::of_argument("--user", name.as_bytes());
             self.add(Account::whole(name, hash)).map_err(|says| ConfigError::new(&origin, says))?;
@@ -150,7 +153,8 @@ impl TryFrom<(RawAuth, Vec<RawUser>, &Document<'_>)> for Auth {
 
     fn try_from((raw, users, document): (RawAuth, Vec<RawUser>, &Document<'_>)) -> Result<Self, Refusal> {
         let guests = raw.guests.as_deref().map(access);
-        let mut auth = Self { users: Vec::new(), guests, require_tls: raw.require_tls };
+        let is_closed = raw.htpasswd.is_some() || !users.is_empty();
+        let mut auth = Self { users: Vec::new(), guests, require_tls: raw.require_tls, is_closed };
         for user in users {
             let span = user.name.span();
             let account = Account::try_from(user)?;
@@ -189,7 +193,15 @@ impl TryFrom<RawUser> for Account {
             rules.push(Right { path: root.clone(), access: access(allow) });
         }
         for right in raw.right {
-            rules.push(Right::try_from(right)?);
+            let (span, right) = (right.span(), Right::try_from(right)?);
+            if !right.path.is_covered_by(&root) && !root.is_covered_by(&right.path) {
+                let cure = format!(
+                    "{} lies outside of the root {root}: paths are those of the whole tree",
+                    right.path
+                );
+                return Err(Refusal::new(span, cure));
+            }
+            rules.push(right);
         }
         let most = match &raw.sessions {
             Some(most) if *most.get_ref() == 0 => {
@@ -221,9 +233,9 @@ impl fmt::Display for Auth {
         for account in &self.users {
             writeln!(f, "user {account}")?;
         }
-        match (self.guests, self.users.is_empty()) {
-            (None, true) => {}
-            (None, false) => writeln!(f, "guests may not enter")?,
+        match (self.guests, self.is_closed) {
+            (None, false) => {}
+            (None, true) => writeln!(f, "guests may not enter")?,
             (Some(access), _) => writeln!(f, "guests may {}", written_access(access))?,
         }
         if self.require_tls { writeln!(f, "passwords inside tls only") } else { Ok(()) }

@@ -1,6 +1,7 @@
 //! `[[right]]`: what may be done with a path and with what lies below it.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -31,6 +32,13 @@ pub(super) enum RawAllow {
     List,
     Read,
     Write,
+}
+
+impl RawRight {
+    /// Where its path is written.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.path.span()
+    }
 }
 
 impl TryFrom<RawRight> for Right {

@@ -66,6 +66,18 @@ impl Bans {
         Ok(Attempt { bans: self.clone(), from: Some(network), _turn: Some(turn) })
     }
 
+    /// Says whether `peer` is listened to at all, without waiting.
+    ///
+    /// # Errors
+    /// How long it is not.
+    pub(super) fn expect_none(&self, peer: Peer) -> Result<(), Duration> {
+        let Peer::Host(address) = peer else { return Ok(()) };
+        let table = self.lock();
+        let Some(conduct) = table.get(&network(address)) else { return Ok(()) };
+        let left = BAN.saturating_sub(conduct.last.elapsed());
+        if conduct.failed >= BAN_AFTER && !left.is_zero() { Err(left) } else { Ok(()) }
+    }
+
     /// What is remembered of an address, with room made for it.
     fn conduct<'a>(&self, table: &'a mut HashMap<IpAddr, Conduct>, from: IpAddr) -> &'a mut Conduct {
         if table.len() >= ADDRESSES && !table.contains_key(&from) {

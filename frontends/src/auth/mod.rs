@@ -158,6 +158,8 @@ impl Auth {
         if users.require_tls && !asker.secure {
             return Err(Denied::Insecure);
         }
+        // A banned address learns nothing, not even whether somebody else's password is right.
+        self.bans.expect_none(asker.peer).map_err(Denied::Banned)?;
         if !self.seen.knows(name, password) {
             self.check(&users, asker.peer, name, password).await?;
         }

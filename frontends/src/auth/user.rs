@@ -68,14 +68,18 @@ impl Scope {
     }
 
     /// The folder `root` as `/`, and in it what `rules` grant: they are about paths of the whole tree, and the longest one
-    /// that fits decides. Outside of `root` nothing is granted, so no link leads out.
+    /// that fits decides, where none does all is granted. Outside of `root` nothing is, so no link leads out.
     ///
     /// # Errors
     /// As [`Rules::new`].
     pub fn new(root: VPath, rules: impl IntoIterator<Item = (VPath, Access)>) -> vfs::Result<Self> {
-        let mut rules: Vec<_> = rules.into_iter().filter(|(path, _)| path.is_covered_by(&root)).collect();
+        let all: Vec<_> = rules.into_iter().collect();
+        let above = all.iter().filter(|(path, _)| root.is_covered_by(path));
+        let of_root =
+            above.max_by_key(|(path, _)| path.segments().len()).map_or(Access::ALL, |(_, access)| *access);
+        let mut rules: Vec<_> = all.into_iter().filter(|(path, _)| path.is_covered_by(&root)).collect();
         if !rules.iter().any(|(path, _)| *path == root) {
-            rules.push((root.clone(), Access::ALL));
+            rules.push((root.clone(), of_root));
         }
         Ok(Self { root, rules: Some(Arc::new(Rules::new(rules)?)) })
     }

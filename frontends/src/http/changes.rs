@@ -4,6 +4,8 @@
 //! a part with a place of its own (`Content-Range`) is written into the file as it comes, so that it can be gone on with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use vfs::jobs::Disk;
@@ -56,6 +58,9 @@ where
     }
     match deed {
         Deed::Store(_) if place.is_folder => Err(Refusal::FolderName.into()),
+        Deed::Store(Some(part)) if limit.is_some_and(|limit| part.end() > limit) => {
+            Err(Refusal::TooLong(limit.unwrap_or_default()).into())
+        }
         Deed::Store(Some(part)) => store_part(tree, &path, part, body_bytes, found, body).await,
         Deed::Store(None) => {
             let mut options = OpenOptions::replacing();
@@ -180,7 +185,13 @@ where
     }
     let options = OpenOptions { write: true, create: part.start == 0, ..OpenOptions::default() };
     let file = tree.open(path, &options).await.map_err(beside)?;
-    let end = fill(&file, part.start, body).await?;
+    // Nothing is written behind the place that was named.
+    let (mut filling, mut left) = (Filling::new(Arc::clone(&file), part.start), part.len);
+    while let Some(bytes) = body.next().await? {
+        left = left.checked_sub(bytes.len() as u64).ok_or(Refusal::BadPlace)?;
+        filling.add(bytes).await?;
+    }
+    let end = filling.end().await?;
     if end != part.end() {
         return Err(Refusal::BodyBroke.into());
     }
@@ -202,11 +213,62 @@ async fn remove(
     }
     let Some(found) = found.filter(|found| found.is_dir() || !is_folder) else { return Err(missing(path)) };
     if found.is_dir() {
-        walk::remove_dir_all(tree, path).await?;
+        remove_folder(tree, path).await?;
     } else {
         tree.remove_file(path).await?;
     }
     Ok(Outcome::Changed)
+}
+
+/// Removes a folder with all that is in it, or nothing: it is set aside first, which is refused where anything in it may not
+/// be changed.
+async fn remove_folder(tree: &dyn FileSystem, path: &VPath) -> Result<(), Failure> {
+    match Aside::set(tree, path).await {
+        Ok(aside) => aside.remove().await,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error.into()),
+        // A tree that renames nothing, or a mount point.
+        Err(_) => Ok(walk::remove_dir_all(tree, path).await?),
+    }
+}
+
+/// Something that was given another name for a while, beside its own, so that what takes its place can fail.
+struct Aside<'a> {
+    tree: &'a dyn FileSystem,
+    path: &'a VPath,
+    aside: VPath,
+}
+
+impl<'a> Aside<'a> {
+    async fn set(tree: &'a dyn FileSystem, path: &'a VPath) -> vfs::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let name = format!(".vfsd-aside-{:x}-{:x}", since.as_nanos(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let aside = path.parent().unwrap_or_default().child(name)?;
+        tree.rename(path, &aside, &RenameOptions { no_replace: true }).await?;
+        Ok(Self { tree, path, aside })
+    }
+
+    /// Removes it; what cannot be removed has its own name again.
+    async fn remove(self) -> Result<(), Failure> {
+        let found = self.tree.metadata(&self.aside, &StatOptions::no_follow()).await?;
+        let removed = match found.is_dir() {
+            true => walk::remove_dir_all(self.tree, &self.aside).await,
+            false => self.tree.remove_file(&self.aside).await,
+        };
+        if removed.is_err() {
+            self.restore().await;
+        }
+        Ok(removed?)
+    }
+
+    /// Gives it its own name again. What has that by now is half of what was to take its place.
+    async fn restore(self) {
+        _ = walk::remove_dir_all(self.tree, self.path).await;
+        _ = self.tree.remove_file(self.path).await;
+        if let Err(error) = self.tree.rename(&self.aside, self.path, &RenameOptions::default()).await {
+            tracing::error!(path = %self.path, aside = %self.aside, %error, "what was set aside has kept that name");
+        }
+    }
 }
 
 fn missing(path: &VPath) -> Failure {
@@ -222,23 +284,25 @@ async fn go(
     disk: &Disk,
 ) -> Result<Outcome, Failure> {
     let found = found.ok_or_else(|| missing(path))?;
-    let Some(is_new) = make_way(tree, path, found.file_type, errand).await? else {
+    let Some(way) = make_way(tree, path, found.file_type, errand).await? else {
         return Ok(Outcome::PreconditionFailed);
     };
     let options = RenameOptions { no_replace: !errand.overwrites };
-    match tree.rename(path, &errand.to, &options).await {
-        Ok(()) => {}
+    let moved = match tree.rename(path, &errand.to, &options).await {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-            walk::copy_all(tree, path, &errand.to, disk).await.map_err(beside)?;
-            if found.is_dir() {
-                walk::remove_dir_all(tree, path).await?;
-            } else {
-                tree.remove_file(path).await?;
-            }
+            walk::copy_all(tree, path, &errand.to, disk).await
         }
-        Err(error) => return Err(beside(error)),
+        moved => {
+            return way.settle(moved).await;
+        }
+    };
+    let outcome = way.settle(moved).await?;
+    if found.is_dir() {
+        remove_folder(tree, path).await?;
+    } else {
+        tree.remove_file(path).await?;
     }
-    Ok(if is_new { Outcome::Created } else { Outcome::Changed })
+    Ok(outcome)
 }
 
 /// COPY (RFC 4918 §9.8).
@@ -251,42 +315,61 @@ async fn copy(
     disk: &Disk,
 ) -> Result<Outcome, Failure> {
     let found = found.ok_or_else(|| missing(path))?;
-    let Some(is_new) = make_way(tree, path, found.file_type, errand).await? else {
+    let Some(way) = make_way(tree, path, found.file_type, errand).await? else {
         return Ok(Outcome::PreconditionFailed);
     };
     let done = match (found.file_type, depth) {
         (FileType::Dir, Depth::Zero) => tree.create_dir(&errand.to).await,
         _ => walk::copy_all(tree, path, &errand.to, disk).await,
     };
-    done.map_err(beside)?;
-    Ok(if is_new { Outcome::Created } else { Outcome::Changed })
+    way.settle(done).await
 }
 
-/// Takes away what is at the destination where it may be replaced and would be in the way. True where nothing was there,
-/// `None` where something is and may not be replaced.
-async fn make_way(
-    tree: &dyn FileSystem,
+/// What was found at a destination.
+enum Way<'a> {
+    /// Nothing.
+    Free,
+    /// A file, which a file replaces in one step.
+    Replaced,
+    /// Something that is set aside until what takes its place is whole.
+    Cleared(Aside<'a>),
+}
+
+impl Way<'_> {
+    /// Ends what was done: what was in the way goes for good, or is back.
+    async fn settle(self, done: vfs::Result<()>) -> Result<Outcome, Failure> {
+        match (self, done) {
+            (Way::Free, Ok(())) => Ok(Outcome::Created),
+            (Way::Replaced, Ok(())) => Ok(Outcome::Changed),
+            (Way::Cleared(old), Ok(())) => {
+                old.remove().await?;
+                Ok(Outcome::Changed)
+            }
+            (Way::Cleared(old), Err(error)) => {
+                old.restore().await;
+                Err(beside(error))
+            }
+            (_, Err(error)) => Err(beside(error)),
+        }
+    }
+}
+
+/// Sets aside what is at the destination where it may be replaced and would be in the way. `None` where it may not.
+async fn make_way<'a>(
+    tree: &'a dyn FileSystem,
     path: &VPath,
     file_type: FileType,
-    errand: &Errand,
-) -> Result<Option<bool>, Failure> {
+    errand: &'a Errand,
+) -> Result<Option<Way<'a>>, Failure> {
     let to = &errand.to;
     if path.is_root() || to.is_root() || path.is_covered_by(to) || to.is_covered_by(path) {
         return Err(Refusal::Whole.into());
     }
     match look(tree, to, false).await? {
-        None => Ok(Some(true)),
+        None => Ok(Some(Way::Free)),
         Some(_) if !errand.overwrites => Ok(None),
-        // What is written in its place replaces it in one step.
-        Some(there) if !there.is_dir() && file_type == FileType::File => Ok(Some(false)),
-        Some(there) if there.is_dir() => {
-            walk::remove_dir_all(tree, to).await?;
-            Ok(Some(false))
-        }
-        Some(_) => {
-            tree.remove_file(to).await?;
-            Ok(Some(false))
-        }
+        Some(there) if !there.is_dir() && file_type == FileType::File => Ok(Some(Way::Replaced)),
+        Some(_) => Ok(Some(Way::Cleared(Aside::set(tree, to).await?))),
     }
 }
 

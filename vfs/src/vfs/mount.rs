@@ -31,7 +31,7 @@ pub struct MountOptions {
     pub breaker: BreakerOptions,
     /// What a remote mount remembers.
     pub meta_cache: MetaCacheOptions,
-    /// Keep what is read of it, and serve it when its source is gone: in this store, under its name `source`. Default:
+    /// Keep what is read of it, and serve it when its source is gone: in this store. Default:
     /// nothing is kept. A mirror is read-only and takes the place of `meta_cache`.
     pub mirror: Option<Keeping>,
 }
@@ -41,6 +41,9 @@ pub struct MountOptions {
 pub struct Keeping {
     /// The cache folder; mounts share it.
     pub store: Arc<Store>,
+    /// Names the source among all that share the store, for good. Who is let in by another login may be shown other things:
+    /// the login is part of it.
+    pub name: Arc<str>,
     /// What may be kept how long.
     pub options: MirrorOptions,
 }
@@ -91,8 +94,8 @@ impl Mount {
         let mut tree: Arc<dyn FileSystem> =
             Arc::new(Layered::new(tree, Arc::new(Trace::new(at.to_string()))));
         let keeping = options.mirror.filter(|_| !options.writable);
-        let mirror = keeping.map(|Keeping { store, options: wishes }| {
-            Mirror::new(Arc::clone(&tree), options.source.as_str(), store, wishes)
+        let mirror = keeping.map(|Keeping { store, name, options: wishes }| {
+            Mirror::new(Arc::clone(&tree), name, store, wishes)
         });
         if let Some(mirror) = &mirror {
             tree = Arc::new(mirror.clone());

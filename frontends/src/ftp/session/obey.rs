@@ -49,6 +49,10 @@ impl Session {
             Command::Client | Command::Nothing => self.control.say(&reply::NOTHING_DONE),
             Command::Confirm => self.control.say(&reply::CONFIRMED),
             Command::ExtendedPassive(wanted) => self.listen_extended(wanted),
+            // Guests add, and change nothing that is there.
+            Command::Edit(edit, path) if edit != Edit::CreateFolder && !self.overwrites() => {
+                self.refuse_guest(&path);
+            }
             Command::Edit(edit, path) => {
                 self.ask(&path, reply::CALL_ABORTED, move |ask| ask.edit(edit));
             }
@@ -57,6 +61,7 @@ impl Session {
                 self.ask(&path.unwrap_or_default(), reply::CALL_ABORTED, move |ask| ask.describe(facts));
             }
             Command::Features => self.control.say(&self.features()),
+            Command::From(Errand::Rename, path) if !self.overwrites() => self.refuse_guest(&path),
             Command::From(errand, path) => {
                 self.ask(&path, reply::CALL_ABORTED, move |ask| ask.choose(errand));
             }
@@ -289,6 +294,7 @@ impl Session {
     /// MDTM, which may set a time too.
     fn date(&mut self, sent: &[u8]) {
         if self.house.options.sets_times_by_mdtm
+            && self.overwrites()
             && let Some((attributes, path)) = command::dated(sent)
         {
             let edit = Edit::SetAttributes(attributes, Form::Facts);
@@ -350,6 +356,15 @@ impl Session {
                 self.work = Work::call(call(ask), Some(aborted));
             }
             Err(failure) => self.conclude(Outcome::Failed { sent: sent.to_vec(), failure }),
+        }
+    }
+
+    /// Says what guests are for.
+    fn refuse_guest(&mut self, sent: &[u8]) {
+        if matches!(self.login, Login::In(_)) {
+            self.conclude(Outcome::Failed { sent: sent.to_vec(), failure: Failure::GuestsAdd });
+        } else {
+            self.control.say(&reply::LOG_IN_FIRST);
         }
     }
 

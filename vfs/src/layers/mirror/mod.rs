@@ -166,9 +166,10 @@ impl Core {
         if is_half_a_listing {
             return Ok(None);
         }
+        let has_bytes = record.blocks.present() > 0;
         let object = Arc::new(Object::stored(key, &self.store, record, self.upstream(None)));
-        if object.is_complete() {
-            object.data().await?;
+        if has_bytes {
+            object.look_at_data().await?;
         }
         Ok(Some(self.hold(object)))
     }

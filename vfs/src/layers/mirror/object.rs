@@ -197,6 +197,22 @@ impl Object {
         self.data.get_or_try_init(|| self.store.data(self.key, generation)).await
     }
 
+    /// Opens its bytes and forgets blocks that the file does not reach: somebody has cut it, or removed it.
+    pub(super) async fn look_at_data(&self) -> Result<()> {
+        let data = self.data().await?.clone();
+        let status = self.store.disk().run("metadata", move || rustix::fs::fstat(&data)).await?;
+        let len = status.map_err(|errno| Error::from_io(errno.into(), "metadata", &VPath::root()))?.st_size;
+        let len = u64::try_from(len).unwrap_or(0);
+        let mut state = self.state();
+        let blocks = &mut state.record.blocks;
+        let cut: Vec<_> = blocks.indices().filter(|index| blocks.end(*index) > len).collect();
+        if !cut.is_empty() {
+            cut.into_iter().for_each(|index| blocks.remove(index));
+            tracing::warn!(path = %state.record.path, "a file of the cache was cut: what is missing is fetched anew");
+        }
+        Ok(())
+    }
+
     /// Its bytes, where all of them are there, believed and open: then it is a plain file.
     pub(super) fn whole(&self) -> Option<(SpanFile, u64)> {
         let state = self.state();
@@ -392,6 +408,10 @@ impl Object {
         if state.record.kind == Kind::File {
             state.record.metadata.len = Some(len);
         }
+    }
+
+    pub(super) fn is_bypassed(&self) -> bool {
+        self.state().bypassed
     }
 
     pub(super) fn bypass(&self) {

@@ -122,6 +122,8 @@ impl Run {
             {
                 tracing::warn!(%error, "what was fetched is served, and cannot be noted in the cache");
             }
+            // What cannot be kept is no failure: its readers go on from the source.
+            let outcome = if object.is_bypassed() { Ok(()) } else { outcome };
             // The outcome is there before the news of it.
             _ = self.outcome.set(outcome);
             object.remove_run(&self);

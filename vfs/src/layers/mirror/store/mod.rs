@@ -20,8 +20,9 @@ mod house;
 mod key;
 mod record;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -229,7 +230,8 @@ struct Opened {
 
 impl Opened {
     fn new(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder.join("o"))?;
+        // What a mirror may read not everybody may.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder.join("o"))?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
