@@ -33,6 +33,8 @@ impl Signals {
         let take = |kind| {
             signal(kind).map_err(|error| Failure::Operation(format!("signals cannot be received: {error}")))
         };
+        // A file that may not grow is an error of the write, not the end of the server.
+        drop(take(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,

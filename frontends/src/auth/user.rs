@@ -115,3 +115,24 @@ impl fmt::Display for BadName {
 }
 
 impl std::error::Error for BadName {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_above_the_root_holds_in_it() {
+        let path = |text: &str| VPath::parse(text).unwrap();
+        for (rules, access) in [
+            (&[][..], Access::ALL),
+            (&[("/", Access::READ)], Access::READ),
+            (&[("/", Access::ALL), ("/home", Access::READ)], Access::READ),
+            (&[("/", Access::READ), ("/home/ann", Access::ALL)], Access::ALL),
+            (&[("/elsewhere", Access::READ)], Access::ALL),
+        ] {
+            let rules = rules.iter().map(|(text, access)| (path(text), *access));
+            let scope = Scope::new(path("/home/ann"), rules).unwrap();
+            assert_eq!(scope.rules.unwrap().access(&path("/home/ann/file")), access);
+        }
+    }
+}

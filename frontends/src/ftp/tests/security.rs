@@ -250,10 +250,14 @@ async fn a_guest_never_overwrites() {
     }
     client.ask("REST 2").await;
     assert!(client.store("STOR old", b"x").await.starts_with("550 "));
-    for (from, to) in [("RNFR mine", "RNTO old"), ("SITE CPFR mine", "SITE CPTO old")] {
-        assert!(client.ask(from).await.starts_with("350 "));
-        assert!(client.ask(to).await.starts_with("550 "), "{to}");
+    assert!(client.ask("SITE CPFR mine").await.starts_with("350 "));
+    assert!(client.ask("SITE CPTO old").await.starts_with("550 "));
+    for line in
+        ["RNFR mine", "DELE old", "SITE CHMOD 600 old", "MFMT 20200101000000 old", "SITE SYMLINK old mine2"]
+    {
+        assert!(client.ask(line).await.starts_with("550 "), "{line}");
     }
+    assert!(client.ask("MKD folder").await.starts_with("257 "));
     assert_eq!(running.tree.content("/old").await.unwrap(), "old");
     assert_eq!(running.tree.content("/new").await.unwrap(), "new");
     assert_eq!(running.tree.content("/newer").await.unwrap(), "newer");

@@ -132,6 +132,24 @@ fn changes() -> [(&'static str, &'static str, &'static str, Vec<u8>, u16); 8] {
 }
 
 #[tokio::test]
+async fn a_change_that_is_refused_has_taken_nothing_away() {
+    let files: [(&[u8], &[u8]); 4] =
+        [(b"/full/kept", b"k"), (b"/closed/file", b"c"), (b"/mixed/a", b"a"), (b"/mixed/held/b", b"b")];
+    let rules = [("/", Access::ALL), ("/closed", Access::NONE), ("/mixed/held", Access::READ)];
+    let server = Server::of(over(&Arc::new(tree(&files).await), only(ann(scope(&rules)), None))).await;
+    for (method, from) in [("COPY", "/closed"), ("MOVE", "/closed"), ("MOVE", "/mixed"), ("DELETE", "/mixed")]
+    {
+        let fields = format!("{ANN}Destination: /full\r\n");
+        let reply = send(&server, method, from, &fields, b"").await;
+        assert_eq!(reply.status, 403, "{method} {from}: {}", reply.text());
+        assert_eq!(server.get("/full/kept", ANN).await.body, b"k", "{method} {from}");
+        assert_eq!(server.get("/mixed/a", ANN).await.body, b"a", "{method} {from}");
+        let names = server.get("/?format=json", ANN).await.text();
+        assert!(!names.contains("aside"), "{names}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_copied_need_only_be_readable_and_its_place_writable() {
     let rules = [("/", Access::READ), ("/inner", Access::ALL), ("/closed", Access::NONE)];
     let server = Server::of(over(&files().await, only(ann(scope(&rules)), None))).await;

@@ -146,6 +146,10 @@ impl Growing {
             // First the stage: what comes after that is seen as a change.
             let now = stage.borrow_and_update().clone();
             let kind = match self.read(|catalog| catalog.resolve(path, follow)) {
+                // Who has all the time waits for the last of several entries of a name.
+                Ok(_) if self.patience == Duration::MAX && matches!(now, Stage::Running) => {
+                    ErrorKind::NotFound
+                }
                 Ok(id) => return Ok(id),
                 Err(kind) => kind,
             };

@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::trial::stored;
+use super::zip::tests::builder::{Archive, Entry};
 use super::{ArchiveOptions, ArchiveService, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, FileSystem};
@@ -129,6 +130,20 @@ async fn a_reader_that_comes_as_another_leaves_gets_its_bytes() {
     });
     for reader in readers.collect::<Vec<_>>() {
         reader.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_long_member_of_a_zip_that_sums_to_something_else_is_never_whole() {
+    let content = content(3, 5 << 20);
+    let mut archive = Archive::of([Entry::deflated("0", &content)]).build();
+    let record = archive.windows(4).rposition(|bytes| bytes == b"PK\x01\x02").unwrap();
+    archive[record + 16] ^= 1;
+    let tree = enter(Scheme::Zip, archive).await.unwrap();
+    for _ in 0..3 {
+        let file = open(&*tree, 0).await.unwrap();
+        let error = read(&*file, 0, content.len()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     }
 }
 

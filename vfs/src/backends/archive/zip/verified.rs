@@ -1,6 +1,7 @@
 //! A compressed stream with the length and checksum that a zip directory states: what decodes to anything else fails.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -8,24 +9,27 @@ use crate::backends::archive::codec::{Codec, Damage, Decoder, Next, Progress, Se
 use crate::error::Result;
 use crate::file_system::File;
 
-/// A codec whose output is known beforehand. A decoder from the start checks length and checksum at the end; one from a
-/// seek point checks the length alone, so whoever reads a part relies on sums of the parts. No decoder gives a byte
+/// A codec whose output is known beforehand. A decoder from the start checks length and checksum before it
+/// gives the last piece; one from a seek point checks the length alone, so whoever reads a part relies on sums of the parts. No decoder gives a byte
 /// more than the length, which is what ends a bomb.
 #[derive(Clone, Debug)]
 pub(super) struct Verified {
     inner: Arc<dyn Codec>,
     len: u64,
     crc: u32,
+    /// Somebody has read it through and found another checksum: from then on nobody gets to its end.
+    is_bad: Arc<AtomicBool>,
 }
 
 impl Verified {
     pub(super) fn new(inner: Arc<dyn Codec>, len: u64, crc: u32) -> Self {
-        Self { inner, len, crc }
+        Self { inner, len, crc, is_bad: Arc::default() }
     }
 
     fn decoder(&self, inner: Box<dyn Decoder>, position: u64) -> Box<dyn Decoder> {
         let running = (position == 0).then(crc32fast::Hasher::new);
-        Box::new(VerifiedDecoder { inner, len: self.len, crc: self.crc, position, running })
+        let is_bad = Arc::clone(&self.is_bad);
+        Box::new(VerifiedDecoder { inner, len: self.len, crc: self.crc, position, running, is_bad })
     }
 }
 
@@ -56,6 +60,7 @@ struct VerifiedDecoder {
     position: u64,
     /// Over the content so far; none where decoding began amid it.
     running: Option<crc32fast::Hasher>,
+    is_bad: Arc<AtomicBool>,
 }
 
 impl VerifiedDecoder {
@@ -64,11 +69,13 @@ impl VerifiedDecoder {
         if position != len {
             return Err(damage(format!("it holds {position} bytes, and its directory says {len}")));
         }
-        match self.running.clone().map(crc32fast::Hasher::finalize) {
-            Some(found) if found != *crc => Err(damage(format!(
-                "its content's checksum is {found:#010x}, and its directory says {crc:#010x}"
-            ))),
-            _ => Ok(()),
+        let found = self.running.clone().map(crc32fast::Hasher::finalize);
+        if found.is_some_and(|found| found != *crc) {
+            self.is_bad.store(true, Ordering::Relaxed);
+        }
+        match self.is_bad.load(Ordering::Relaxed) {
+            true => Err(damage(format!("its content does not sum to {crc:#010x}, as its directory says"))),
+            false => Ok(()),
         }
     }
 }
@@ -98,8 +105,9 @@ impl Decoder for VerifiedDecoder {
             )));
         }
         let progress = progress?;
-        if progress.next == Next::End {
-            self.check_end()?;
+        // Whoever reads as much as was promised stops there: the last piece is given when the sum is seen to fit.
+        if progress.next == Next::End || self.position == self.len {
+            self.check_end().inspect_err(|_| output.truncate(before))?;
         }
         Ok(progress)
     }

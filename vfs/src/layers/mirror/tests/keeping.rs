@@ -181,6 +181,29 @@ async fn after_an_unclean_end_a_damaged_block_is_fetched_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_somebody_cut_or_removed_is_fetched_anew() {
+    for is_removed in [false, true] {
+        let scene = scene().await;
+        scene.origin.say(fresh_for(1000));
+        let bytes = content(LEN, 9);
+        scene.origin.put("/f", &bytes);
+        scene.read("/f").await.unwrap();
+        let data = data_files(&scene).remove(0);
+        let Scene { origin, mirror, folder } = scene;
+        drop(mirror);
+        if is_removed {
+            fs::remove_file(&data).unwrap();
+        } else {
+            fs::File::options().write(true).open(&data).unwrap().set_len(BLOCK_BYTES + 5).unwrap();
+        }
+        let mirror =
+            mirror_in(folder.path(), &origin, MirrorOptions::default(), StoreOptions::default()).await;
+        let scene = Scene { origin, mirror, folder };
+        assert_eq!(scene.read("/f").await.unwrap(), bytes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_folder_in_use_is_refused() {
     let scene = scene().await;
     let error = Store::open(scene.folder.path(), StoreOptions::default()).await.unwrap_err();
