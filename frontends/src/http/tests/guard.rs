@@ -144,8 +144,8 @@ async fn a_change_that_is_refused_has_taken_nothing_away() {
         assert_eq!(reply.status, 403, "{method} {from}: {}", reply.text());
         assert_eq!(server.get("/full/kept", ANN).await.body, b"k", "{method} {from}");
         assert_eq!(server.get("/mixed/a", ANN).await.body, b"a", "{method} {from}");
-        let names = server.get("/?format=json", ANN).await.text();
-        assert!(!names.contains("aside"), "{names}");
+        let listed = server.get("/?format=json", ANN).await;
+        assert!(!listed.text().contains("aside"), "{}", listed.text());
     }
 }
 
