@@ -32,7 +32,8 @@ async fn converse(transcript: &str) -> String {
     let site = Site::new(Arc::new(tree().await)).with_host("other.example", Arc::new(MemoryFs::new()));
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
-    let server = tokio::spawn(ftp::serve(listener, Arc::new(site), ftp::Options::default(), shutdown));
+    let options = ftp::Options { guests_overwrite: true, ..ftp::Options::default() };
+    let server = tokio::spawn(ftp::serve(listener, Arc::new(site), options, shutdown));
 
     let mut talk = Talk::new(address).await;
     let mut greeted = false;

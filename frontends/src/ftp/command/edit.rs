@@ -63,13 +63,13 @@ pub(in crate::ftp) fn dated(argument: &[u8]) -> Option<(SetAttributes, &[u8])> {
     (!path.is_empty()).then_some((attributes, path))
 }
 
-/// Permission bits in octal, four digits at most. None but those of reading, writing and searching are set from afar: a
-/// program with another's rights is no client's to make.
+/// Permission bits in octal, four digits at most; not those that make a program run with its owner's or group's rights: they
+/// are no client's to set.
 pub(super) fn mode(digits: &[u8]) -> Option<u32> {
     let are_octal = digits.iter().all(|digit| (b'0'..=b'7').contains(digit));
     let fits = (1..=4).contains(&digits.len());
     let mode = digits.iter().fold(0, |sum, digit| sum * 8 + u32::from(digit.wrapping_sub(b'0')));
-    (are_octal && fits && mode <= 0o777).then_some(mode)
+    (are_octal && fits && mode & 0o6000 == 0).then_some(mode)
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
         for wrong in ["", "x", "; x", "UNIX.mode=0640 x", "UNIX.mode=0640;", "UNIX.mode=8; x", "modify=; x"] {
             assert!(matches!(modify_facts(wrong.as_bytes()), Err(Refusal::Syntax(_))), "{wrong}");
         }
-        for wrong in ["", "8", "-1", "00000", "+7", "4755", "1777"] {
+        for wrong in ["", "8", "-1", "00000", "+7", "4755", "2755"] {
             assert_eq!(mode(wrong.as_bytes()), None, "{wrong}");
         }
     }

@@ -94,7 +94,7 @@ async fn plaintext_that_was_read_ahead_of_auth_is_not_executed_either() {
 
 #[tokio::test]
 async fn nothing_that_was_said_in_the_clear_counts_inside() {
-    let running = start(Options::default()).await;
+    let running = start(Options { guests_overwrite: true, ..Options::default() }).await;
     let mut client = running.log_in().await;
     assert!(client.ask("REST 5").await.starts_with("350 "));
     assert!(client.ask("RNFR file").await.starts_with("350 "));

@@ -5,9 +5,11 @@
 //! part of one is, the pass goes on behind it. A source that does not answer for a while is asked again: what was found
 //! by then is served meanwhile.
 
+use std::future::poll_fn;
 use std::mem;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -327,7 +329,25 @@ impl Pass {
         let (mut reads, mut published) = (0, Instant::now());
         while !scanner.is_done() {
             jump(scanner, metadata.len);
-            let read = self.retry(|| file.read_at(scanner.position(), piece)).await?;
+            let at = scanner.position();
+            let mut reading = file.read_at(at, piece);
+            let read = match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+                Poll::Ready(read) => read,
+                // Who waits for what was seen so far need not wait for this.
+                Poll::Pending => {
+                    if reads > 0
+                        && let Some(archive) = self.archive.upgrade()
+                    {
+                        (reads, published) = (0, Instant::now());
+                        self.publish(&archive, scanner)?;
+                    }
+                    reading.await
+                }
+            };
+            let read = match read {
+                Ok(bytes) => Some(bytes),
+                Err(_) => self.retry(|| file.read_at(at, piece)).await?,
+            };
             let (Some(bytes), Some(archive)) = (read, self.archive.upgrade()) else { return Ok(None) };
             if bytes.is_empty() {
                 scanner.finish();

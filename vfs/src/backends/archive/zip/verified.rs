@@ -69,13 +69,16 @@ impl VerifiedDecoder {
         if position != len {
             return Err(damage(format!("it holds {position} bytes, and its directory says {len}")));
         }
-        let found = self.running.clone().map(crc32fast::Hasher::finalize);
-        if found.is_some_and(|found| found != *crc) {
-            self.is_bad.store(true, Ordering::Relaxed);
-        }
-        match self.is_bad.load(Ordering::Relaxed) {
-            true => Err(damage(format!("its content does not sum to {crc:#010x}, as its directory says"))),
-            false => Ok(()),
+        match self.running.clone().map(crc32fast::Hasher::finalize) {
+            Some(found) if found != *crc => {
+                self.is_bad.store(true, Ordering::Relaxed);
+                let what = "its content's checksum is";
+                Err(damage(format!("{what} {found:#010x}, and its directory says {crc:#010x}")))
+            }
+            None if self.is_bad.load(Ordering::Relaxed) => {
+                Err(damage(format!("its content's checksum is not {crc:#010x}, as its directory says")))
+            }
+            _ => Ok(()),
         }
     }
 }
