@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::tokens::{Token, number};
+use crate::calendar::{self, Date};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -99,11 +100,8 @@ pub(in crate::backends::ftp) fn stamped(text: &[u8]) -> Option<SystemTime> {
 
 /// Writes `YYYYMMDDhhmmss`, in UTC. `None` for years that four digits cannot show.
 pub(in crate::backends::ftp) fn stamp(time: SystemTime) -> Option<String> {
-    let seconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).ok()?,
-        Err(before) => -i64::try_from(before.duration().as_secs_f64().ceil() as u64).ok()?,
-    };
-    let (year, month, day) = civil(seconds.div_euclid(DAY));
+    let seconds = calendar::seconds(time);
+    let Date { year, month, day } = Date::after_epoch(seconds.div_euclid(DAY));
     let second = seconds.rem_euclid(DAY);
     (1..=9999).contains(&year).then(|| {
         format!("{year:04}{month:02}{day:02}{:02}{:02}{:02}", second / 3600, second / 60 % 60, second % 60)
@@ -170,34 +168,13 @@ fn part(text: &[u8], from: usize, to: usize) -> Option<i64> {
 
 /// Days since 1970 of a day that the calendar has.
 fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Counted in years that begin in March, so that a leap day is a year's last.
-    let shifted = year - i64::from(month <= 2);
-    let era = shifted.div_euclid(400);
-    let year_of_era = shifted.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days =
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    (civil(days) == (year, month, day)).then_some(days)
+    let date = Date { year, month: u8::try_from(month).ok()?, day: u8::try_from(day).ok()? };
+    let days = date.days();
+    (Date::after_epoch(days) == date).then_some(days)
 }
 
 fn civil_year(seconds: i64) -> i64 {
-    civil(seconds.div_euclid(DAY)).0
-}
-
-/// Year, month and day of a day since 1970.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    Date::after_epoch(seconds.div_euclid(DAY)).year
 }
 
 #[cfg(test)]
