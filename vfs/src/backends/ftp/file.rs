@@ -1,7 +1,6 @@
 //! [`FtpFile`]: one version of a remote file.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -12,11 +11,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::transfer::{Source, Transfer};
-use crate::error::{Error, ErrorKind, Result};
+use crate::backends::remote::Reader;
+use crate::error::Result;
 use crate::file_system::{File, SeekCost};
 use crate::metadata::{Identity, Metadata};
 use crate::options::ByteRange;
-use crate::path::VPath;
 use crate::producer::{Chunk, Hint, Producer};
 
 /// How far a running transfer is read on to get somewhere, instead of asking anew.
@@ -30,18 +29,9 @@ pub(super) struct FtpFile {
     source: Arc<Source>,
     metadata: Metadata,
     opened: Instant,
-    left_over: Mutex<Option<Reader>>,
+    left_over: Mutex<Option<Reader<Transfer>>>,
     /// Where the last read stopped: one that starts there reads on.
     sequel: AtomicU64,
-}
-
-/// A transfer and where it is.
-struct Reader {
-    at: u64,
-    rest: Bytes,
-    transfer: Transfer,
-    /// Where it stops before the end of the file.
-    end: Option<u64>,
 }
 
 impl FtpFile {
@@ -61,23 +51,19 @@ impl FtpFile {
     }
 
     /// Takes the transfer that was left, where it gets to `offset` soon.
-    fn take_reader(&self, offset: u64) -> Option<Reader> {
-        self.left_over().take_if(|reader| {
-            reader.at <= offset
-                && offset - reader.at <= SKIPPED_BYTES
-                && reader.end.is_none_or(|end| offset < end)
-        })
+    fn take_reader(&self, offset: u64) -> Option<Reader<Transfer>> {
+        self.left_over().take_if(|reader| reader.is_near(offset, SKIPPED_BYTES))
     }
 
     /// Asks for the wanted bytes and no others; for the rest of the file, where the reader reads on.
-    fn start_reader(&self, offset: u64, max: usize) -> Reader {
+    fn start_reader(&self, offset: u64, max: usize) -> Reader<Transfer> {
         let reads_on = offset == self.sequel.load(Ordering::Relaxed);
         let len = self.metadata.len;
         let end = len.map(|len| len.min(offset.saturating_add(max as u64))).filter(|_| !reads_on);
-        Reader { at: offset, rest: Bytes::new(), transfer: self.start(ByteRange { start: offset, end }), end }
+        Reader::new(self.start(ByteRange { start: offset, end }), offset, end)
     }
 
-    fn left_over(&self) -> MutexGuard<'_, Option<Reader>> {
+    fn left_over(&self) -> MutexGuard<'_, Option<Reader<Transfer>>> {
         self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,30 +102,6 @@ impl File for FtpFile {
 
     fn seek_cost(&self) -> SeekCost {
         SeekCost::Request
-    }
-}
-
-impl Reader {
-    async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes> {
-        loop {
-            if self.rest.is_empty() {
-                match poll_fn(|cx| self.transfer.poll_more(cx)).await {
-                    Some(Ok(Chunk::Bytes(bytes))) => self.rest = bytes,
-                    Some(Ok(Chunk::Span(_))) => {
-                        return Err(Error::new(ErrorKind::Internal, "read_at", &VPath::root()));
-                    }
-                    Some(Err(error)) => return Err(error),
-                    None => return Ok(Bytes::new()),
-                }
-            }
-            let skipped = self.rest.split_to((offset - self.at).min(self.rest.len() as u64) as usize);
-            self.at += skipped.len() as u64;
-            if !self.rest.is_empty() {
-                let bytes = self.rest.split_to(max.min(self.rest.len()));
-                self.at += bytes.len() as u64;
-                return Ok(bytes);
-            }
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! [`HttpFile`]: one version of a remote file.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -11,11 +10,11 @@ use bytes::Bytes;
 
 use super::response::Facts;
 use super::transfer::{Body, Source, Transfer};
-use crate::error::{Error, ErrorKind, Result};
+use crate::backends::remote::Reader;
+use crate::error::{ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
 use crate::metadata::{Identity, Metadata};
 use crate::options::ByteRange;
-use crate::path::VPath;
 use crate::producer::{Chunk, Hint, Producer, ProducerExt};
 
 /// How far a running transfer is read on to get somewhere, instead of asking anew.
@@ -26,18 +25,9 @@ pub(super) struct HttpFile {
     source: Arc<Source>,
     name: String,
     facts: Facts,
-    left_over: Mutex<Option<Reader>>,
+    left_over: Mutex<Option<Reader<Transfer>>>,
     /// Where the last read stopped: one that starts there reads on.
     sequel: AtomicU64,
-}
-
-/// A transfer and where it is.
-struct Reader {
-    at: u64,
-    rest: Bytes,
-    transfer: Transfer,
-    /// Where it stops before the end of the file.
-    end: Option<u64>,
 }
 
 impl HttpFile {
@@ -45,7 +35,7 @@ impl HttpFile {
     pub(super) fn new(source: Source, facts: Facts, body: Option<Body>) -> Self {
         let source = Arc::new(source);
         let transfer = body.map(|body| Transfer::start(&source, &facts, ByteRange::whole(), Some(body)));
-        let reader = transfer.map(|transfer| Reader { at: 0, rest: Bytes::new(), transfer, end: None });
+        let reader = transfer.map(|transfer| Reader::new(transfer, 0, None));
         Self {
             name: source.url.to_string(),
             source,
@@ -56,25 +46,21 @@ impl HttpFile {
     }
 
     /// Takes the transfer that was left, where it gets to `offset` soon.
-    fn take_reader(&self, offset: u64) -> Option<Reader> {
-        self.left_over().take_if(|reader| {
-            reader.at <= offset
-                && offset - reader.at <= SKIPPED_BYTES
-                && reader.end.is_none_or(|end| offset < end)
-        })
+    fn take_reader(&self, offset: u64) -> Option<Reader<Transfer>> {
+        self.left_over().take_if(|reader| reader.is_near(offset, SKIPPED_BYTES))
     }
 
     /// Asks for the wanted bytes and no others; for the rest of the file, where the reader reads on or the length is
     /// unknown.
-    fn start_reader(&self, offset: u64, max: usize) -> Reader {
+    fn start_reader(&self, offset: u64, max: usize) -> Reader<Transfer> {
         let reads_on = offset == self.sequel.load(Ordering::Relaxed);
         let end = self.facts.len.map(|len| len.min(offset.saturating_add(max as u64))).filter(|_| !reads_on);
         let range = ByteRange { start: offset, end };
         let transfer = Transfer::start(&self.source, &self.facts, range, None);
-        Reader { at: offset, rest: Bytes::new(), transfer, end }
+        Reader::new(transfer, offset, end)
     }
 
-    fn left_over(&self) -> MutexGuard<'_, Option<Reader>> {
+    fn left_over(&self) -> MutexGuard<'_, Option<Reader<Transfer>>> {
         self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,13 +100,10 @@ impl File for HttpFile {
         if range.is_empty() {
             return None;
         }
-        let started =
-            self.take_reader(range.start).filter(|reader| reader.rest.is_empty() && reader.end.is_none());
-        Some(match started {
-            Some(reader) => {
-                let here =
-                    ByteRange { start: range.start - reader.at, end: range.end.map(|end| end - reader.at) };
-                reader.transfer.range(here).boxed()
+        Some(match self.take_reader(range.start).and_then(Reader::into_open) {
+            Some((transfer, at)) => {
+                let here = ByteRange { start: range.start - at, end: range.end.map(|end| end - at) };
+                transfer.range(here).boxed()
             }
             None => Box::new(Later::Planned(self, range)),
         })
@@ -128,30 +111,6 @@ impl File for HttpFile {
 
     fn seek_cost(&self) -> SeekCost {
         SeekCost::Request
-    }
-}
-
-impl Reader {
-    async fn read_at(&mut self, offset: u64, max: usize) -> Result<Bytes> {
-        loop {
-            if self.rest.is_empty() {
-                match poll_fn(|cx| self.transfer.poll_more(cx)).await {
-                    Some(Ok(Chunk::Bytes(bytes))) => self.rest = bytes,
-                    Some(Ok(Chunk::Span(_))) => {
-                        return Err(Error::new(ErrorKind::Internal, "read_at", &VPath::root()));
-                    }
-                    Some(Err(error)) => return Err(error),
-                    None => return Ok(Bytes::new()),
-                }
-            }
-            let skipped = self.rest.split_to((offset - self.at).min(self.rest.len() as u64) as usize);
-            self.at += skipped.len() as u64;
-            if !self.rest.is_empty() {
-                let bytes = self.rest.split_to(max.min(self.rest.len()));
-                self.at += bytes.len() as u64;
-                return Ok(bytes);
-            }
-        }
     }
 }
 

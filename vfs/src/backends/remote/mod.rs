@@ -5,6 +5,7 @@ mod connections;
 mod deadlines;
 mod login;
 mod policy;
+mod reader;
 mod retry;
 mod trust;
 
@@ -12,5 +13,6 @@ pub(crate) use self::connections::{Connection, Connections};
 pub use self::deadlines::Deadlines;
 pub use self::login::Login;
 pub use self::policy::{Policy, Refused};
+pub(crate) use self::reader::Reader;
 pub(crate) use self::retry::RetryBudget;
 pub(crate) use self::trust::client_tls;
