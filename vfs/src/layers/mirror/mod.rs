@@ -174,6 +174,14 @@ impl Core {
         Ok(Some(self.hold(object)))
     }
 
+    /// The same; what cannot be read counts as not kept.
+    async fn readable(&self, key: Key, path: &VPath) -> Option<Arc<Object>> {
+        self.stored(key, path).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the cache cannot be read: the source is asked");
+            None
+        })
+    }
+
     /// What somebody holds, or held a moment ago.
     fn live_object(&self, key: Key) -> Option<Arc<Object>> {
         self.live.get(&key).and_then(|object| object.upgrade()).filter(|object| !object.is_lost())
@@ -238,10 +246,7 @@ impl Core {
         op: &'static str,
     ) -> Result<Found> {
         let key = self.key(path, Part::Entry);
-        let stored = self.stored(key, path).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the cache cannot be read: the source is asked");
-            None
-        });
+        let stored = self.readable(key, path).await;
         let expected = self.expected(path).await;
         let verdict = stored.as_ref().map(|stored| match expected.filter(|_| stored.kind() == Kind::File) {
             // Its set says what it is, however old it is.
@@ -390,20 +395,25 @@ impl Core {
         }
     }
 
+    /// What is known of a new version, of which nothing is kept yet.
+    fn record(&self, path: &VPath, kind: Kind, metadata: Metadata) -> Record {
+        Record {
+            source: Arc::clone(&self.source),
+            path: path.clone(),
+            kind,
+            asked: self.store.now(),
+            blocks: Blocks::none_of(metadata.len),
+            digest: None,
+            metadata,
+            generation: self.store.next_generation(),
+            run: self.store.run(),
+        }
+    }
+
     /// A new version of what stands at `path`; one that must sum to something shows nothing before it does.
     fn object_of(&self, path: &VPath, found: Sourced, expected: Option<Digest>) -> Object {
         let is_file = found.kind == Kind::File;
-        let record = Record {
-            source: Arc::clone(&self.source),
-            path: path.clone(),
-            kind: found.kind,
-            asked: self.store.now(),
-            blocks: Blocks::none_of(found.metadata.len),
-            digest: None,
-            metadata: found.metadata,
-            generation: self.store.next_generation(),
-            run: self.store.run(),
-        };
+        let record = self.record(path, found.kind, found.metadata);
         let key = self.key(path, Part::Entry);
         let object = Object::new(key, &self.store, record, self.upstream(found.file));
         match expected.filter(|_| is_file) {
@@ -416,10 +426,7 @@ impl Core {
     async fn list(self: &Arc<Self>, path: &VPath, wish: Freshness) -> Result<Arc<Object>> {
         const OP: &str = "read_dir";
         let key = self.key(path, Part::Listing);
-        let stored = self.stored(key, path).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the cache cannot be read: the source is asked");
-            None
-        });
+        let stored = self.readable(key, path).await;
         let verdict = stored.as_ref().map(|stored| self.judge(stored, path, wish));
         match (verdict, stored) {
             (Some(Verdict::Fresh), Some(stored)) => Ok(stored),
@@ -458,17 +465,7 @@ impl Core {
         let options = ListOptions { metadata: true, freshness: Freshness::Revalidate };
         let listing = self.inner.read_dir(&path, &options).await?;
         let key = self.key(&path, Part::Listing);
-        let record = Record {
-            source: Arc::clone(&self.source),
-            path: path.clone(),
-            kind: Kind::Listing,
-            asked: self.store.now(),
-            metadata: Metadata::new(FileType::Dir),
-            generation: self.store.next_generation(),
-            blocks: Blocks::none_of(None),
-            digest: None,
-            run: self.store.run(),
-        };
+        let record = self.record(&path, Kind::Listing, Metadata::new(FileType::Dir));
         let upstream = Upstream::Once(Mutex::new(Some(Box::new(Encoded(listing)))));
         let object = Arc::new(Object::new(key, &self.store, record, upstream));
         if seen.is_some() {
