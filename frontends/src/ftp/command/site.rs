@@ -2,8 +2,9 @@
 
 use vfs::SetAttributes;
 
+use super::argument::{number, path};
 use super::edit::{Edit, Form, mode};
-use super::{Command, Errand, Refusal, Result, number, path};
+use super::{Command, Errand, Refusal, Result};
 use crate::clock::Moment;
 
 const CHMOD: Refusal = Refusal::Syntax("SITE CHMOD takes an octal mode and a path.");
