@@ -107,6 +107,8 @@ pub(super) enum Command {
     IdleLimit(Option<u64>),
     /// SITE HELP: the commands of SITE.
     SiteHelp,
+    /// AVBL, SITE DF: how many bytes there is room for.
+    Room(Room, Vec<u8>),
 }
 
 /// What becomes of the file that an upload names.
@@ -127,6 +129,15 @@ pub(super) enum Errand {
     Rename,
     /// SITE CPFR and CPTO: it gets a second copy.
     Copy,
+}
+
+/// How the room for more is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// AVBL: the number and nothing else (draft-peterson-streamlined-ftp-command-extensions-10 §4).
+    Number,
+    /// SITE DF: a sentence.
+    Sentence,
 }
 
 /// The levels of PROT (RFC 2228 §3).

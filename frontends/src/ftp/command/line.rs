@@ -7,16 +7,19 @@ use super::argument::{
     authenticate, buffer_size, confirm, extended, host, language, listing, name, offset, optional, path,
     protection, range, reported, representation,
 };
-use super::{Command, Edit, Errand, Format, Refusal, Result, Store, Switches, edit, endpoint, hash, site};
+use super::{
+    Command, Edit, Errand, Format, Refusal, Result, Room, Store, Switches, edit, endpoint, hash, site,
+};
 use crate::ftp::facts::Facts;
 use crate::ftp::wire::Line;
 
 /// Verbs that are answered with more than a refusal, and what follows each: what HELP shows.
-pub(in crate::ftp) const VERBS: [(&str, &str); 62] = [
+pub(in crate::ftp) const VERBS: [(&str, &str); 63] = [
     ("ABOR", ""),
     ("ALLO", "[bytes]"),
     ("APPE", "path"),
     ("AUTH", "TLS"),
+    ("AVBL", "[path]"),
     ("CDUP", ""),
     ("CLNT", "name"),
     ("CSID", "name=value;"),
@@ -95,6 +98,7 @@ fn parse(line: &[u8]) -> Result<Command> {
     Ok(match &verb[..] {
         b"ABOR" => Command::Abort,
         b"AUTH" => authenticate(argument)?,
+        b"AVBL" => Command::Room(Room::Number, argument.to_vec()),
         b"PBSZ" => buffer_size(argument)?,
         b"PROT" => Command::Protect(protection(argument)?),
         b"ALLO" => Command::Superfluous,
@@ -203,6 +207,8 @@ mod tests {
             ("NLST -1 d", C::List(Format::Names, Switches::default(), Some(bytes("d")))),
             ("MLSD -a", C::List(Format::Facts, Switches::default(), Some(bytes("-a")))),
             ("CWD  a ", C::Change(bytes(" a "))),
+            ("AVBL", C::Room(Room::Number, bytes(""))),
+            ("avbl a b", C::Room(Room::Number, bytes("a b"))),
             ("XCUP", C::Up),
             ("TYPE a n", C::Type(Representation::Ascii)),
             ("TYPE L 8", C::Type(Representation::Image)),
