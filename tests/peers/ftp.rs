@@ -220,7 +220,7 @@ assert ftp.voidcmd("NOOP").startswith("200")
 }
 
 /// Three megabytes and a bit, no two pieces alike.
-fn long() -> Vec<u8> {
+pub(crate) fn long() -> Vec<u8> {
     (0..3_000_077_u32).map(|at| (at / 251) as u8).collect()
 }
 
