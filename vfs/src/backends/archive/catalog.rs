@@ -6,10 +6,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::entry::{Entry, Kind, Piece};
 use super::walk::{Tree, walk};
@@ -39,15 +40,18 @@ pub(super) struct NodeId(u32);
 pub(super) struct Catalog {
     nodes: Vec<Node>,
     names: Vec<u8>,
-    /// An open hash table over (folder's key, name); a power of two, at most half full.
-    slots: Vec<u32>,
-    hasher: RandomState,
+    /// Nodes by their folder's key and their name.
+    places: HashTable<u32>,
+    /// Seeded at random, so that nobody can make names that meet.
+    hasher: DefaultHashBuilder,
     /// What few nodes have.
     links: HashMap<u32, Bytes>,
     pieces: HashMap<u32, Arc<[Piece]>>,
     keys: u32,
     limit: usize,
     hidden: u64,
+    /// Where the last entry was added: the path before its name, and that folder. Most entries follow a neighbour.
+    recent: Option<(Vec<u8>, u32)>,
     /// Folders whose children are yet to be put back, and which numbers they have.
     restored: VecDeque<(u32, u32, u32)>,
 }
@@ -120,13 +124,14 @@ impl Catalog {
         let mut catalog = Self {
             nodes: Vec::new(),
             names: Vec::new(),
-            slots: vec![NONE; 64],
-            hasher: RandomState::new(),
+            places: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             links: HashMap::new(),
             pieces: HashMap::new(),
             keys: 0,
             limit: limit.clamp(1, NONE as usize),
             hidden: 0,
+            recent: None,
             restored: VecDeque::new(),
         };
         let key = catalog.next_key();
@@ -137,23 +142,9 @@ impl Catalog {
     /// Adds an entry. One whose name leads out of the archive, or is longer or deeper than any system takes, is counted
     /// as [hidden](Catalog::hidden) and nothing else.
     pub(super) fn add(&mut self, entry: &Entry) -> Result<(), Full> {
-        let Some(names) = normal(&entry.name) else {
-            self.hidden += 1;
-            return Ok(());
-        };
         // Before the name is taken over: a link may lead to what it replaces.
         let linked = (entry.kind == Kind::HardLink).then(|| self.linked(&entry.link));
-        let Some((name, folders)) = names.split_last() else {
-            // An entry for the root itself, as `tar c .` makes.
-            if entry.kind == Kind::Dir {
-                self.describe(0, entry);
-            }
-            return Ok(());
-        };
-        let mut at = 0;
-        for folder in folders {
-            at = self.folder(at, folder, entry)?;
-        }
+        let Some((at, name)) = self.place_of(entry)? else { return Ok(()) };
         let id = match self.find(self.nodes[at as usize].key, name) {
             Some(id) => id,
             None => self.push(at, name)?,
@@ -161,6 +152,36 @@ impl Catalog {
         self.date(at, entry);
         self.settle(id, entry, linked.flatten());
         Ok(())
+    }
+
+    /// The folder of an entry, made up where it is not there, and the entry's name in it. `None` where it has no name:
+    /// the root's, which is described here, and one that is hidden.
+    fn place_of<'a>(&mut self, entry: &'a Entry) -> Result<Option<(u32, &'a [u8])>, Full> {
+        let (before, last) = split(&entry.name);
+        if let Some((path, folder)) = &self.recent
+            && path == before
+            && is_plain(last)
+            && entry.name.len() <= MAX_PATH_BYTES
+        {
+            return Ok(Some((*folder, last)));
+        }
+        let Some(names) = normal(&entry.name) else {
+            self.hidden += 1;
+            return Ok(None);
+        };
+        let Some((name, folders)) = names.split_last() else {
+            // An entry for the root itself, as `tar c .` makes.
+            if entry.kind == Kind::Dir {
+                self.describe(0, entry);
+            }
+            return Ok(None);
+        };
+        let mut at = 0;
+        for folder in folders {
+            at = self.folder(at, folder, entry)?;
+        }
+        self.recent = is_plain(last).then(|| (before.to_vec(), at));
+        Ok(Some((at, name)))
     }
 
     /// How many entries are not shown.
@@ -255,7 +276,7 @@ impl Catalog {
 
     /// What it takes in memory, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + self.slots.len() * 4
+        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + self.places.allocation_size()
     }
 
     /// The folder `name` in `at`, made up where nothing or no folder is there.
@@ -294,11 +315,9 @@ impl Catalog {
         }
         let node = Node { shape: Shape::Other, ..Node::made_up(key, name_at, name_len, NONE) };
         self.nodes.push(node);
-        if self.nodes.len() * 2 > self.slots.len() {
-            self.grow();
-        } else {
-            self.place(id);
-        }
+        let (nodes, names, hasher) = (&self.nodes, &self.names, &self.hasher);
+        let hash = |id: &u32| nodes[*id as usize].hash(names, hasher);
+        self.places.insert_unique(hash(&id), id, hash);
         Ok(id)
     }
 
@@ -353,6 +372,8 @@ impl Catalog {
         if shape != Shape::Dir {
             let node = &mut self.nodes[id as usize];
             (node.key, node.first, node.last) = (NONE, NONE, NONE);
+            // It may have been a folder that the recent one lies in.
+            self.recent = self.recent.take().filter(|_| was != Shape::Dir);
         }
         self.nodes[id as usize].shape = shape;
     }
@@ -396,36 +417,11 @@ impl Catalog {
         if key == NONE {
             return None;
         }
-        let mask = self.slots.len() - 1;
-        let mut slot = self.hasher.hash_one((key, name)) as usize & mask;
-        loop {
-            let id = self.slots[slot];
-            if id == NONE {
-                return None;
-            }
-            let node = &self.nodes[id as usize];
-            if node.folder == key && node.name(&self.names) == name {
-                return Some(id);
-            }
-            slot = (slot + 1) & mask;
-        }
-    }
-
-    fn place(&mut self, id: u32) {
-        let mask = self.slots.len() - 1;
-        let node = &self.nodes[id as usize];
-        let mut slot = self.hasher.hash_one((node.folder, node.name(&self.names))) as usize & mask;
-        while self.slots[slot] != NONE {
-            slot = (slot + 1) & mask;
-        }
-        self.slots[slot] = id;
-    }
-
-    fn grow(&mut self) {
-        self.slots = vec![NONE; self.slots.len() * 2];
-        for id in 1..self.nodes.len() {
-            self.place(id as u32);
-        }
+        let is_it = |id: &u32| {
+            let node = &self.nodes[*id as usize];
+            node.folder == key && node.name(&self.names) == name
+        };
+        self.places.find(self.hasher.hash_one((key, name)), is_it).copied()
     }
 
     fn next_key(&mut self) -> u32 {
@@ -516,6 +512,10 @@ impl Node {
     fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
         &names[self.name_at as usize..][..usize::from(self.name_len)]
     }
+
+    fn hash(&self, names: &[u8], hasher: &DefaultHashBuilder) -> u64 {
+        hasher.hash_one((self.folder, self.name(names)))
+    }
 }
 
 /// The names that a path of an entry leads through, `..` resolved; nothing for the root. `None`: it leads out of the
@@ -531,11 +531,23 @@ fn normal(path: &[u8]) -> Option<Vec<&[u8]>> {
             b".." => {
                 names.pop()?;
             }
-            name if name.len() > MAX_NAME_BYTES || name.contains(&0) => return None,
-            name => names.push(name),
+            name if is_plain(name) => names.push(name),
+            _ => return None,
         }
     }
     (names.len() <= MAX_DEPTH).then_some(names)
+}
+
+/// The path before the last name of an entry's path, as it is written, and that name; slashes at the end mean nothing.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let path = &path[..end];
+    path.split_at(path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1))
+}
+
+/// Whether [`normal`] takes it as it is.
+fn is_plain(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && name.len() <= MAX_NAME_BYTES && !name.contains(&0)
 }
 
 impl fmt::Debug for Catalog {
@@ -631,6 +643,22 @@ mod tests {
         assert_eq!(listed(&catalog, "/a"), ["new"]);
         assert_eq!(resolve(&catalog, "/a/old").unwrap_err(), ErrorKind::NotFound);
         assert_eq!(listed(&catalog, "/"), ["a"]);
+    }
+
+    #[test]
+    fn neighbours_of_a_folder_that_a_file_replaced_are_not_added_to_it() {
+        let catalog = catalog(&[
+            ("a/b/one", Kind::File, ""),
+            ("a/b/two/", Kind::Dir, ""),
+            ("./a/b/three", Kind::File, ""),
+            ("a", Kind::File, ""),
+            ("a/b/four", Kind::File, ""),
+            ("a/b/..", Kind::Dir, ""),
+            ("a/b/five", Kind::File, ""),
+        ]);
+        assert_eq!(listed(&catalog, "/a/b"), ["four", "five"]);
+        assert_eq!(listed(&catalog, "/a"), ["b"]);
+        assert_eq!(catalog.hidden(), 0);
     }
 
     #[test]
