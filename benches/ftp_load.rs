@@ -10,7 +10,7 @@
 
 use std::env::args;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::linux::net::TcpStreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -319,11 +319,14 @@ impl Connection {
         }
     }
 
-    /// Says that nothing more comes, and closes it.
+    /// Says that nothing more comes, and closes it. Inside TLS what the server has sent is read before: whoever closes with a
+    /// ticket unread resets the connection.
     fn end(mut self) {
         if let Self::Tls(stream) = &mut self {
             stream.conn.send_close_notify();
             stream.flush().unwrap();
+            stream.sock.shutdown(Shutdown::Write).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
         }
     }
 }

@@ -150,6 +150,8 @@ def rows(bench):
                 return [0, 0]
             (seconds, _, first), _ = bench.call(server, "rows", command)
             return [seconds, first]
+        # What any first listing takes, code and threads, is not what a large one takes.
+        bench.call(bench.ours, "rows", command.replace("many", "small"))
         before = bench.ours.peak_kib()
         bench.compare(command, measure, ["s", "first, s"])
         print(f"{command:12} peak of vfsd grew by {bench.ours.peak_kib() - before} KiB", flush=True)
