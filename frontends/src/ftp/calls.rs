@@ -19,7 +19,7 @@ use vfs::{
     ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath, Writes,
 };
 
-use self::packing::{Wanted, may_be_packed};
+use self::packing::Wanted;
 pub(super) use self::parts::Publication;
 pub(super) use self::rows::Look;
 pub(super) use self::storing::{Storing, Upload};
@@ -195,17 +195,17 @@ impl Ask {
     /// far it has come: clients ask that way where to go on.
     pub(super) async fn measure(self, converts: bool, has_parts: bool) -> Outcome {
         let failure = match self.stat().await {
-            Err(error) if error.kind() == ErrorKind::NotFound && has_parts && !converts => {
-                match self.part_len().await {
+            Err(error) => {
+                let part = if has_parts && !converts { self.part_len().await } else { None };
+                match part {
                     Some(len) => return Outcome::Measured(len),
-                    None => Failure::Tree(error),
+                    None => self.why_unmeasured(error).await,
                 }
             }
             Ok(found) if !found.is_file() => Failure::NotAFile,
             Ok(_) if converts => Failure::LenInAscii,
             Ok(Metadata { len: Some(len), .. }) => return Outcome::Measured(len),
             Ok(_) => Failure::LenUnknown,
-            Err(error) => Failure::Tree(error),
         };
         self.fail(failure)
     }
@@ -257,11 +257,11 @@ impl Ask {
         let opened = async {
             let file = self.view.open(&self.path, &options).await?;
             let found = file.metadata().await?;
-            Ok((file, found))
+            Ok::<_, Error>((file, found))
         };
         let (file, found) = match opened.await {
             Ok(opened) => opened,
-            Err(error) if may_be_packed(&error) => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 let wanted = match (is_whole, converts) {
                     (false, _) => Wanted::Part,
                     (true, true) => Wanted::Lines,

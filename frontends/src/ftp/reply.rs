@@ -203,7 +203,8 @@ fn failed(sent: &[u8], failure: &Failure) -> Reply {
         Failure::Path(why) => return Reply::new(550, why.clone().into_bytes()),
         Failure::NotAFile => (550, "not a file"),
         Failure::NotAFolder => (501, "not a folder; MLST describes files"),
-        Failure::LenUnknown => (550, "its length is not known before it is read"),
+        // Not 550: clients that ask for the size first (curl) would take the file for missing.
+        Failure::LenUnknown => (504, "its length is not known before it is read"),
         Failure::LenInAscii => (550, "its length in TYPE A is not known; use TYPE I"),
         Failure::TimeUnknown => (550, "its time is not known"),
         Failure::RoomUnknown => (550, "how much room there is is not known"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vfs::jobs::Disk;
 use vfs::producer::Packing;
-use vfs::{Error, ErrorKind, ListOptions, VPath};
+use vfs::{Error, ErrorKind, ListOptions, StatOptions, VPath};
 
 use super::{Ask, Content, Failure, Opening, Outcome};
 
@@ -36,6 +36,18 @@ impl Ask {
             }
         }
     }
+
+    /// Why SIZE has no answer where nothing has the name: of an archive that RETR would make the length is not known.
+    pub(super) async fn why_unmeasured(&self, missing: Error) -> Failure {
+        let Some((folder, _)) = packed_folder(&self.path).filter(|_| missing.kind() == ErrorKind::NotFound)
+        else {
+            return Failure::Tree(missing);
+        };
+        match self.view.metadata(&folder, &StatOptions::default()).await {
+            Ok(found) if found.is_dir() => Failure::LenUnknown,
+            _ => Failure::Tree(missing),
+        }
+    }
 }
 
 /// What a client wants of an archive.
@@ -57,11 +69,6 @@ fn packed_folder(path: &VPath) -> Option<(VPath, Packing)> {
     // A marker that the suffix has hidden leads inside: `x.tgz#tgz:.zip` is made of what `x.tgz` holds.
     folder.join_segment(stem).ok()?;
     Some((folder, packing))
-}
-
-/// True where `error` leaves room for an archive that is made.
-pub(super) fn may_be_packed(error: &Error) -> bool {
-    error.kind() == ErrorKind::NotFound
 }
 
 #[cfg(test)]
