@@ -1,5 +1,6 @@
-"""FTP beside vsftpd and pure-ftpd: files both ways, plain and inside TLS, small files, listings, members of archives, idle
-sessions, ABOR and NOOP.
+"""FTP beside vsftpd and pure-ftpd: files both ways, plain and inside TLS, listings, idle sessions, ABOR and NOOP.
+
+Members of archives are measured beside the file that they hold, and beside `gzip -dc`.
 
 The load comes from `cargo bench --bench ftp_load`. The servers take turns, --rounds times; a figure is the median, and
 a ratio is vfsd's median over the peer's. Files lie in the page cache; BENCH_DIR says on which file system.

@@ -80,12 +80,14 @@ impl Ask {
             file.lock(Lock::Exclusive, LockWait::Never).await?;
             let found = file.metadata().await?;
             // Whoever held the lock may have published it meanwhile: then it is a part no more.
-            let named = self.view.metadata(&from, &StatOptions::no_follow()).await?;
-            match (&found.identity, &named.identity) {
-                (Some(ours), Some(theirs)) if !ours.is_same_file(theirs) => {
-                    Err(Error::new(ErrorKind::Busy, "open", &self.path))
-                }
-                _ => Ok((file, found.len.unwrap_or(0))),
+            let named = self.view.metadata(&from, &StatOptions::no_follow()).await;
+            let is_named = named.is_ok_and(|named| match (&found.identity, &named.identity) {
+                (Some(ours), Some(theirs)) => ours.is_same_file(theirs),
+                _ => true,
+            });
+            match is_named {
+                true => Ok((file, found.len.unwrap_or(0))),
+                false => Err(Error::new(ErrorKind::Busy, "open", &self.path)),
             }
         };
         let (file, offset) = open.await.map_err(Failure::Tree)?;
