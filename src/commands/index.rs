@@ -42,7 +42,12 @@ pub async fn run(arguments: &Index, console: &mut Console) -> Result<(), Failure
     let service = ArchiveService::new(namespace::patient_archives(&cache));
     for operand in host.operands(&arguments.files)? {
         match index(&service, &host, operand.path()).await {
-            Ok(found) => console.line(format!("{}: {} names", operand.path(), found.names))?,
+            Ok(found) => {
+                console.line(format!("{}: {} names", operand.path(), found.names))?;
+                if let Some(remark) = found.remark {
+                    console.note(format!("vfsd: {}: {remark}", operand.path()));
+                }
+            }
             Err(error) => console.complain(error),
         }
     }

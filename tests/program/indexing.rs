@@ -64,6 +64,27 @@ fn an_archive_that_cannot_be_read_through_is_told_and_stops_no_other() {
 }
 
 #[test]
+fn a_bare_file_that_is_damaged_is_told_and_bytes_behind_a_tars_end_are_remarked_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "seq 90000 > a && xz -k --check=crc32 a && cp a b && gzip -k b && seq 9 > c && tar -cf c.tar c && echo more >> c.tar";
+    assert!(Command::new("sh").args(["-ec", script]).current_dir(folder.path()).status().unwrap().success());
+    for name in ["a.xz", "b.gz"] {
+        let mut bytes = fs::read(folder.path().join(name)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 9].fill(0xff);
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let built = run(folder.path(), &["index", "--cache", "cache", "a.xz#xz:", "b.gz#gz:", "c.tar"]);
+    assert_eq!(built.status, 1, "{}", built.err);
+    let lines: Vec<_> = built.err.lines().collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("/a.xz") && lines[0].contains("damaged"), "{lines:?}");
+    assert!(lines[1].contains("/b.gz") && lines[1].contains("damaged"), "{lines:?}");
+    assert!(lines[2].contains("/c.tar: there are bytes behind its end"), "{lines:?}");
+    assert!(String::from_utf8(built.out).unwrap().ends_with("/c.tar: 1 names\n"));
+}
+
+#[test]
 fn without_a_cache_nothing_is_written_and_there_is_nothing_to_index() {
     let folder = archives();
     let refused = run(folder.path(), &["index", "--cache", "off", "a.tgz"]).refused(2);

@@ -37,7 +37,7 @@ type Mounts = Table<Arc<Mount>>;
 pub struct VfsOptions {
     /// Entered archives that are kept. Default 64; the one that was not used for the longest time goes.
     pub entered_archives: usize,
-    /// Archives that one path goes into at most, one inside the other. Default 4; more is `LimitExceeded`.
+    /// Archives that one path goes into at most, one inside the other. Default 4; more is `InvalidInput`.
     pub archive_depth: usize,
 }
 

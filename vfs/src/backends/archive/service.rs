@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::bare::{self, Bare};
+use super::bounds::Bounds;
 use super::budget::Budget;
 use super::decoded::DecodedFile;
 use super::entry::{Entry, Kind, seconds};
@@ -18,7 +19,7 @@ use super::index::{IndexOptions, Store};
 use super::layout::Layout;
 use super::member::Origin;
 use super::packing::Packing;
-use super::pass::{self, Bounds};
+use super::pass;
 use super::progress::Passing;
 use super::sniff::{self, Format, head};
 use super::spool::Spools;
@@ -54,6 +55,9 @@ pub struct ArchiveOptions {
     pub memory: usize,
     /// Content that a first pass reads of a compressed archive; what lies behind it is `LimitExceeded`. Default: 64 TiB.
     pub content_bytes: u64,
+    /// A tar goes on behind the zeros that end it, as for `tar --ignore-zeros`: several archives, one behind the other, are
+    /// one. Default: it ends there, and what lies behind is remarked on.
+    pub ignore_zeros: bool,
     /// Where indexes are kept.
     pub index: IndexOptions,
 }
@@ -146,10 +150,10 @@ impl ArchiveService {
 
     fn tar(&self, file: &Arc<dyn File>, path: &VPath) -> Arc<Archive> {
         let (contents, growing) = (Contents::Pieces(Arc::clone(file)), self.growing());
-        let (store, names) = (Arc::clone(&self.store), self.options.names);
+        let (store, tar) = (Arc::clone(&self.store), self.tar_options());
         let making = Making { growing, contents, decoded: None };
         self.shared(Key::new(file, Layout::Tar), file, path, making, |archive| {
-            tokio::spawn(pass::scan_tar(Arc::clone(file), archive, store, names));
+            tokio::spawn(pass::scan_tar(Arc::clone(file), archive, store, tar));
         })
     }
 
@@ -174,7 +178,7 @@ impl ArchiveService {
         path: &VPath,
         outside: &[u8],
     ) -> Result<Arc<Archive>> {
-        let unpacked = packing.open(file, &self.spools, &self.budget).await?;
+        let unpacked = packing.open(file, &self.spools, &self.budget, self.bounds()).await?;
         let layout = match layout {
             Some(Layout::Bare(_)) => Layout::Bare(packing),
             named => {
@@ -190,13 +194,13 @@ impl ArchiveService {
             }
         };
         let (source, bounds) = (unpacked.source(), self.bounds());
-        let decoded = unpacked.spool.is_none().then(|| Arc::clone(&unpacked.decoded));
+        let decoded = Some(Arc::clone(&unpacked.decoded));
         if layout == Layout::PackedTar(packing) {
             let contents = Contents::Pieces(source);
-            let (store, names) = (Arc::clone(&self.store), self.options.names);
+            let (store, tar) = (Arc::clone(&self.store), self.tar_options());
             let making = Making { growing: self.growing(), contents, decoded };
             return Ok(self.shared(Key::new(file, layout), file, path, making, |archive| {
-                tokio::spawn(pass::scan_unpacked(unpacked, packing, bounds, archive, store, names));
+                tokio::spawn(pass::scan_unpacked(unpacked, packing, bounds, archive, store, tar));
             }));
         }
         let name = bare::name_of(path, packing, outside);
@@ -260,6 +264,10 @@ impl ArchiveService {
         Growing::new(self.options.names, self.options.patience)
     }
 
+    fn tar_options(&self) -> pass::Tar {
+        pass::Tar { names: self.options.names, ignores_zeros: self.options.ignore_zeros }
+    }
+
     fn bounds(&self) -> Bounds {
         Bounds { ratio: self.options.ratio, work: self.options.work, content: self.options.content_bytes }
     }
@@ -287,6 +295,7 @@ impl Default for ArchiveOptions {
             spool_folder: std::env::temp_dir(),
             memory: 256 << 20,
             content_bytes: 64 << 40,
+            ignore_zeros: false,
             index: IndexOptions::default(),
         }
     }

@@ -224,7 +224,7 @@ async fn who_builds_an_index_hears_how_far_it_is_until_all_is_done() {
     let path = VPath::parse("/archive").unwrap();
     let report = |progress: &Progress| reports.push(progress.clone());
     let done = service.index(Scheme::Tgz, stored(packed), &path, report).await.unwrap();
-    assert_eq!(done, Progress { path, done: len, total: Some(len), names: 9 });
+    assert_eq!(done, Progress { path, done: len, total: Some(len), names: 9, remark: None });
     assert_eq!(reports.last(), Some(&done));
     assert!(reports.is_sorted_by_key(|progress| progress.done));
     assert_eq!(service.progress(), []);

@@ -46,6 +46,10 @@ pub(super) struct About {
     pub(super) boundary: Boundary,
     /// What ended the pass early.
     pub(super) broken: Option<(ErrorKind, String)>,
+    /// From where on a checksum speaks against the content.
+    pub(super) doubt: Option<u64>,
+    /// What is odd about an archive that is whole.
+    pub(super) remark: Option<String>,
     /// 0 where the index is of no tree.
     pub(super) nodes: u32,
     pub(super) hidden: u64,
@@ -135,6 +139,8 @@ pub(super) fn write_about(about: &About) -> Vec<u8> {
             put_bytes(&mut out, detail.as_bytes());
         }
     }
+    put_option(&mut out, about.doubt);
+    put_bytes(&mut out, about.remark.as_deref().unwrap_or_default().as_bytes());
     put(&mut out, about.nodes.into());
     put(&mut out, about.hidden);
     out
@@ -156,8 +162,11 @@ pub(super) fn read_about(bytes: &[u8]) -> Option<About> {
         None => None,
         Some(kind) => Some((kind, String::from_utf8(reader.bytes()?.to_vec()).ok()?)),
     };
+    let doubt = reader.option()?;
+    let remark = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
+    let remark = Some(remark).filter(|remark| !remark.is_empty());
     let (nodes, hidden) = (reader.small()?, reader.number()?);
-    reader.is_empty().then_some(About { format, source, len, boundary, broken, nodes, hidden })
+    reader.is_empty().then_some(About { format, source, len, boundary, broken, doubt, remark, nodes, hidden })
 }
 
 impl About {

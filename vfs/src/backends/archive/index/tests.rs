@@ -379,6 +379,32 @@ async fn a_grown_archive_is_extended_and_a_changed_one_is_read_anew() {
 }
 
 #[tokio::test]
+async fn a_pass_through_what_was_appended_goes_on_where_it_was_killed() {
+    let files = sample(160);
+    let archive = gzip(&tar(&files));
+    let (first, gate) = (archive.len() / 4, archive.len() * 3 / 4);
+    let (cache, source) = (Cache::new(), Source::new(archive[..first].to_vec()));
+    drop(cache.index(Scheme::Tgz, &source).await);
+    source.change("2", |content| content.extend_from_slice(&archive[first..]));
+    source.gate.store(gate as u64, Ordering::SeqCst);
+    let service = cache.service();
+    let tree = service.enter(Scheme::Tgz, Arc::clone(&source) as _, &path("/archive")).await.unwrap();
+    source.reached.notified().await;
+    drop((tree, service));
+    assert_eq!((cache.files("index").len(), cache.files("journal").len()), (1, 1));
+    source.gate.store(u64::MAX, Ordering::SeqCst);
+    source.take_read();
+    let tree = cache.index(Scheme::Tgz, &source).await;
+    // A quarter, what was found since the last frame, the samples and the beginning.
+    let (read, allowed) = (source.take_read(), archive.len() as u64 * 2 / 5 + 900_000);
+    assert!(read <= allowed, "{read} of {}, {allowed} allowed", archive.len());
+    check(&*tree, &files, 8).await;
+    let again = cache.index(Scheme::Tgz, &source).await;
+    check(&*again, &files, 9).await;
+    assert_eq!((cache.files("index").len(), cache.files("journal").len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_plain_tar_that_was_appended_to_is_extended() {
     let files = sample(40);
     let (cache, source) = (Cache::new(), Source::new(tar(&files[..30])));
@@ -466,6 +492,8 @@ async fn other_bytes_under_the_same_version_are_an_error_and_never_served() {
             at += 5 + usize::from(u16::from_le_bytes([content[at + 1], content[at + 2]]));
         }
         content[at + 1000..at + 3000].iter_mut().for_each(|byte| *byte ^= 0x20);
+        let (sum, end) = (crc32fast::hash(&unstored(content)), content.len() - 8);
+        content[end..end + 4].copy_from_slice(&sum.to_le_bytes());
     });
     let mut errors = 0;
     for (name, wanted) in &files {

@@ -1,5 +1,7 @@
 //! Archives that mean harm, entered as a server enters them. What one format alone can do is tested in its own room.
 
+mod damage;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +15,7 @@ use liblzma::write::XzEncoder;
 use super::tests::{content, gzip, gzip_at, names, open, read, tar};
 use super::trial::stored;
 use super::zip::tests::builder::{Archive, Entry};
-use super::{ArchiveOptions, ArchiveService};
+use super::{ArchiveOptions, ArchiveService, IndexOptions, IndexPlace};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, FileSystem};
 use crate::metadata::{Identity, Metadata};
@@ -141,7 +143,7 @@ async fn an_archive_in_an_archive_without_end_costs_what_the_path_asks_for() {
     };
     let deepest = open(4).await.unwrap();
     assert_eq!(deepest.read_at(0, 2).await.unwrap()[..], [0x1f, 0x8b]);
-    assert_eq!(kind(open(5).await), ErrorKind::LimitExceeded);
+    assert_eq!(kind(open(5).await), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
@@ -266,6 +268,52 @@ async fn what_cannot_be_entered_in_the_middle_is_decoded_once_for_all_readers() 
     // What a look at the beginning and a walk over the headers take, comes on top.
     let read = counted.bytes.load(Ordering::Relaxed);
     assert!(read < 2 * len, "{read} bytes were read of {len}");
+}
+
+#[tokio::test]
+async fn many_who_want_what_lies_far_ahead_of_a_pass_let_it_come_there() {
+    let plain = tar(&[content(1, 6 << 20)]);
+    for (scheme, packed) in [(Scheme::Tgz, gzip(&plain)), (Scheme::Tbz2, bzip2(&plain))] {
+        let len = packed.len() as u64;
+        let counted = Arc::new(Counted { file: stored(packed), bytes: AtomicU64::new(0) });
+        let file = Arc::clone(&counted) as Arc<dyn File>;
+        let tree = enter_with(ArchiveOptions::default(), scheme, file).await.unwrap();
+        let mut reading = tokio::task::JoinSet::new();
+        for number in 0..12 {
+            let file = open(&*tree, 0).await.unwrap();
+            let from = (5 << 20) + number * 70_000;
+            reading.spawn(async move { (from, file.read_at(from, 100).await) });
+        }
+        while let Some(read) = reading.join_next().await {
+            let (from, bytes) = read.unwrap();
+            let bytes = bytes.unwrap();
+            let from = 512 + from as usize;
+            assert!(bytes[..] == plain[from..from + bytes.len()] && !bytes.is_empty(), "{scheme} {from}");
+        }
+        // The pass, and of each what lies between two points: without it each would read five sixths of all.
+        let read = counted.bytes.load(Ordering::Relaxed);
+        assert!(read < 6 * len, "{scheme}: {read} bytes were read of {len}");
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_in_a_bare_file_ends_in_an_error_for_whoever_reads_it() {
+    let plain = vec![0; 24 << 20];
+    for (scheme, packed) in [
+        (Scheme::Gz, gzip_at(Compression::best(), &plain)),
+        (Scheme::Bz2, bzip2(&plain)),
+        (Scheme::Xz, xz(&plain)),
+        // Many streams with their tables of contents: no pass is needed.
+        (Scheme::Xz, plain.chunks(4 << 20).flat_map(xz).collect()),
+        (Scheme::Zst, zstd(&plain)),
+    ] {
+        let tree = enter(scheme, packed).await;
+        let path = VPath::parse("/archive").unwrap();
+        let file = tree.open(&path, &OpenOptions::reading()).await.unwrap();
+        assert_eq!(kind(read(&*file, 0, plain.len()).await), ErrorKind::LimitExceeded, "{scheme}");
+        let late = read(&*file, 20 << 20, 10).await;
+        assert_eq!(kind(late), ErrorKind::LimitExceeded, "{scheme}");
+    }
 }
 
 #[tokio::test]
