@@ -6,14 +6,12 @@ use super::decoding::Decoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::VPath;
 
-/// Content below which nobody looks at the ratio: a small archive of zeros does no harm.
-const FREE_BYTES: u64 = 10 << 20;
-
 /// What a pass through compressed data may cost, or somebody who reads it. Default: nothing is bounded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Content that a compressed byte may stand for, once [`FREE_BYTES`] have come.
+    /// Content that a compressed byte may stand for, once so much has come.
     pub(super) ratio: u64,
+    pub(super) ratio_from: u64,
     /// Time of one core.
     pub(super) work: Duration,
     /// Bytes of content.
@@ -40,7 +38,7 @@ impl Bounds {
     /// As [`Bounds::check`].
     pub(super) fn check_size(&self, decoding: &Decoding) -> Result<()> {
         let (output, input) = (decoding.output(), decoding.input());
-        if output > FREE_BYTES && output / self.ratio.max(1) > input {
+        if output > self.ratio_from && output / self.ratio.max(1) > input {
             let ratio = self.ratio;
             return Err(refusal(&format!(
                 "{input} compressed bytes grew to {output}, more than {ratio} for one"
@@ -55,7 +53,7 @@ impl Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { ratio: u64::MAX, work: Duration::MAX, content: u64::MAX }
+        Self { ratio: u64::MAX, ratio_from: u64::MAX, work: Duration::MAX, content: u64::MAX }
     }
 }
 

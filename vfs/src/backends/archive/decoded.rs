@@ -27,9 +27,8 @@ pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 /// Blocks that are decoded at once, at most, for somebody who reads on where the last reader stopped.
 const BLOCKS_AHEAD: usize = 4;
 
-/// Content that is decoded to get to a block without waiting for a pass that is on its way there: about what lies between
-/// two points.
-const NEAR_BYTES: u64 = 2 << 20;
+/// Content that is decoded to get to a block without waiting for a pass that is on its way there.
+const NEAR_BYTES: u64 = 256 * 1024;
 
 /// What is read at once of the compressed file, where a read costs nothing to speak of.
 const INPUT_BYTES: usize = 256 * 1024;

@@ -222,6 +222,7 @@ impl Pass {
                 }
                 tracing::debug!(path = %archive.path, "an archive's index was found");
                 (self.doubt, self.remark) = (doubt, remark);
+                self.keeping.iter().for_each(|keeping| archive.passing.keep(keeping.index_path()));
                 self.end(&archive, outcome);
                 Found::Whole
             }
@@ -493,6 +494,7 @@ impl Pass {
             match keeping.save(passed).await {
                 Ok(contents) => {
                     self.trade(contents);
+                    archive.passing.keep(keeping.index_path());
                     archive.is_kept.store(!archive.is_bare(), Ordering::Relaxed);
                 }
                 Err(error) => tracing::warn!(%path, %error, "an archive's index could not be kept"),

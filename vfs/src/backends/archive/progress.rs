@@ -1,7 +1,8 @@
 //! [`Progress`]: how far first passes are, for logs, status pages and whoever builds an index ahead.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -36,6 +37,8 @@ pub struct Progress {
     pub names: u64,
     /// What is odd about an archive that is whole, once it was read through: bytes behind its end, for one.
     pub remark: Option<String>,
+    /// Where its index lies, once there is one.
+    pub index: Option<PathBuf>,
 }
 
 impl ArchiveService {
@@ -83,6 +86,8 @@ pub(super) struct Passing {
     total: AtomicU64,
     /// What the pass said at its end.
     verdict: watch::Sender<Option<Verdict>>,
+    /// Where the index lies.
+    index: OnceLock<PathBuf>,
     /// True once the pass is over, and what it leaves behind is written.
     settled: watch::Sender<bool>,
 }
@@ -105,6 +110,12 @@ impl Passing {
     /// The pass is through, or broke off; from `doubt` on a checksum speaks against the content.
     pub(super) fn judge(&self, outcome: Result<()>, doubt: Option<u64>, remark: Option<String>) {
         self.verdict.send_replace(Some(Verdict { outcome, doubt, remark }));
+    }
+
+    /// There is an index, at `path`.
+    pub(super) fn keep(&self, path: PathBuf) {
+        // The first one stays where it is; later ones have the same name.
+        let _ = self.index.set(path);
     }
 
     /// How the pass ended; well as long as it has not.
@@ -194,6 +205,7 @@ impl Archive {
             total,
             names: self.growing.read(|catalog| catalog.len() as u64),
             remark: self.passing.verdict.borrow().as_ref().and_then(|verdict| verdict.remark.clone()),
+            index: self.passing.index.get().cloned(),
         }
     }
 }

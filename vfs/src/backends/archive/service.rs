@@ -38,9 +38,12 @@ pub struct ArchiveOptions {
     /// Names in one archive, made-up folders included. Default: 4 million, which take about 400 MiB; an archive with
     /// more serves as many and ends in `LimitExceeded`.
     pub names: usize,
-    /// Content that a byte of a compressed archive may stand for, once 10 MiB have come of it. Default: 200; more is taken
-    /// for a bomb, and the pass ends in `LimitExceeded`. What came before is served.
+    /// Content that a byte of a compressed archive may stand for, once [`ratio_from`](Self::ratio_from) has come of it.
+    /// Default: 200; more is taken for a bomb, and reading ends in `LimitExceeded`. What came before is served.
     pub ratio: u64,
+    /// Content below which nobody looks at the ratio: zeros are common at the beginning of archives, disk images for one,
+    /// and so many cost a second. Default: 256 MiB.
+    pub ratio_from: u64,
     /// Time of one core that the first pass of one archive may take. Default: one hour, which is some 3 TB of gzip or
     /// 200 GB of bzip2; then it ends in `LimitExceeded`.
     pub work: Duration,
@@ -269,7 +272,8 @@ impl ArchiveService {
     }
 
     fn bounds(&self) -> Bounds {
-        Bounds { ratio: self.options.ratio, work: self.options.work, content: self.options.content_bytes }
+        let ArchiveOptions { ratio, ratio_from, work, content_bytes: content, .. } = *self.options;
+        Bounds { ratio, ratio_from, work, content }
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Key, Weak<Archive>>> {
@@ -290,6 +294,7 @@ impl Default for ArchiveOptions {
             patience: Duration::from_secs(10),
             names: 4_000_000,
             ratio: 200,
+            ratio_from: 256 << 20,
             work: Duration::from_secs(3600),
             spool_bytes: 4 << 30,
             spool_folder: std::env::temp_dir(),
@@ -307,6 +312,10 @@ impl EnterArchive for ArchiveService {
         let archive = self.archive(scheme, &file, path).await;
         let archive = archive.map_err(|error| error.readdressed(|_| path.clone()))?;
         Ok(Arc::new(ArchiveFs::new(self.clone(), scheme, file, path.clone(), archive)))
+    }
+
+    async fn offer(&self, file: &Arc<dyn File>, index: Arc<dyn File>) -> Result<()> {
+        self.store.adopt(file, &*index).await
     }
 }
 

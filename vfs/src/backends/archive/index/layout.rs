@@ -105,6 +105,45 @@ pub(super) fn load(file: &File) -> io::Result<Option<[Vec<u8>; SECTIONS]>> {
     Ok(Some(sections))
 }
 
+/// A whole index in memory, its sections checked.
+pub(super) struct Parts<'a> {
+    bytes: &'a [u8],
+    places: [Place; SECTIONS],
+}
+
+impl<'a> Parts<'a> {
+    /// `None` where `bytes` are no index of this version.
+    pub(super) fn of(bytes: &'a [u8]) -> Option<Self> {
+        let end = bytes.len().checked_sub(FOOTER_BYTES)?;
+        let places = read_footer(&bytes[end..], end as u64).filter(|_| bytes.starts_with(&head()))?;
+        let parts = Self { bytes, places };
+        let fits = places.iter().all(|place| crc32fast::hash(parts.section(place)) == place.sum);
+        fits.then_some(parts)
+    }
+
+    pub(super) fn about(&self) -> &'a [u8] {
+        self.section(&self.places[0])
+    }
+
+    /// The same index with another description; where states lie stays the same, for they come first.
+    pub(super) fn with_about(&self, about: &[u8]) -> Vec<u8> {
+        let mut out = self.bytes[..self.places[0].at as usize].to_vec();
+        let mut places = self.places;
+        for (number, place) in places.iter_mut().enumerate() {
+            let section = if number == 0 { about } else { self.section(&self.places[number]) };
+            let (at, len) = (out.len() as u64, section.len() as u64);
+            *place = Place { at, len, sum: crc32fast::hash(section) };
+            out.extend_from_slice(section);
+        }
+        out.extend_from_slice(&footer(&places));
+        out
+    }
+
+    fn section(&self, place: &Place) -> &'a [u8] {
+        &self.bytes[place.at as usize..(place.at + place.len) as usize]
+    }
+}
+
 /// The places of the sections, which end before `end`.
 pub(super) fn read_footer(bytes: &[u8], end: u64) -> Option<[Place; SECTIONS]> {
     let (places, rest) = bytes.split_at_checked(SECTIONS * PLACE_BYTES)?;

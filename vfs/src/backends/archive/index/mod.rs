@@ -26,6 +26,7 @@
 //! magic         8   "vfsdidx\n"
 //! ```
 
+mod beside;
 mod contents;
 mod file;
 #[cfg(any(test, fuzzing))]

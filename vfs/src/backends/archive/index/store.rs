@@ -128,6 +128,10 @@ impl Store {
         &self.options
     }
 
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     /// The index of the archive in `file`. `None` where none is kept, or the file is not one that could be known again.
     pub(in super::super) async fn keeping(
         self: &Arc<Self>,
@@ -348,7 +352,20 @@ impl Keeping {
         Ok((points, sums, len))
     }
 
-    fn path(&self, ending: &str) -> PathBuf {
+    /// Where the index lies once it is written.
+    pub(in super::super) fn index_path(&self) -> PathBuf {
+        self.path("index")
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn path(&self, ending: &str) -> PathBuf {
         self.folder.join(format!("{}.{ending}", self.key))
     }
 }
@@ -404,23 +421,23 @@ impl Writer<'_> {
     }
 }
 
-fn make(folder: &Path) -> io::Result<()> {
+pub(super) fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
 /// The file that becomes the index; another process that writes the same one is left alone.
-fn begin(path: &Path) -> io::Result<HostFile> {
+pub(super) fn begin(path: &Path) -> io::Result<HostFile> {
     let file = HostFile::options().write(true).create(true).truncate(false).open(path)?;
     file.try_lock()?;
     file.set_len(0)?;
     Ok(file)
 }
 
-fn unusable(what: &str) -> Error {
+pub(super) fn unusable(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, "open", &VPath::root()).with_detail(what.to_owned())
 }
 
-fn failed(error: &io::Error) -> Error {
+pub(super) fn failed(error: &io::Error) -> Error {
     let detail = format!("the index of an archive could not be written: {error}");
     Error::new(ErrorKind::Unavailable, "write_at", &VPath::root()).with_detail(detail)
 }
