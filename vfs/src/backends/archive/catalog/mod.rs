@@ -4,6 +4,12 @@
 //! come. The last entry of a name wins: it takes the node over, and a file hides what an earlier folder held. Folders
 //! that have no entry of their own are made up, with the time of the newest thing they hold.
 
+mod member;
+mod node;
+mod path;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::BuildHasher;
@@ -12,29 +18,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+pub(super) use self::member::{Member, NodeId, Shape};
+use self::node::{Known, NONE, Node};
+use self::path::{MAX_PATH_BYTES, is_plain, normal, split};
 use super::entry::{Entry, Kind, Piece};
 use super::walk::{Tree, walk};
 use crate::error::ErrorKind;
 use crate::path::VPath;
 
-/// Longest path of an entry. Longer ones are hidden, as PATH_MAX has it.
-const MAX_PATH_BYTES: usize = 4096;
-
-/// Longest name. An entry with a longer one is hidden, as NAME_MAX has it.
-const MAX_NAME_BYTES: usize = 255;
-
-/// Folders in folders. Deeper entries are hidden.
-const MAX_DEPTH: usize = 1024;
-
 /// Names of one catalog, in bytes; more than fits is `LimitExceeded`.
 const MAX_NAMES_BYTES: usize = 1 << 30;
-
-/// No node.
-const NONE: u32 = u32::MAX;
-
-/// A node's number; it stays the same while entries are added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NodeId(u32);
 
 /// The tree of an archive's names.
 pub(super) struct Catalog {
@@ -54,64 +47,6 @@ pub(super) struct Catalog {
     recent: Option<(Vec<u8>, u32)>,
     /// Folders whose children are yet to be put back, and which numbers they have.
     restored: VecDeque<(u32, u32, u32)>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    header: u64,
-    data: u64,
-    size: u64,
-    seconds: i64,
-    nanos: u32,
-    user: u32,
-    group: u32,
-    name_at: u32,
-    /// The key of the folder that holds it.
-    folder: u32,
-    /// A folder's own key; a new one each time it becomes a folder, so that old children are out of reach.
-    key: u32,
-    first: u32,
-    last: u32,
-    next: u32,
-    mode: u16,
-    name_len: u8,
-    shape: Shape,
-    known: Known,
-}
-
-/// What stands under a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    File,
-    Dir,
-    Symlink,
-    Other,
-    /// A hard link that leads to no earlier file.
-    Broken,
-}
-
-/// Which of the fields mean something.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    mode: bool,
-    owner: bool,
-    modified: bool,
-    /// False for a folder that was made up.
-    entry: bool,
-}
-
-/// A node as it is handed out.
-#[derive(Clone, Debug)]
-pub(super) struct Member {
-    pub(super) shape: Shape,
-    pub(super) header: u64,
-    pub(super) data: u64,
-    pub(super) size: u64,
-    pub(super) pieces: Option<Arc<[Piece]>>,
-    pub(super) link: Option<Bytes>,
-    pub(super) mode: Option<u32>,
-    pub(super) owner: Option<(u32, u32)>,
-    pub(super) modified: Option<(i64, u32)>,
 }
 
 /// The catalog is full.
@@ -430,36 +365,6 @@ impl Catalog {
     }
 }
 
-impl NodeId {
-    /// The root of each tree.
-    pub(super) const ROOT: Self = Self(0);
-
-    pub(super) fn from_number(number: u32) -> Self {
-        Self(number)
-    }
-
-    pub(super) fn number(self) -> u32 {
-        self.0
-    }
-}
-
-impl Member {
-    /// What stands for a node that cannot be read.
-    pub(super) fn broken() -> Self {
-        Self {
-            shape: Shape::Broken,
-            header: 0,
-            data: 0,
-            size: 0,
-            pieces: None,
-            link: None,
-            mode: None,
-            owner: None,
-            modified: None,
-        }
-    }
-}
-
 impl Tree for Catalog {
     fn find(&self, folder: u32, name: &[u8]) -> Result<Option<u32>, ErrorKind> {
         Ok(self.find(self.nodes[folder as usize].key, name))
@@ -474,287 +379,11 @@ impl Tree for Catalog {
     }
 }
 
-impl Node {
-    /// Takes over what a member says.
-    fn describe(&mut self, member: &Member) {
-        (self.header, self.data, self.size) = (member.header, member.data, member.size);
-        (self.seconds, self.nanos) = member.modified.unwrap_or_default();
-        self.mode = member.mode.unwrap_or_default() as u16;
-        (self.user, self.group) = member.owner.unwrap_or_default();
-        self.known.mode = member.mode.is_some();
-        self.known.owner = member.owner.is_some();
-        self.known.modified = member.modified.is_some();
-    }
-
-    /// A folder without an entry.
-    fn made_up(folder: u32, name_at: u32, name_len: u8, key: u32) -> Self {
-        Self {
-            header: 0,
-            data: 0,
-            size: 0,
-            seconds: 0,
-            nanos: 0,
-            user: 0,
-            group: 0,
-            name_at,
-            folder,
-            key,
-            first: NONE,
-            last: NONE,
-            next: NONE,
-            mode: 0,
-            name_len,
-            shape: Shape::Dir,
-            known: Known::default(),
-        }
-    }
-
-    fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
-        &names[self.name_at as usize..][..usize::from(self.name_len)]
-    }
-
-    fn hash(&self, names: &[u8], hasher: &DefaultHashBuilder) -> u64 {
-        hasher.hash_one((self.folder, self.name(names)))
-    }
-}
-
-/// The names that a path of an entry leads through, `..` resolved; nothing for the root. `None`: it leads out of the
-/// archive, or no system would take it. A leading slash means nothing, a backslash is a character like any other.
-fn normal(path: &[u8]) -> Option<Vec<&[u8]>> {
-    if path.len() > MAX_PATH_BYTES {
-        return None;
-    }
-    let mut names = Vec::new();
-    for name in path.split(|byte| *byte == b'/') {
-        match name {
-            b"" | b"." => {}
-            b".." => {
-                names.pop()?;
-            }
-            name if is_plain(name) => names.push(name),
-            _ => return None,
-        }
-    }
-    (names.len() <= MAX_DEPTH).then_some(names)
-}
-
-/// The path before the last name of an entry's path, as it is written, and that name; slashes at the end mean nothing.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-    let path = &path[..end];
-    path.split_at(path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1))
-}
-
-/// Whether [`normal`] takes it as it is.
-fn is_plain(name: &[u8]) -> bool {
-    !matches!(name, b"" | b"." | b"..") && name.len() <= MAX_NAME_BYTES && !name.contains(&0)
-}
-
 impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Catalog")
             .field("names", &self.len())
             .field("hidden", &self.hidden)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(name: &str, kind: Kind, link: &str, header: u64) -> Entry {
-        Entry {
-            name: name.as_bytes().to_vec(),
-            kind,
-            link: link.as_bytes().to_vec(),
-            header,
-            data: header + 512,
-            size: header,
-            sparse: None,
-            mode: Some(0o644),
-            user: Some(1),
-            group: Some(2),
-            modified: Some((header.cast_signed(), 0)),
-        }
-    }
-
-    fn catalog(entries: &[(&str, Kind, &str)]) -> Catalog {
-        let mut catalog = Catalog::new(1000);
-        for (at, (name, kind, link)) in entries.iter().enumerate() {
-            catalog.add(&entry(name, *kind, link, at as u64 + 1)).unwrap();
-        }
-        catalog
-    }
-
-    fn resolve(catalog: &Catalog, path: &str) -> Result<Member, ErrorKind> {
-        let path = VPath::parse(path).unwrap();
-        catalog.resolve(&path, true).map(|id| catalog.member(id))
-    }
-
-    fn listed(catalog: &Catalog, path: &str) -> Vec<String> {
-        let folder = catalog.resolve(&VPath::parse(path).unwrap(), true).unwrap();
-        let children = catalog.children(folder, None, usize::MAX);
-        children.into_iter().map(|id| catalog.name(id).escape_ascii().to_string()).collect()
-    }
-
-    #[test]
-    fn a_node_is_small() {
-        assert!(size_of::<Node>() <= 88, "{}", size_of::<Node>());
-    }
-
-    #[test]
-    fn names_that_climb_out_or_are_too_long_are_hidden() {
-        let long = "n".repeat(256);
-        let deep = "d/".repeat(1025);
-        let far = "dd/".repeat(1400);
-        let names = ["../up", "a/../../up", "..", &long, &deep, &far, "/etc/passwd", "./a//b/../c", "C:\\x"];
-        let catalog = catalog(&names.map(|name| (name, Kind::File, "")));
-        assert_eq!(catalog.hidden(), 6);
-        assert_eq!(listed(&catalog, "/"), ["etc", "a", "C:\\\\x"]);
-        assert_eq!(listed(&catalog, "/a"), ["c"]);
-    }
-
-    #[test]
-    fn folders_without_an_entry_are_made_up() {
-        let mut catalog = catalog(&[("a/b/c", Kind::File, ""), ("a/d", Kind::File, "")]);
-        let a = resolve(&catalog, "/a").unwrap();
-        assert_eq!((a.shape, a.mode, a.modified), (Shape::Dir, None, Some((2, 0))));
-        assert_eq!(listed(&catalog, "/a"), ["b", "d"]);
-        catalog.add(&entry("a/", Kind::Dir, "", 9)).unwrap();
-        let a = resolve(&catalog, "/a").unwrap();
-        assert_eq!((a.mode, a.modified), (Some(0o644), Some((9, 0))));
-        assert_eq!(listed(&catalog, "/a"), ["b", "d"]);
-    }
-
-    #[test]
-    fn the_last_of_duplicates_wins() {
-        let catalog = catalog(&[("a", Kind::File, ""), ("b", Kind::File, ""), ("./a", Kind::File, "")]);
-        assert_eq!(resolve(&catalog, "/a").unwrap().header, 3);
-        assert_eq!(listed(&catalog, "/"), ["a", "b"]);
-    }
-
-    #[test]
-    fn a_file_over_a_folder_hides_what_it_held() {
-        let mut catalog = catalog(&[("a/old", Kind::File, ""), ("a", Kind::File, "")]);
-        assert_eq!(resolve(&catalog, "/a").unwrap().shape, Shape::File);
-        assert_eq!(resolve(&catalog, "/a/old").unwrap_err(), ErrorKind::NotADirectory);
-        catalog.add(&entry("a/new", Kind::File, "", 9)).unwrap();
-        assert_eq!(listed(&catalog, "/a"), ["new"]);
-        assert_eq!(resolve(&catalog, "/a/old").unwrap_err(), ErrorKind::NotFound);
-        assert_eq!(listed(&catalog, "/"), ["a"]);
-    }
-
-    #[test]
-    fn neighbours_of_a_folder_that_a_file_replaced_are_not_added_to_it() {
-        let catalog = catalog(&[
-            ("a/b/one", Kind::File, ""),
-            ("a/b/two/", Kind::Dir, ""),
-            ("./a/b/three", Kind::File, ""),
-            ("a", Kind::File, ""),
-            ("a/b/four", Kind::File, ""),
-            ("a/b/..", Kind::Dir, ""),
-            ("a/b/five", Kind::File, ""),
-        ]);
-        assert_eq!(listed(&catalog, "/a/b"), ["four", "five"]);
-        assert_eq!(listed(&catalog, "/a"), ["b"]);
-        assert_eq!(catalog.hidden(), 0);
-    }
-
-    #[test]
-    fn links_stay_inside_the_archive() {
-        let catalog = catalog(&[
-            ("etc/passwd", Kind::File, ""),
-            ("d/up", Kind::Symlink, "../../../../etc/passwd"),
-            ("d/abs", Kind::Symlink, "/etc/passwd"),
-            ("d/dangling", Kind::Symlink, "nowhere"),
-            ("d/itself", Kind::Symlink, "itself"),
-            ("d/ping", Kind::Symlink, "pong"),
-            ("d/pong", Kind::Symlink, "ping"),
-            ("d/through", Kind::Symlink, "../etc/passwd/x"),
-            ("d/empty", Kind::Symlink, ""),
-        ]);
-        assert_eq!(resolve(&catalog, "/d/up").unwrap().header, 1);
-        assert_eq!(resolve(&catalog, "/d/abs").unwrap().header, 1);
-        for (name, kind) in [
-            ("dangling", ErrorKind::NotFound),
-            ("itself", ErrorKind::Loop),
-            ("ping", ErrorKind::Loop),
-            ("through", ErrorKind::NotADirectory),
-            ("empty", ErrorKind::NotFound),
-        ] {
-            assert_eq!(resolve(&catalog, &format!("/d/{name}")).unwrap_err(), kind, "{name}");
-        }
-    }
-
-    #[test]
-    fn chains_of_forty_links_are_followed_and_no_more() {
-        let mut catalog = catalog(&[("0", Kind::File, "")]);
-        for number in 1..=41_u64 {
-            let link = (number - 1).to_string();
-            catalog.add(&entry(&number.to_string(), Kind::Symlink, &link, number + 1)).unwrap();
-        }
-        assert_eq!(resolve(&catalog, "/40").unwrap().header, 1);
-        assert_eq!(resolve(&catalog, "/41").unwrap_err(), ErrorKind::Loop);
-    }
-
-    #[test]
-    fn a_hard_link_is_the_latest_earlier_file() {
-        let catalog = catalog(&[
-            ("a", Kind::File, ""),
-            ("h1", Kind::HardLink, "./a"),
-            ("a", Kind::File, ""),
-            ("h2", Kind::HardLink, "a"),
-            ("h3", Kind::HardLink, "h1"),
-            ("a", Kind::HardLink, "a"),
-        ]);
-        for (name, header) in [("h1", 1), ("h2", 3), ("h3", 1), ("a", 3)] {
-            assert_eq!(resolve(&catalog, &format!("/{name}")).unwrap().header, header, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_hard_link_to_nothing_is_broken_alone() {
-        let catalog = catalog(&[
-            ("missing", Kind::HardLink, "nowhere"),
-            ("itself", Kind::HardLink, "itself"),
-            ("forward", Kind::HardLink, "later"),
-            ("up", Kind::HardLink, "../x"),
-            ("dir", Kind::Dir, ""),
-            ("to-dir", Kind::HardLink, "dir"),
-            ("later", Kind::File, ""),
-        ]);
-        for name in ["missing", "itself", "forward", "up", "to-dir"] {
-            assert_eq!(resolve(&catalog, &format!("/{name}")).unwrap().shape, Shape::Broken, "{name}");
-        }
-        assert_eq!(resolve(&catalog, "/later").unwrap().shape, Shape::File);
-    }
-
-    #[test]
-    fn a_listing_under_way_goes_on_with_what_comes() {
-        let mut catalog = Catalog::new(100_000);
-        let (mut seen, mut after) = (Vec::new(), None);
-        for number in 0..3000_u64 {
-            catalog.add(&entry(&format!("d/{number}"), Kind::File, "", number)).unwrap();
-            if number % 100 == 0 {
-                let folder = catalog.resolve(&VPath::parse("/d").unwrap(), true).unwrap();
-                let batch = catalog.children(folder, after, 70);
-                after = batch.last().copied().or(after);
-                seen.extend(batch);
-            }
-        }
-        let folder = catalog.resolve(&VPath::parse("/d").unwrap(), true).unwrap();
-        seen.extend(catalog.children(folder, after, usize::MAX));
-        let names: Vec<_> = seen.iter().map(|id| catalog.name(*id).to_vec()).collect();
-        let wanted: Vec<_> = (0..3000).map(|number: u64| number.to_string().into_bytes()).collect();
-        assert_eq!(names, wanted);
-    }
-
-    #[test]
-    fn a_full_catalog_takes_no_more() {
-        let mut catalog = Catalog::new(4);
-        catalog.add(&entry("a/b", Kind::File, "", 1)).unwrap();
-        catalog.add(&entry("a/b", Kind::File, "", 2)).unwrap();
-        assert_eq!(catalog.add(&entry("a/c/d", Kind::File, "", 3)), Err(Full));
     }
 }
