@@ -218,6 +218,9 @@ impl Engine {
     /// Waits for a pass that is on its way to `start`, unless there is something near to begin with: it gets there as soon
     /// as anybody, and many who want what lies far ahead would each do its work again.
     async fn let_the_pass_come_near(&self, start: u64) {
+        if self.front.borrow().is_none() {
+            return;
+        }
         let is_near = |from: u64| start.saturating_sub(from) <= NEAR_BYTES;
         let known = self.contents().point_before(start).map_or(0, |(point, _)| point.output);
         if is_near(known) || self.owner.rests_between(start.saturating_sub(NEAR_BYTES), start) {
