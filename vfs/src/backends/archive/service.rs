@@ -213,6 +213,9 @@ impl ArchiveService {
         let key = Key::new(file, layout).map(|key| Key { name, ..key });
         // Where a table of contents told all, nothing is left for a pass but to fill a spool.
         let is_known = unpacked.len.is_some() && unpacked.spool.is_none();
+        if is_known {
+            unpacked.decoded.learn(|known| known.len = unpacked.len);
+        }
         let contents = Contents::Bare(Bare::new(source, unpacked.len));
         let store = Arc::clone(&self.store);
         let making = Making { growing, contents, decoded };
