@@ -356,7 +356,7 @@ mod tests {
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nftp = { partial_uploads = \"kept\" }",
-                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep",
+                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep, hide",
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { idle = 300 }",
