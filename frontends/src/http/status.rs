@@ -160,7 +160,8 @@ impl Answer {
         }
     }
 
-    /// The peer hears the kind and the path that it sent; the log hears everything.
+    /// The peer hears the kind and the path that it sent, and of a question that makes no sense why; the log hears
+    /// everything.
     fn failure(error: &Error, target: &str) -> Self {
         let status = status_of(error.kind());
         if status.is_server_error() {
@@ -168,7 +169,7 @@ impl Answer {
         } else {
             tracing::debug!(path = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
         }
-        let answer = Self::text(status, target, error.kind().as_str());
+        let answer = Self::text(status, target, &words(error));
         match (status, error.retry()) {
             (_, Retry::After(time)) => {
                 let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
@@ -339,6 +340,18 @@ fn allow(allowed: Allowed) -> HeaderValue {
     match allowed {
         Allowed::Reading => READING,
         Allowed::Changing => CHANGING,
+    }
+}
+
+/// What is wrong, for the peer. Details speak of sources and are for the log; but those of a question that makes no sense
+/// speak of the question: what was found where a path names an archive of another format.
+fn words(error: &Error) -> Cow<'static, str> {
+    let kind = error.kind().as_str();
+    match error.detail() {
+        Some(detail) if error.kind() == ErrorKind::InvalidInput => {
+            format!("{kind}: {}", escaped(detail.as_bytes())).into()
+        }
+        _ => kind.into(),
     }
 }
 

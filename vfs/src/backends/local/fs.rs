@@ -211,13 +211,13 @@ mod tests {
             for text in ["/fifo", "/socket", "/link"] {
                 for options in [OpenOptions::reading(), OpenOptions::writing(), OpenOptions::replacing()] {
                     let refused = tree.open(&path(text), &options).await;
-                    assert_eq!(kind(refused), ErrorKind::InvalidInput, "{text} {options:?}");
+                    assert_eq!(kind(refused), ErrorKind::PermissionDenied, "{text} {options:?}");
                 }
             }
         }
         let devices = LocalFs::open("/dev").unwrap();
         let refused = failure(devices.open(&path("/null"), &OpenOptions::reading()).await);
-        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
         assert!(refused.detail().is_some_and(|detail| detail.contains("device")));
     }
 
