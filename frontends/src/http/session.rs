@@ -14,9 +14,10 @@ use vfs::{
 use super::changes::{Allowed, allowed, change};
 use super::command::{Command, Fetch, Refusal};
 use super::incoming::Incoming;
+use super::listing::Uploads;
 use super::media;
 use super::options::Options;
-use super::wire::{Packing, Selection, Verdict, View, encode_path};
+use super::wire::{Format, Packing, Selection, Verdict, View, encode_path};
 use crate::auth::{Asker, Credentials, Denied, Entry};
 use crate::site::Site;
 
@@ -104,7 +105,7 @@ pub(super) struct Listed {
     pub(super) path: VPath,
     pub(super) entries: DirStream,
     pub(super) view: View,
-    pub(super) can_upload: bool,
+    pub(super) uploads: Uploads,
     pub(super) coding: Option<Coding>,
     pub(super) varies: bool,
 }
@@ -277,15 +278,24 @@ async fn retrieve(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -
 async fn list(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
     let path = fetch.place.path;
     let wishes = ListOptions { metadata: true, freshness: fetch.freshness };
-    let entries = tree.read_dir(&path, &wishes).await?;
+    let takes_uploads = tree.capabilities(&path).writes != Writes::None;
+    let is_page = fetch.packing.is_none() && fetch.view.format == Format::Html;
+    let (entries, uploads) = match tree.read_dir(&path, &wishes).await {
+        Ok(entries) if takes_uploads => (entries, Uploads::Taken),
+        Ok(entries) => (entries, Uploads::Refused),
+        // A drop box: the page has a place for uploads and nothing else.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && takes_uploads && is_page => {
+            (DirStream::ready(Vec::new()), Uploads::Unseen)
+        }
+        Err(error) => return Err(error),
+    };
     if let Some(packing) = fetch.packing {
         let tree = Arc::clone(tree);
         return Ok(Outcome::Packed(Box::new(Packed { tree, path, entries, packing })));
     }
-    let can_upload = tree.capabilities(&path).writes != Writes::None;
     let coding = fetch.codings.taken().next().filter(|_| options.compress);
     let varies = options.compress;
-    Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, can_upload, coding, varies })))
+    Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, uploads, coding, varies })))
 }
 
 /// An open file and its description.

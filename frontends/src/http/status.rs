@@ -217,13 +217,13 @@ impl Answer {
     }
 
     fn listing_of(listed: Listed, disk: &Disk) -> Self {
-        let Listed { path, entries, view, can_upload, coding, varies } = listed;
+        let Listed { path, entries, view, uploads, coding, varies } = listed;
         let media = match view.format {
             Format::Html => "text/html; charset=utf-8",
             Format::Json => "application/json",
             Format::Ndjson => "application/x-ndjson",
         };
-        let listing = Listing::new(&path, entries, view, can_upload);
+        let listing = Listing::new(&path, entries, view, uploads);
         let content: Box<dyn Producer> = match coding {
             Some(coding) => Box::new(listing.compress(coding, disk)),
             None => Box::new(listing),

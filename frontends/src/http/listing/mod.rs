@@ -37,7 +37,7 @@ pub(super) struct Listing {
     entries: DirStream,
     view: View,
     order: Order,
-    can_upload: bool,
+    uploads: Uploads,
     stage: Stage,
     rows: Writer,
     /// Goes out at once: a large folder takes a while to be gathered.
@@ -48,6 +48,17 @@ pub(super) struct Listing {
     broken: Option<Error>,
     /// When what may still change is held back no longer.
     patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whether a folder takes uploads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Uploads {
+    /// It takes none.
+    Refused,
+    /// It takes them.
+    Taken,
+    /// It takes them and shows nothing of what it holds: a drop box.
+    Unseen,
 }
 
 enum Stage {
@@ -72,8 +83,8 @@ struct Writer {
 }
 
 impl Listing {
-    /// The folder `path` with these entries; a page has a place for uploads where `can_upload`.
-    pub(super) fn new(path: &VPath, entries: DirStream, view: View, can_upload: bool) -> Self {
+    /// The folder `path` with these entries; a page has a place for uploads where these are taken.
+    pub(super) fn new(path: &VPath, entries: DirStream, view: View, uploads: Uploads) -> Self {
         let head = match view.format {
             Format::Html => Some(head(path, &view)),
             Format::Json => Some("[".to_owned()),
@@ -86,7 +97,7 @@ impl Listing {
             entries,
             view,
             order,
-            can_upload,
+            uploads,
             stage,
             rows,
             head,
@@ -179,7 +190,7 @@ impl Listing {
         match self.view.format {
             Format::Html => {
                 let shown = Shown { count: self.rows.count, next };
-                self.text.push_str(&foot(&self.view, &shown, self.can_upload));
+                self.text.push_str(&foot(&self.view, &shown, self.uploads));
             }
             Format::Json => self.text.push_str("\n]\n"),
             Format::Ndjson => {}
@@ -279,7 +290,7 @@ mod tests {
     }
 
     async fn viewed(path: &str, entries: DirStream, view: View) -> vfs::Result<String> {
-        let mut listing = Listing::new(&VPath::parse(path).unwrap(), entries, view, false);
+        let mut listing = Listing::new(&VPath::parse(path).unwrap(), entries, view, Uploads::Refused);
         let mut page = Vec::new();
         while let Some(chunk) = poll_fn(|cx| listing.poll_more(cx)).await {
             match chunk? {
@@ -412,7 +423,7 @@ mod tests {
         ] {
             let error = Error::new(kind, "read_dir", &VPath::root()).with_detail("bad at byte 7 of <it>");
             let entries = DirStream::new(Failing(Some(vec![file("a")]), error));
-            let mut listing = Listing::new(&VPath::root(), entries, View::default(), false);
+            let mut listing = Listing::new(&VPath::root(), entries, View::default(), Uploads::Refused);
             let (mut page, mut failure) = (String::new(), None);
             while let Some(chunk) = poll_fn(|cx| listing.poll_more(cx)).await {
                 match chunk {
@@ -433,8 +444,12 @@ mod tests {
         let mut metadata = Metadata::new(FileType::File);
         metadata.provenance.provisional = true;
         entry.metadata = Some(metadata);
-        let mut listing =
-            Listing::new(&VPath::root(), DirStream::new(Stuck(Some(vec![entry]))), View::default(), false);
+        let mut listing = Listing::new(
+            &VPath::root(),
+            DirStream::new(Stuck(Some(vec![entry]))),
+            View::default(),
+            Uploads::Refused,
+        );
         let mut page = String::new();
         while !page.contains("first") {
             let Some(Ok(Chunk::Bytes(bytes))) = poll_fn(|cx| listing.poll_more(cx)).await else {
@@ -472,7 +487,7 @@ mod tests {
         let folder = || DirStream::ready((0..50_000).map(|at| file(format!("{at:05}"))).collect());
         let mut resting = Vec::new();
         for _ in 0..20 {
-            let mut listing = Listing::new(&VPath::root(), folder(), View::default(), false);
+            let mut listing = Listing::new(&VPath::root(), folder(), View::default(), Uploads::Refused);
             for _ in 0..2 {
                 poll_fn(|cx| listing.poll_more(cx)).await.unwrap().unwrap();
             }
@@ -484,7 +499,7 @@ mod tests {
         assert_eq!(hrefs(&page("/", folder()).await.unwrap()).len(), 50_000);
         drop(resting);
         // Their places are free again.
-        let mut again = Listing::new(&VPath::root(), folder(), View::default(), false);
+        let mut again = Listing::new(&VPath::root(), folder(), View::default(), Uploads::Refused);
         for _ in 0..2 {
             poll_fn(|cx| again.poll_more(cx)).await.unwrap().unwrap();
         }

@@ -12,7 +12,7 @@ use vfs::path::{Scheme, printed_name};
 use vfs::{Availability, Error, ErrorKind, VPath};
 
 use super::rows::{Order, Row, shown};
-use super::write;
+use super::{Uploads, write};
 use crate::http::wire::{Packing, Sort, View, encode_segment, listing_date};
 
 /// Where the date starts in a row, as far as the name leaves room.
@@ -208,9 +208,10 @@ fn write_size(text: &mut String, len: u64) {
 }
 
 /// What comes after the rows.
-pub(super) fn foot(view: &View, shown: &Shown, can_upload: bool) -> String {
+pub(super) fn foot(view: &View, shown: &Shown, uploads: Uploads) -> String {
     let mut text = String::from("</pre><hr>\n<footer><span>");
     match shown.count {
+        0 if uploads == Uploads::Unseen => text.push_str("What is in this folder is not shown to you"),
         0 if !view.search.is_empty() => text.push_str("Nothing here has such a name"),
         0 => text.push_str("The folder is empty"),
         1 => text.push_str("1 entry"),
@@ -228,7 +229,7 @@ pub(super) fn foot(view: &View, shown: &Shown, can_upload: bool) -> String {
         write(&mut text, words);
     }
     text.push_str("</footer>\n");
-    if can_upload {
+    if uploads != Uploads::Refused {
         text.push_str(
             "<form id=\"up\" method=\"post\" enctype=\"multipart/form-data\">\
              <label><input type=\"checkbox\" name=\"replace\" value=\"yes\"> Replace files of the same name</label>\
