@@ -2,6 +2,7 @@
 //!
 //! For people there is a page; for programs a JSON array in nginx's words, and an object a line.
 
+mod describing;
 mod objects;
 mod page;
 mod rows;
@@ -9,13 +10,15 @@ mod rows;
 use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 use vfs::producer::{Chunk, Hint, Producer, Readiness};
-use vfs::{DirEntry, DirStream, Error, VPath, jobs};
+use vfs::{Describe, DirEntry, DirStream, Error, VPath, jobs};
 
+use self::describing::Describing;
 use self::objects::write_object;
 pub(super) use self::page::policy;
 use self::page::{Shown, break_note, foot, head, next};
@@ -66,13 +69,21 @@ enum Stage {
     Gather(Rows),
     /// They are being sorted.
     Sort(Pin<Box<dyn Future<Output = vfs::Result<Rows>> + Send>>),
-    /// They are written, from this one on.
-    Write(Rows, usize),
+    /// They are written, from this one on, as they are described.
+    Write(Box<Described>),
     /// What was too much to be sorted is written as it comes.
-    WriteOn,
+    WriteOn(Option<Describing>),
     /// All is written that came before an error; it follows when that has left.
     Break(Error),
     Ended,
+}
+
+/// Rows in order that are described while they are written.
+struct Described {
+    rows: Rows,
+    /// The next one to be written.
+    at: usize,
+    describing: Describing,
 }
 
 /// How rows are written.
@@ -110,8 +121,9 @@ impl Listing {
     #[cfg(test)]
     fn held(&self) -> usize {
         match &self.stage {
-            Stage::Gather(rows) | Stage::Write(rows, _) => rows.len(),
-            Stage::Sort(_) | Stage::WriteOn | Stage::Break(_) | Stage::Ended => 0,
+            Stage::Gather(rows) => rows.len(),
+            Stage::Write(described) => described.rows.len(),
+            Stage::Sort(_) | Stage::WriteOn(_) | Stage::Break(_) | Stage::Ended => 0,
         }
     }
 
@@ -138,31 +150,43 @@ impl Listing {
                     Poll::Pending => return Poll::Pending,
                 };
                 if ended || rows.is_full() {
-                    self.stage = sort(std::mem::take(rows));
+                    self.stage = sort(std::mem::take(rows), self.entries.describer());
                 }
             }
             Stage::Sort(sorting) => {
                 let rows = ready!(sorting.as_mut().poll(cx))?;
-                self.stage = Stage::Write(rows, 0);
+                self.stage = written(rows, self.entries.describer());
             }
-            Stage::Write(rows, at) => match rows.get(*at) {
-                Some((name, row)) => {
-                    self.rows.write(&mut self.text, name, row);
-                    *at += 1;
+            Stage::Write(described) => {
+                let Described { rows, at, describing } = &mut **described;
+                let is_there = ready!(describing.poll(rows, *at, cx))?;
+                match rows.get(*at) {
+                    Some((name, row)) => {
+                        if is_there {
+                            self.rows.write(&mut self.text, name, row);
+                        }
+                        *at += 1;
+                    }
+                    None if rows.has_more() && self.broken.is_none() => {
+                        let last = rows.get(rows.len().saturating_sub(1));
+                        let next = last.map(|(name, row)| next(&self.view, &self.order, name, row));
+                        self.end(next);
+                    }
+                    None => self.stage = Stage::WriteOn(self.entries.describer().map(Describing::of_batches)),
                 }
-                None if rows.has_more() && self.broken.is_none() => {
-                    let last = rows.get(rows.len().saturating_sub(1));
-                    let next = last.map(|(name, row)| next(&self.view, &self.order, name, row));
-                    self.end(next);
+            }
+            Stage::WriteOn(_) if self.broken.is_some() => self.write_break(),
+            Stage::WriteOn(describing) => {
+                let batch = match describing {
+                    Some(describing) => ready!(describing.poll_batch(&mut self.entries, cx)),
+                    None => ready!(self.entries.poll_next(cx)),
+                };
+                match batch {
+                    Some(Ok(batch)) => self.write_on(&batch),
+                    Some(Err(error)) => self.broken = Some(error),
+                    None => self.end(None),
                 }
-                None => self.stage = Stage::WriteOn,
-            },
-            Stage::WriteOn if self.broken.is_some() => self.write_break(),
-            Stage::WriteOn => match ready!(self.entries.poll_next(cx)) {
-                Some(Ok(batch)) => self.write_on(&batch),
-                Some(Err(error)) => self.broken = Some(error),
-                None => self.end(None),
-            },
+            }
             Stage::Break(_) | Stage::Ended => {}
         }
         Poll::Ready(Ok(()))
@@ -241,11 +265,15 @@ impl Producer for Listing {
     }
 }
 
-fn sort(rows: Rows) -> Stage {
+fn sort(rows: Rows, describer: Option<Arc<dyn Describe>>) -> Stage {
     if rows.len() <= SORTED_INLINE {
-        return Stage::Write(rows.sorted(), 0);
+        return written(rows.sorted(), describer);
     }
     Stage::Sort(Box::pin(jobs::cpu("read_dir", move || rows.sorted())))
+}
+
+fn written(rows: Rows, describer: Option<Arc<dyn Describe>>) -> Stage {
+    Stage::Write(Box::new(Described { rows, at: 0, describing: Describing::new(describer) }))
 }
 
 impl Writer {

@@ -233,10 +233,11 @@ pub(super) fn foot(view: &View, shown: &Shown, uploads: Uploads) -> String {
         text.push_str(
             "<form id=\"up\" method=\"post\" enctype=\"multipart/form-data\">\
              <label><input type=\"checkbox\" name=\"replace\" value=\"yes\"> Replace files of the same name</label>\
-             <input type=\"text\" name=\"folder\" placeholder=\"New folder\" aria-label=\"New folder\">\
-             <input type=\"file\" name=\"file\" multiple aria-label=\"Files\"><button>Upload</button>\
+             <input type=\"file\" name=\"file\" multiple required aria-label=\"Files\"><button>Upload</button>\
              <span>or drop files here</span><progress value=\"0\" hidden></progress>\
-             <output aria-live=\"polite\"></output></form>\n",
+             <output aria-live=\"polite\"></output></form>\n\
+             <form id=\"new\" method=\"post\" enctype=\"multipart/form-data\"><input type=\"text\" name=\"folder\" required \
+             placeholder=\"New folder\" aria-label=\"New folder\"><button>Create</button></form>\n",
         );
     }
     text.push_str("<script>");
