@@ -13,7 +13,7 @@ use vfs::layers::Access;
 use vfs::producer::Rate;
 
 use super::changes::{FORM, form, send};
-use super::{Reply, Server, pipe, read_reply, second, tree};
+use super::{Options, Reply, Server, pipe, read_reply, second, tree};
 use crate::auth::{Auth, Scope, User, Users, cheap_hash};
 use crate::site::Site;
 use crate::transport::tls::testing::{Client, identity};
@@ -190,7 +190,7 @@ async fn an_upload_comes_as_fast_as_its_user_may_send() {
     let mut ann = ann(Scope::whole());
     ann.upload = Some(Rate::new(second, second));
     let site = Arc::new(over(&files().await, only(ann, None)));
-    let (mut client, _serving) = pipe(&site, 1 << 16);
+    let (mut client, _serving) = pipe(&site, Options::default(), 1 << 16);
     let begun = Instant::now();
     let head = format!("PUT /sent HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n{ANN}\r\n");
     client.write_all(&[head.as_bytes(), &[b's'; 5000]].concat()).await.unwrap();
