@@ -306,6 +306,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_sites_states_the_defaults() {
+        let config = parse(include_str!("../../examples/sites.toml")).unwrap();
+        assert_eq!(config.http.bounds, Web::default().bounds);
+        let named = config.named_hosts();
+        assert!(named.refuses_others);
+        assert_eq!(named.folders["*.dev.example.org"].to_string(), "/dev");
+        assert_eq!(config.rights[0].to_string(), "/inbox allow write");
+    }
+
+    #[test]
     fn nothing_is_a_configuration_too() {
         assert_eq!(parse("").unwrap(), Config::default());
     }

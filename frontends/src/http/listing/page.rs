@@ -186,7 +186,8 @@ fn write_browse(text: &mut String, name: &[u8]) {
     let Some(scheme) = Scheme::of_name(name) else { return };
     let inside = VPath::root().child(name.to_vec()).ok().and_then(|path| path.entered(scheme));
     let Some(segment) = inside.as_ref().and_then(VPath::file_name) else { return };
-    text.push_str("<button form=\"go\" formaction=\"");
+    // lftp takes the tags away, and the size is a word of its own.
+    text.push_str(" <button form=\"go\" formaction=\"");
     text.extend(encode_segment(&segment.printed()));
     text.push_str("/\">browse</button>");
 }
