@@ -101,7 +101,7 @@ enum There {
     Nothing,
     /// Whatever is there is not shown to who asks.
     Hidden,
-    Found(Metadata),
+    Found(Box<Metadata>),
 }
 
 impl There {
@@ -130,7 +130,7 @@ impl There {
 
 async fn look(tree: &dyn FileSystem, path: &VPath, follow: bool) -> vfs::Result<There> {
     match tree.metadata(path, &StatOptions { follow, ..StatOptions::default() }).await {
-        Ok(found) => Ok(There::Found(found)),
+        Ok(found) => Ok(There::Found(Box::new(found))),
         Err(error) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(There::Nothing),
             ErrorKind::PermissionDenied => Ok(There::Hidden),

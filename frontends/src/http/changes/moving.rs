@@ -83,7 +83,7 @@ impl<'a> Aside<'a> {
 /// What goes elsewhere must be seen: what it is decides what it may replace.
 async fn shown(tree: &dyn FileSystem, path: &VPath, there: There) -> Result<Metadata, Failure> {
     match there {
-        There::Found(found) => Ok(found),
+        There::Found(found) => Ok(*found),
         There::Nothing => Err(missing(path)),
         // It says why.
         There::Hidden => Ok(tree.metadata(path, &StatOptions::no_follow()).await?),
