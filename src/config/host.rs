@@ -50,7 +50,7 @@ impl TryFrom<RawHost> for Host {
 
     fn try_from(raw: RawHost) -> Result<Self, Refusal> {
         let span = raw.names.span();
-        let names = raw.names.into_inner().into_iter().map(name).collect::<Result<Vec<_>, _>>()?;
+        let names = raw.names.get_ref().iter().map(name).collect::<Result<Vec<_>, _>>()?;
         if names.is_empty() {
             return Err(Refusal::new(span, "a host without a name: write names = [\"files.example.org\"]"));
         }
@@ -69,7 +69,7 @@ impl TryFrom<RawHost> for Host {
 }
 
 /// A host's name as requests have it (RFC 9110 §7.2), without its port.
-fn name(written: Spanned<String>) -> Result<String, Refusal> {
+fn name(written: &Spanned<String>) -> Result<String, Refusal> {
     let name = written.get_ref().to_ascii_lowercase();
     let labels = name.strip_prefix("*.").unwrap_or(&name);
     let is_six = labels.starts_with('[') && labels.ends_with(']');

@@ -102,7 +102,7 @@ impl TryFrom<RawBounds> for Bounds {
         let defaults = Self::default();
         Ok(Self {
             head: time(raw.head)?.unwrap_or(defaults.head),
-            head_bytes: raw.head_size.map(head_size).transpose()?.unwrap_or(defaults.head_bytes),
+            head_bytes: raw.head_size.as_ref().map(head_size).transpose()?.unwrap_or(defaults.head_bytes),
             fields: count(raw.fields)?.unwrap_or(defaults.fields),
             slowest_upload: slowest(raw.slowest_upload)?.unwrap_or(defaults.slowest_upload),
             streams: streams(raw.streams)?.unwrap_or(defaults.streams),
@@ -112,7 +112,7 @@ impl TryFrom<RawBounds> for Bounds {
 }
 
 /// Less than a usual head would keep everybody out, and more is memory that each connection may take.
-fn head_size(written: Spanned<String>) -> Result<usize, Refusal> {
+fn head_size(written: &Spanned<String>) -> Result<usize, Refusal> {
     let size = parse_size(written.get_ref()).map_err(|says| Refusal::new(written.span(), says))?;
     match usize::try_from(size) {
         Ok(size) if (8 << 10..=1 << 20).contains(&size) => Ok(size),

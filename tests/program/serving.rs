@@ -237,8 +237,9 @@ fn a_name_shows_its_folder_over_both_protocols_and_other_names_show_nothing_over
         control.read_line(&mut reply).unwrap();
         reply
     };
-    let commands = ["", "HOST x.b.example\r\n", "USER anonymous\r\n", "PASS x\r\n", "SIZE /f\r\n"];
-    assert_eq!(commands.map(&mut ask)[4], "213 3\r\n");
+    let commands =
+        ["", "HOST x.b.example\r\n", "USER anonymous\r\n", "PASS x\r\n", "TYPE I\r\n", "SIZE /f\r\n"];
+    assert_eq!(commands.map(&mut ask)[5], "213 3\r\n");
 }
 
 #[test]
