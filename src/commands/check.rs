@@ -24,7 +24,7 @@ pub struct Check {
 /// [`Failure::Usage`] with file, line, key and cure.
 pub async fn run(arguments: &Check, console: &mut Console) -> Result<(), Failure> {
     let config = Config::load(&arguments.file)?;
-    namespace::served(&config.mounts, &Sources::looking(&Cache::usual())).await?;
+    namespace::served(&config.mounts, &Sources::looking(&Cache::usual(), config.archives)).await?;
     namespace::rules(&config.rights)?;
     console.line(config.to_string())
 }

@@ -3,6 +3,7 @@
 //! Each room of the configuration is one file here: what is written (a raw struct), what is meant (a ready struct), and
 //! one `TryFrom` between them, the only place that refuses.
 
+mod archives;
 mod auth;
 mod cache;
 mod ftp;
@@ -23,6 +24,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::archives::Archives;
 pub(crate) use self::auth::shared_rate;
 pub use self::auth::{Account, Auth};
 pub use self::cache::CacheFolder;
@@ -56,6 +58,8 @@ pub struct Config {
     pub hosts: Vec<Host>,
     /// Where is kept what can be had again.
     pub cache: CacheFolder,
+    /// How archives are looked at.
+    pub archives: Archives,
     /// Who shows it.
     pub listeners: Vec<Listen>,
     /// Where operators' programs ask. Default: nowhere.
@@ -84,6 +88,8 @@ struct RawConfig {
     admin: Option<listen::RawAdmin>,
     #[serde(default)]
     cache: cache::RawCache,
+    #[serde(default)]
+    archives: Archives,
     #[serde(default)]
     http: web::RawWeb,
     #[serde(default)]
@@ -153,7 +159,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
         let cache = CacheFolder::try_from((raw.cache, document))?;
         let unknown_hosts = raw.http.unknown_hosts_span();
         let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
-        let mut config = Self { http, log, admin, cache, ..Self::default() };
+        let mut config = Self { http, log, admin, cache, archives: raw.archives, ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -402,7 +408,7 @@ mod tests {
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nftp = { partial_uploads = \"kept\" }",
-                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep",
+                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep, hide",
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { idle = 300 }",
@@ -483,7 +489,7 @@ mod tests {
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, host, serve, admin, cache, http, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, host, serve, admin, cache, archives, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {
