@@ -15,7 +15,7 @@ use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::registry;
 use vfs::layers::mirror::Store;
-use vfs::layers::{Access, RightsFs, Rules, TimeoutOptions};
+use vfs::layers::{Access, Rules, TimeoutOptions};
 use vfs::path::Scheme;
 use vfs::{ErrorKind, FileSystem, Keeping, MountOptions, Registry, Traffic, VPath, Vfs, VfsOptions};
 
@@ -126,23 +126,19 @@ pub(crate) async fn served(mounts: &[Mount], sources: &Sources) -> Result<Arc<Vf
     Ok(space)
 }
 
-/// The tree as `rights` let everybody use it.
+/// What `rights` let everybody do with the tree.
 ///
 /// # Errors
 /// [`Failure::Usage`] for rules that contradict each other.
-pub(crate) fn guarded(space: &Arc<Vfs>, rights: &[Right]) -> Result<Arc<dyn FileSystem>, Failure> {
-    let tree: Arc<dyn FileSystem> = Arc::<Vfs>::clone(space);
+pub(crate) fn rules(rights: &[Right]) -> Result<Rules, Failure> {
     if rights.is_empty() {
-        return Ok(tree);
+        return Ok(Rules::unrestricted());
     }
     let mut rules: Vec<_> = rights.iter().map(|right| (right.path.clone(), right.access)).collect();
     if !rights.iter().any(|right| right.path.is_root()) {
         rules.push((VPath::root(), Access::READ));
     }
-    match Rules::new(rules) {
-        Ok(rules) => Ok(Arc::new(RightsFs::new(tree, rules))),
-        Err(error) => Err(Failure::Usage(format!("[[right]]: {error}"))),
-    }
+    Rules::new(rules).map_err(|error| Failure::Usage(format!("[[right]]: {error}")))
 }
 
 /// A mount whose source is open.

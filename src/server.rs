@@ -5,15 +5,16 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use frontends::Site;
 use frontends::auth::Auth;
 use frontends::serve::{Address, Listener};
 use frontends::sight::{self, AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
 use frontends::transport::tls::{Spoken, Tls};
+use frontends::{Hosts, Site};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use vfs::{FileSystem, Vfs};
+use vfs::Vfs;
+use vfs::layers::RightsFs;
 
 use crate::config::{Config, ConfigError, Listen, Origin, Protocol, shared_rate};
 use crate::failure::Failure;
@@ -45,6 +46,19 @@ struct Bound {
 struct SocketFile {
     path: PathBuf,
     device_and_inode: Option<(u64, u64)>,
+}
+
+/// What all listeners share, and what a reload renews.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Every mount.
+    pub(crate) space: Arc<Vfs>,
+    /// The same, as everybody may use it.
+    pub(crate) tree: Arc<RightsFs>,
+    /// Names that show a part of it.
+    pub(crate) hosts: Arc<Hosts>,
+    /// Who may enter.
+    pub(crate) auth: Arc<Auth>,
 }
 
 /// Front ends that run. Dropping it cuts every connection.
@@ -110,14 +124,8 @@ impl Server {
         })
     }
 
-    /// Serves `tree` on every listener to those whom `auth` lets in; `http` is what HTTP is told.
-    pub(crate) fn start(
-        self,
-        space: &Arc<Vfs>,
-        tree: &Arc<dyn FileSystem>,
-        auth: &Arc<Auth>,
-        http: &frontends::http::Options,
-    ) -> Running {
+    /// Serves what is `shown` on every listener; `http` is what HTTP is told.
+    pub(crate) fn start(self, shown: &Shown, http: &frontends::http::Options) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut frontends = JoinSet::new();
         let (mut tls, mut sources) = (Vec::new(), Vec::new());
@@ -127,8 +135,9 @@ impl Server {
         let transfer = self.transfer.map(|(log, format)| Journal::new(format, Arc::new(log)));
         for bound in self.bound {
             tls.extend(bound.tls.clone().map(|tls| (bound.listen.address.clone(), tls)));
-            let mut site = Site::new(Arc::clone(tree));
-            site.auth = Arc::clone(auth);
+            let mut site = Site::new(Arc::<RightsFs>::clone(&shown.tree));
+            site.hosts = Arc::clone(&shown.hosts);
+            site.auth = Arc::clone(&shown.auth);
             let sight =
                 Arc::new(Sight { access: access.clone(), transfer: transfer.clone(), ..Sight::default() });
             site.sight = Arc::clone(&sight);
@@ -141,7 +150,7 @@ impl Server {
         }
         let mut admin = JoinSet::new();
         if let Some(listener) = self.admin {
-            let tree = AdminFs::new(metrics(sources, Arc::clone(space)), move || !*stopped.borrow());
+            let tree = AdminFs::new(metrics(sources, Arc::clone(&shown.space)), move || !*stopped.borrow());
             let site = Arc::new(Site::new(Arc::new(tree)));
             admin.spawn(frontends::http::serve(
                 listener,

@@ -24,8 +24,7 @@ pub struct Check {
 /// [`Failure::Usage`] with file, line, key and cure.
 pub async fn run(arguments: &Check, console: &mut Console) -> Result<(), Failure> {
     let config = Config::load(&arguments.file)?;
-    let space =
-        namespace::served(&config.mounts, &Sources::looking(&Cache::usual(), config.archives)).await?;
-    namespace::guarded(&space, &config.rights)?;
+    namespace::served(&config.mounts, &Sources::looking(&Cache::usual(), config.archives)).await?;
+    namespace::rules(&config.rights)?;
     console.line(config.to_string())
 }

@@ -7,24 +7,24 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use frontends::Limits;
 use frontends::auth::Auth;
 use frontends::serve::{Address, AddressError};
 use frontends::sight::{AccessFormat, TransferFormat};
-use vfs::layers::Access;
+use frontends::{Hosts, Limits};
 use vfs::layers::mirror::Preset;
+use vfs::layers::{Access, RightsFs};
 use vfs::{VPath, Vfs};
 
 use crate::cache::Cache;
 use crate::cli::Sites;
 use crate::config::{
     Admin, Config, ConfigError, Format, Level, Listen, Mirror, Mount, Origin, PassivePorts, Protocol, Remote,
-    Right, Source, Tls, parse_preset,
+    Source, Tls, parse_preset,
 };
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::namespace::{Mode, Sources, current_folder};
-use crate::server::{Running, Server};
+use crate::server::{Running, Server, Shown};
 use crate::signals::{Signals, Wanted};
 use crate::units::parse_size;
 use crate::{logging, namespace, notify};
@@ -130,8 +130,12 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
     let sources = Sources::of_server(&config.cache, config.archives);
     let space = namespace::served(&config.mounts, &sources).await?;
-    let tree = namespace::guarded(&space, &config.rights)?;
-    let auth = Arc::new(Auth::new(config.auth.users()));
+    let shown = Shown {
+        tree: Arc::new(RightsFs::new(Arc::<Vfs>::clone(&space), namespace::rules(&config.rights)?)),
+        hosts: Arc::new(Hosts::new(config.named_hosts())),
+        auth: Arc::new(Auth::new(config.auth.users())),
+        space,
+    };
     let server = Server::bind(&config).await?;
     for url in server.urls() {
         // Nobody has to read the URLs for the server to serve.
@@ -139,7 +143,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     }
     let _ = console.flush();
     console.note("ready");
-    let mut running = server.start(&space, &tree, &auth, &config.http_options());
+    let mut running = server.start(&shown, &config.http_options());
     notify::ready();
     let mut current = config;
     loop {
@@ -147,7 +151,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
             wanted = signals.next() => match wanted {
                 Wanted::Stop => break,
                 Wanted::Reopen => running.reopen(),
-                Wanted::Reload => current = reload(arguments, &space, &sources, current, &running, &auth).await,
+                Wanted::Reload => current = reload(arguments, &shown, &sources, current, &running).await,
             },
             failure = running.ended() => return Err(failure),
         }
@@ -156,27 +160,28 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     running.drain(&mut signals).await
 }
 
-/// Reads the configuration again and brings mounts, users and certificates up to date: new sources are opened first, so
-/// one that cannot be had changes nothing. Gives what holds now. A mount that has another source is gone for a moment;
-/// connections that are open keep their certificate, and who is logged in stays.
+/// Reads the configuration again and brings mounts, rights, hosts, users and certificates up to date: new sources are
+/// opened first, so one that cannot be had changes nothing. Gives what holds now. A mount that has another source is gone
+/// for a moment; rights hold for everybody from then on; connections that are open keep their certificate, and who is logged
+/// in stays.
 async fn reload(
     arguments: &Serve,
-    space: &Vfs,
+    shown: &Shown,
     sources: &Sources,
     current: Config,
     running: &Running,
-    auth: &Auth,
 ) -> Config {
     if arguments.config.is_none() && arguments.tls_cert.is_none() && arguments.user.is_empty() {
         tracing::warn!("there is no --config FILE to read again");
         return current;
     }
     notify::reloading();
-    let reloaded = try_reload(arguments, space, sources, &current.mounts, &current.rights).await;
+    let reloaded = try_reload(arguments, shown, sources, &current.mounts).await;
     notify::ready();
     match reloaded {
         Ok(config) => {
-            auth.replace(config.auth.users());
+            shown.hosts.replace(config.named_hosts());
+            shown.auth.replace(config.auth.users());
             running.renew(&config.listeners);
             let mounts = config.mounts.len();
             tracing::info!(mounts, "read again; other listeners and another log come with the next start");
@@ -191,18 +196,13 @@ async fn reload(
 
 async fn try_reload(
     arguments: &Serve,
-    space: &Vfs,
+    shown: &Shown,
     sources: &Sources,
     mounted: &[Mount],
-    rights: &[Right],
 ) -> Result<Config, Failure> {
     let config = arguments.config()?;
-    // Sessions hold the tree under the rights that they began with. A mount must not appear without its own.
-    if config.rights != rights {
-        let cure =
-            "the rights are others than at the start, and change with a restart only: restart the server";
-        return Err(Failure::Usage(cure.to_owned()));
-    }
+    let rules = namespace::rules(&config.rights)?;
+    let space = &shown.space;
     let wanted = &config.mounts;
     let mut added = Vec::new();
     for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
@@ -211,6 +211,8 @@ async fn try_reload(
     for mount in mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount))) {
         space.unmount(&mount.at)?;
     }
+    // No mount is seen under rights that were not made for it: the old ones are gone by now, the new ones not there yet.
+    shown.tree.replace(rules);
     for prepared in added {
         prepared.lay(space)?;
     }

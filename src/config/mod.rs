@@ -7,6 +7,7 @@ mod archives;
 mod auth;
 mod cache;
 mod ftp;
+mod host;
 mod listen;
 mod log;
 mod mirror;
@@ -27,6 +28,7 @@ pub use self::archives::Archives;
 pub(crate) use self::auth::shared_rate;
 pub use self::auth::{Account, Auth};
 pub use self::cache::CacheFolder;
+pub use self::host::Host;
 pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
 pub use self::mirror::Mirror;
@@ -52,6 +54,8 @@ pub struct Config {
     pub rights: Vec<Right>,
     /// Who may enter.
     pub auth: Auth,
+    /// Names that show a folder of the tree. Empty: every name shows all of it.
+    pub hosts: Vec<Host>,
     /// Where is kept what can be had again.
     pub cache: CacheFolder,
     /// How archives are looked at.
@@ -77,6 +81,8 @@ struct RawConfig {
     auth: auth::RawAuth,
     #[serde(default)]
     user: Vec<auth::RawUser>,
+    #[serde(default)]
+    host: Vec<host::RawHost>,
     #[serde(default)]
     serve: Vec<Spanned<listen::RawListen>>,
     admin: Option<listen::RawAdmin>,
@@ -112,12 +118,17 @@ impl Config {
         Self::parse(&Document { file: path, text: &text, folder: &folder })
     }
 
+    fn has_host(&self, name: &str) -> bool {
+        self.hosts.iter().any(|host| host.names.iter().any(|other| other == name))
+    }
+
     /// What HTTP listeners are told.
     pub(crate) fn http_options(&self) -> frontends::http::Options {
         let mut options = frontends::http::Options {
             compress: self.http.compress,
             origins: self.http.origins.clone(),
             upload_bytes: self.http.upload_bytes,
+            bounds: self.http.bounds.clone(),
             ..frontends::http::Options::default()
         };
         for mount in &self.mounts {
@@ -126,6 +137,12 @@ impl Config {
             }
         }
         options
+    }
+
+    /// The names that show a folder of the tree.
+    pub(crate) fn named_hosts(&self) -> frontends::Named {
+        let refuses_others = self.http.refuses_unknown_hosts.unwrap_or(!self.hosts.is_empty());
+        Host::named(&self.hosts, refuses_others)
     }
 
     fn parse(document: &Document<'_>) -> Result<Self, ConfigError> {
@@ -140,6 +157,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
     fn try_from((raw, document): (RawConfig, &Document<'_>)) -> Result<Self, Refusal> {
         let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
         let cache = CacheFolder::try_from((raw.cache, document))?;
+        let unknown_hosts = raw.http.unknown_hosts_span();
         let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
         let mut config = Self { http, log, admin, cache, archives: raw.archives, ..Self::default() };
         for written in raw.mount {
@@ -160,6 +178,18 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
             config.rights.push(right);
         }
         config.auth = Auth::try_from((raw.auth, raw.user, document))?;
+        for written in raw.host {
+            let span = written.span();
+            let host = Host::try_from(written)?;
+            if let Some(name) = host.names.iter().find(|name| config.has_host(name)) {
+                return Err(Refusal::new(span, format!("{name} is named twice: leave it to one [[host]]")));
+            }
+            config.hosts.push(host);
+        }
+        if config.hosts.is_empty() && config.http.refuses_unknown_hosts == Some(true) {
+            let cure = "nobody could ask for anything: name a [[host]]";
+            return Err(Refusal::new(unknown_hosts.unwrap_or_default(), cure));
+        }
         for written in raw.serve {
             let span = written.span();
             let listen = Listen::try_from((written.into_inner(), document))?;
@@ -184,6 +214,9 @@ impl fmt::Display for Config {
             writeln!(f, "right {right}")?;
         }
         write!(f, "{}", self.auth)?;
+        for host in &self.hosts {
+            writeln!(f, "host {host}")?;
+        }
         for listen in &self.listeners {
             writeln!(f, "serve {listen}")?;
         }
@@ -245,6 +278,12 @@ mod tests {
             compress = false
             origins = ["https://app.example"]
             upload_bytes = 1000
+            unknown_hosts = "serve"
+            limits = { head = "5s", head_size = "16KiB", fields = 50, slowest_upload = "1kB", streams = 16, reset_streams = 4 }
+
+            [[host]]
+            names = ["Files.example.org", "*.files.example.org"]
+            root = "/releases"
 
             [log]
             level = "debug"
@@ -259,14 +298,27 @@ mod tests {
                 "mount /scratch from memory:",
                 "mount /site from https://me:…@example.org/pub/",
                 "right /releases/drafts allow read",
+                "host files.example.org and *.files.example.org shows /releases",
                 "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, masquerade ftp.example.org, \
                  partial uploads kept, guests overwrite, 200 connections, 10 an address, idle 5m, stall by protocol, drain 10s",
                 "serve http on unix:/run/vfsd.sock, 16384 connections, 16384 an address, idle by protocol, \
                  stall by protocol, drain 30s",
-                "http compresses nothing, read by scripts of https://app.example, uploads of 1000 bytes at most",
+                "http compresses nothing, read by scripts of https://app.example, uploads of 1000 bytes at most, \
+                 other hosts see everything, heads of 50 fields and 16384 bytes within 5s, \
+                 uploads of 1000 bytes a second at least, 16 streams, 4 of them reset early",
                 "log debug as json",
             ]
         );
+    }
+
+    #[test]
+    fn the_example_of_sites_states_the_defaults() {
+        let config = parse(include_str!("../../examples/sites.toml")).unwrap();
+        assert_eq!(config.http.bounds, Web::default().bounds);
+        let named = config.named_hosts();
+        assert!(named.refuses_others);
+        assert_eq!(named.folders["*.dev.example.org"].to_string(), "/dev");
+        assert_eq!(config.rights[0].to_string(), "/inbox allow write");
     }
 
     #[test]
@@ -383,6 +435,34 @@ mod tests {
                 "vfsd.toml:4: mount.cache_control: it is no value of a header: write one line of ASCII, as in \"max-age=3600\"",
             ),
             (
+                "[[host]]\nnames = [\"http://a.example\"]",
+                "vfsd.toml:2: host.names: \"http://a.example\" is no name of a host: write it without scheme and port, as in files.example.org or *.example.org",
+            ),
+            (
+                "[[host]]\nnames = []",
+                "vfsd.toml:2: host.names: a host without a name: write names = [\"files.example.org\"]",
+            ),
+            (
+                "[[host]]\nnames = [\"a\"]\nroot = \"pub\"",
+                "vfsd.toml:3: host.root: \"pub\" is no place in the tree: start it with \"/\"",
+            ),
+            (
+                "[[host]]\nnames = [\"a\"]\n[[host]]\nnames = [\"b\", \"A\"]",
+                "vfsd.toml:4: host.names: a is named twice: leave it to one [[host]]",
+            ),
+            (
+                "[http]\nunknown_hosts = \"refuse\"",
+                "vfsd.toml:2: http.unknown_hosts: nobody could ask for anything: name a [[host]]",
+            ),
+            (
+                "[http]\nlimits = { head_size = \"1KiB\" }",
+                "vfsd.toml:2: http.limits.head_size: a request's head takes 8KiB to 1MiB: write a size in between",
+            ),
+            (
+                "[http]\nlimits = { streams = 100000 }",
+                "vfsd.toml:2: http.limits.streams: more than there can be: write 65536 at most",
+            ),
+            (
                 "[log]\nlevel = \"loud\"",
                 "vfsd.toml:2: log.level: \"loud\" is not known here. Known: off, error, warn, info, debug, trace",
             ),
@@ -409,7 +489,7 @@ mod tests {
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, archives, http, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, host, serve, admin, cache, archives, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {

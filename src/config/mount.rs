@@ -22,7 +22,7 @@ pub struct Mount {
     pub source: Source,
     /// Clients may change it, as far as their rights go. Default false.
     pub writable: bool,
-    /// How long what is read from it over HTTP may be kept: the value of `Cache-Control`. Default: nothing is said.
+    /// How long what is read from it over HTTP may be kept: the value of `Cache-Control`. Default: `no-cache`.
     pub cache_control: Option<String>,
     /// How it is asked, where it is a site.
     pub remote: Remote,

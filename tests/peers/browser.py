@@ -1,7 +1,7 @@
 """Drives Chromium over a writable folder that vfsd shows: `browser.py URL FOLDER`.
 
 Opens the page, searches, sorts, enters an archive, downloads a file, uploads by the form, by dropping, and by the form
-without a script. Speaks the DevTools protocol over a pipe. Ends with the first thing that is not as it should be.
+without a script, and makes a folder. Speaks the DevTools protocol over a pipe. Ends with the first thing that is not as it should be.
 """
 
 import json
@@ -155,6 +155,10 @@ def drive(browser, url, folder, scratch):
         "(() => { const data = new DataTransfer(); data.items.add(new File(['dropped'], 'dropped.txt'));"
         " document.dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true})); })()"))
     same(content(folder, "dropped.txt"), b"dropped")
+
+    browser.evaluate("document.querySelector('#new input').value = 'made here'")
+    browser.load(lambda: browser.click("#new button"))
+    same(os.path.isdir(os.path.join(folder, "made here")), True)
 
     browser.call("Emulation.setScriptExecutionDisabled", value=True)
     browser.load(lambda: browser.call("Page.navigate", url=f"{url}sub/"))

@@ -160,16 +160,86 @@ fn a_configuration_is_served_and_its_mounts_are_read_again_on_sighup() {
     assert!(log.iter().any(|line| line.contains("vfsd.toml:3: mount.source: there is no ")), "{log:?}");
     assert_eq!(content("/new/f"), ("200".to_owned(), b"2".to_vec()));
 
-    // A mount never appears without the rights that came with it.
-    let right = "[[right]]\npath = \"/secret\"\nallow = []\n";
+    // Mounts come with their rights, and rights change for what is mounted already.
+    let right = "[[right]]\npath = \"/secret\"\nallow = []\n[[right]]\npath = \"/new\"\nallow = [\"list\"]\n";
     fs::write(&file, format!("{}{}{right}", mount("/new", "two"), mount("/secret", "one"))).unwrap();
     server.signal(Signal::HUP);
-    let log = server.log_until("refused");
-    assert!(log.iter().any(|line| line.contains("restart the server")), "{log:?}");
-    assert_eq!(content("/secret/f").0, "404");
+    server.log_until("read again");
+    assert_eq!((content("/secret/f").0, content("/new/f").0), ("403".to_owned(), "403".to_owned()));
+    fs::write(&file, format!("{}{}", mount("/new", "two"), mount("/secret", "one"))).unwrap();
+    server.signal(Signal::HUP);
+    server.log_until("read again");
+    assert_eq!((content("/secret/f").0, content("/new/f").0), ("200".to_owned(), "200".to_owned()));
+
+    // So do names.
+    fs::write(&file, format!("{}[[host]]\nnames = [\"a.example\"]\n", mount("/new", "two"))).unwrap();
+    server.signal(Signal::HUP);
+    server.log_until("read again");
+    assert_eq!(content("/new/f").0, "421");
 
     server.signal(Signal::TERM);
     assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn a_name_shows_its_folder_over_both_protocols_and_other_names_show_nothing_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    for (site, text) in [("a", "one"), ("b", "two")] {
+        fs::create_dir_all(folder.path().join("files").join(site)).unwrap();
+        fs::write(folder.path().join("files").join(site).join("f"), text).unwrap();
+    }
+    let text = r#"
+        [[mount]]
+        at = "/"
+        source = "files"
+        cache_control = "max-age=60"
+
+        [[host]]
+        names = ["a.example", "www.a.example"]
+        root = "/a"
+
+        [[host]]
+        names = ["*.b.example"]
+        root = "/b"
+    "#;
+    fs::write(folder.path().join("c.toml"), text).unwrap();
+    let said = String::from_utf8(run(folder.path(), &["check", "c.toml"]).good()).unwrap();
+    assert!(
+        said.contains("\nhost a.example and www.a.example shows /a\nhost *.b.example shows /b\n"),
+        "{said}"
+    );
+    let server = Server::start(folder.path(), &[&["--config", "c.toml"], &FREE[..]].concat(), 2);
+    let ask = |host: &str, target: &str| {
+        let mut stream = connect(server.address("http"));
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for (host, target, status, content) in [
+        ("a.example", "/f", "200", "one"),
+        ("WWW.A.example:8080", "/f", "200", "one"),
+        ("x.b.example", "/f", "200", "two"),
+        ("a.example", "/b/f", "404", ""),
+        ("b.example", "/f", "421", "no site of that name is here"),
+        ("127.0.0.1", "/a/f", "421", ""),
+    ] {
+        let answer = ask(host, target);
+        assert_eq!(&answer[9..12], status, "{host}: {answer}");
+        assert!(answer.contains(content), "{host}: {answer}");
+        assert_eq!(answer.contains("cache-control: max-age=60\r\n"), status == "200", "{answer}");
+    }
+
+    let mut control = BufReader::new(connect(server.address("ftp")));
+    let mut ask = |command: &str| {
+        control.get_mut().write_all(command.as_bytes()).unwrap();
+        let mut reply = String::new();
+        control.read_line(&mut reply).unwrap();
+        reply
+    };
+    let commands =
+        ["", "HOST x.b.example\r\n", "USER anonymous\r\n", "PASS x\r\n", "TYPE I\r\n", "SIZE /f\r\n"];
+    assert_eq!(commands.map(&mut ask)[5], "213 3\r\n");
 }
 
 #[test]

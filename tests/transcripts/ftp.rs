@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use frontends::serve::{Address, Listener};
-use frontends::{Site, ftp};
+use frontends::{Hosts, Named, Site, ftp};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -29,7 +29,9 @@ async fn conversations_go_as_written() {
 async fn converse(transcript: &str) -> String {
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
-    let site = Site::new(Arc::new(tree().await)).with_host("other.example", Arc::new(MemoryFs::new()));
+    let mut site = Site::new(Arc::new(tree().await));
+    let folders = [("other.example".to_owned(), VPath::parse("/empty").unwrap())].into();
+    site.hosts = Arc::new(Hosts::new(Named { folders, ..Named::default() }));
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
     let options = ftp::Options { guests_overwrite: true, ..ftp::Options::default() };

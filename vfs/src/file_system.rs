@@ -265,6 +265,18 @@ impl DirEntry {
 pub struct DirStream {
     batches: Pin<Box<dyn Stream<Item = Result<Vec<DirEntry>>> + Send>>,
     ended: bool,
+    describer: Option<Arc<dyn Describe>>,
+}
+
+/// Describes entries that a listing gave without a description.
+#[async_trait]
+pub trait Describe: Send + Sync {
+    /// The descriptions of `names` in their order, links not followed; [`DirStream::BATCH`] names make one call worth while.
+    /// Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    /// Each name has its own, `NotFound` where it has gone since it was listed; the call's is about all of them.
+    async fn describe(&self, names: Vec<Bytes>) -> Result<Vec<std::result::Result<Metadata, ErrorKind>>>;
 }
 
 impl DirStream {
@@ -273,7 +285,19 @@ impl DirStream {
 
     /// Wraps a stream of batches.
     pub fn new(batches: impl Stream<Item = Result<Vec<DirEntry>>> + Send + 'static) -> Self {
-        Self { batches: Box::pin(batches), ended: false }
+        Self { batches: Box::pin(batches), ended: false, describer: None }
+    }
+
+    /// The same listing, whose entries `describer` describes where they come without.
+    #[must_use]
+    pub fn with_describer(self, describer: Option<Arc<dyn Describe>>) -> Self {
+        Self { describer, ..self }
+    }
+
+    /// What describes entries that come without a description, where [`ListOptions::later`] allowed that and the tree took
+    /// it up. It goes on when the listing has ended.
+    pub fn describer(&self) -> Option<Arc<dyn Describe>> {
+        self.describer.clone()
     }
 
     /// A listing that is at hand as a whole.
@@ -308,7 +332,8 @@ impl DirStream {
         self,
         change: impl FnMut(Result<Vec<DirEntry>>) -> Result<Vec<DirEntry>> + Send + Unpin + 'static,
     ) -> Self {
-        Self::new(Mapped { inner: self, change })
+        let describer = self.describer();
+        Self::new(Mapped { inner: self, change }).with_describer(describer)
     }
 
     /// All that is left, for folders that are known to be small and for tests.

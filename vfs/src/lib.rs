@@ -27,7 +27,7 @@ pub mod walk;
 
 pub use self::error::{Error, ErrorKind, Result, Retry};
 pub use self::file_system::{
-    Availability, Capabilities, DirEntry, DirStream, File, FileSystem, SeekCost, Writes,
+    Availability, Capabilities, Describe, DirEntry, DirStream, File, FileSystem, SeekCost, Writes,
 };
 pub use self::metadata::{CacheStatus, Caching, FileType, Identity, Metadata, Owner, Provenance, Validator};
 pub use self::options::{

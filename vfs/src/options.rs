@@ -24,6 +24,9 @@ pub struct StatOptions {
 pub struct ListOptions {
     /// Bring each entry's metadata along where that costs no request an entry. Links are not followed.
     pub metadata: bool,
+    /// With `metadata`: entries may come without, where the listing has a [`describer`](crate::DirStream::describer) that is
+    /// asked for it afterwards. Names are there sooner then.
+    pub later: bool,
     /// How old the answer may be.
     pub freshness: Freshness,
 }

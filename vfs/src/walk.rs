@@ -164,7 +164,7 @@ struct Level {
 impl Level {
     /// Lists `path` until a batch with folders comes, removing files and links on the way.
     async fn list(tree: &dyn FileSystem, path: VPath) -> Result<Self> {
-        let options = ListOptions { metadata: false, freshness: Freshness::Revalidate };
+        let options = ListOptions { freshness: Freshness::Revalidate, ..ListOptions::default() };
         let mut listing = tree.read_dir(&path, &options).await?;
         let mut level = Self { path, folders: Vec::new(), unseen: true, progressed: false };
         while level.folders.is_empty() {

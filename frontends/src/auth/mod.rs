@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use vfs::{FileSystem, jobs};
+use vfs::{FileSystem, VPath, jobs};
 
 use self::bans::Bans;
 pub use self::hash::{BadHash, Hash};
@@ -71,6 +71,8 @@ pub enum Denied {
 pub struct Entry {
     /// All that can be seen.
     pub view: Arc<dyn FileSystem>,
+    /// The folder of the whole tree that is `/` in the view.
+    pub root: VPath,
     /// Under which name; `None` for guests.
     pub user: Option<Arc<User>>,
     /// Counts it among the user's; given back when the last clone is dropped.
@@ -135,7 +137,8 @@ impl Auth {
         self.users.load().require_tls && !is_guest(name)
     }
 
-    /// The entry of `credentials` into `tree`. A try that fails takes 1 s, the next one from the same address twice as
+    /// The entry of `credentials` into `folder` of `tree`: of the two, that and the user's own root, the one that lies within
+    /// the other is shown; where neither does, the credentials do not hold there. A try that fails takes 1 s, the next one from the same address twice as
     /// long and so on up to 16 s; after ten of them none is looked at for 10 minutes. Dropping the future after a wrong
     /// password changes nothing about that.
     ///
@@ -144,6 +147,7 @@ impl Auth {
     pub async fn login(
         &self,
         tree: &Arc<dyn FileSystem>,
+        folder: &VPath,
         asker: Asker,
         credentials: &Credentials,
     ) -> Result<Entry, Denied> {
@@ -151,7 +155,8 @@ impl Auth {
         let (name, password) = match credentials {
             Credentials::Anonymous => {
                 let scope = users.guests.as_ref().ok_or(Denied::Credentials)?;
-                return Ok(Entry { view: scope.view(tree), user: None, place: None });
+                let (view, root) = scope.view(tree, folder).ok_or(Denied::Credentials)?;
+                return Ok(Entry { view, root, user: None, place: None });
             }
             Credentials::Password { name, password } => (name, password),
         };
@@ -165,12 +170,9 @@ impl Auth {
         }
         // A known password may be older than its user's end.
         let user = users.named.get(name).ok_or(Denied::Credentials)?;
+        let (view, root) = user.scope().view(tree, folder).ok_or(Denied::Credentials)?;
         let place = self.presences.admit(user).ok_or(Denied::Crowded)?;
-        Ok(Entry {
-            view: user.scope().view(tree),
-            user: Some(Arc::clone(user)),
-            place: Some(Arc::new(place)),
-        })
+        Ok(Entry { view, root, user: Some(Arc::clone(user)), place: Some(Arc::new(place)) })
     }
 
     async fn check(&self, users: &Users, peer: Peer, name: &str, password: &str) -> Result<(), Denied> {

@@ -30,6 +30,8 @@ pub struct Scope {
     root: VPath,
     /// About paths of the whole tree. `None`: everything that the tree itself lets through.
     rules: Option<Arc<Rules>>,
+    /// The rules as they were given, for a part of the scope.
+    written: Vec<(VPath, Access)>,
 }
 
 /// A name that cannot be had.
@@ -64,7 +66,7 @@ impl User {
 impl Scope {
     /// All that the tree lets through.
     pub fn whole() -> Self {
-        Self { root: VPath::root(), rules: None }
+        Self { root: VPath::root(), rules: None, written: Vec::new() }
     }
 
     /// The folder `root` as `/`, and in it what `rules` grant: they are about paths of the whole tree, and the longest one
@@ -77,21 +79,34 @@ impl Scope {
         let above = all.iter().filter(|(path, _)| root.is_covered_by(path));
         let of_root =
             above.max_by_key(|(path, _)| path.segments().len()).map_or(Access::ALL, |(_, access)| *access);
-        let mut rules: Vec<_> = all.into_iter().filter(|(path, _)| path.is_covered_by(&root)).collect();
+        let mut rules: Vec<_> = all.iter().filter(|(path, _)| path.is_covered_by(&root)).cloned().collect();
         if !rules.iter().any(|(path, _)| *path == root) {
             rules.push((root.clone(), of_root));
         }
-        Ok(Self { root, rules: Some(Arc::new(Rules::new(rules)?)) })
+        Ok(Self { root, rules: Some(Arc::new(Rules::new(rules)?)), written: all })
     }
 
-    /// The view of `tree`.
-    pub(super) fn view(&self, tree: &Arc<dyn FileSystem>) -> Arc<dyn FileSystem> {
+    /// The view of what lies both in `folder` of `tree` and in the root, and where in the tree that is; `None` where nothing
+    /// does.
+    pub(super) fn view(
+        &self,
+        tree: &Arc<dyn FileSystem>,
+        folder: &VPath,
+    ) -> Option<(Arc<dyn FileSystem>, VPath)> {
+        if folder.is_covered_by(&self.root) && *folder != self.root {
+            // What was fit for the whole is fit for a part of it.
+            let part = Self::new(folder.clone(), self.written.clone()).ok()?;
+            return part.view(tree, folder);
+        }
+        if !self.root.is_covered_by(folder) {
+            return None;
+        }
         let tree = Arc::clone(tree);
         let allowed: Arc<dyn FileSystem> = match &self.rules {
             Some(rules) => Arc::new(RightsFs::new(tree, Arc::clone(rules))),
             None => tree,
         };
-        subtree(allowed, &self.root)
+        Some((subtree(allowed, &self.root), self.root.clone()))
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 use vfs::jobs::Disk;
 
+use super::incoming::Patience;
 use super::options::Options;
 use super::pace::Pace;
 use super::service::Service;
@@ -24,11 +25,8 @@ use crate::transport::{SpanIo, Transport};
 /// How long a connection may do nothing, where the site does not say.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How long a peer may take nothing of what is sent, where the site does not say.
-const STALL: Duration = Duration::from_secs(60);
-
-/// How long a request's head may take from its first byte to its last.
-pub(super) const HEAD: Duration = Duration::from_secs(10);
+/// How long a peer may take nothing of what is sent, and send nothing of what it said it would, where the site does not say.
+const STALL: Duration = Duration::from_secs(30);
 
 /// How often a busy connection is looked at.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
@@ -58,18 +56,22 @@ pub(super) async fn run<T: Transport>(
     let idle = site.limits.idle.unwrap_or(IDLE);
     let connection = Connection { site, options, peer: asker.peer, asker, disk, stall, idle };
     let mut io = SpanIo::new(transport, stall);
-    let Some(first) = connection.first_bytes(&mut io, &mut drain).await else { return };
-    let Ok(Some((mut first, is_h2))) = timeout(HEAD, sniff(&mut io, first)).await else { return };
+    let Some(first) = connection.first_bytes(&mut io, idle, &mut drain).await else { return };
+    let Ok(Some((mut first, is_h2))) = timeout(connection.options.bounds.head, sniff(&mut io, first)).await
+    else {
+        return;
+    };
     if is_h2 {
         return Box::pin(connection.serve_h2(io, first, &mut drain)).await;
     }
     // Boxed, so that what serves a request is there only while one is served.
-    while let Some((rested, unread)) = Box::pin(connection.serve_h1(io, first, &mut drain)).await {
-        io = rested;
+    while let Some(rested) = Box::pin(connection.serve_h1(io, first, &mut drain)).await {
+        io = rested.io;
         io.rest();
-        first = unread;
+        first = rested.unread;
         if first.is_empty() {
-            let Some(next) = connection.first_bytes(&mut io, &mut drain).await else { return };
+            let patience = idle.saturating_sub(rested.quiet.elapsed());
+            let Some(next) = connection.first_bytes(&mut io, patience, &mut drain).await else { return };
             first = next;
         }
     }
@@ -90,7 +92,7 @@ pub(super) async fn turn_away<T: Transport>(mut transport: T) {
 /// What a connection is made of, apart from its bytes.
 pub(super) struct Connection {
     pub(super) site: Arc<Site>,
-    options: Arc<Options>,
+    pub(super) options: Arc<Options>,
     pub(super) peer: Peer,
     asker: Asker,
     disk: Disk,
@@ -102,9 +104,14 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Waits for a request to begin; `None` where the connection ends instead.
-    async fn first_bytes<T: Transport>(&self, io: &mut SpanIo<T>, drain: &mut Drain) -> Option<Bytes> {
+    async fn first_bytes<T: Transport>(
+        &self,
+        io: &mut SpanIo<T>,
+        patience: Duration,
+        drain: &mut Drain,
+    ) -> Option<Bytes> {
         tokio::select! {
-            read = timeout(self.idle, read_some(io)) => read.ok()?.ok().filter(|bytes| !bytes.is_empty()),
+            read = timeout(patience, read_some(io)) => read.ok()?.ok().filter(|bytes| !bytes.is_empty()),
             () = drain.started() => None,
         }
     }
@@ -119,6 +126,7 @@ impl Connection {
             // HTTP/2 cuts content into frames, which is reading it.
             mappings: io.mappings().filter(|_| !is_h2),
             disk: self.disk.clone(),
+            patience: Patience { stall: self.stall, slowest: self.options.bounds.slowest_upload },
         }
     }
 }

@@ -12,8 +12,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::{Connection, HEAD, LINGER, LOOK, linger};
+use super::connection::{Connection, LINGER, LOOK, linger};
 use super::io::{Io, Parts};
+use super::options::FIELDS;
 use super::pace::{Pace, Posture};
 use super::status::refusal_message;
 use super::wire::Fault;
@@ -24,9 +25,17 @@ use crate::transport::{SpanIo, Transport};
 /// connection is little more than its socket.
 const REST: Duration = Duration::from_millis(250);
 
-/// Bytes of an HTTP/1 head, and bytes that wait to be written, at most. Longer heads are 431. hyper refuses more than 100
-/// fields of its own accord.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// The least that hyper takes for the bytes of a head.
+const LEAST_HEAD_BYTES: usize = 8 * 1024;
+
+/// What a connection that rests is made of.
+pub(super) struct Rested<T> {
+    pub(super) io: SpanIo<T>,
+    /// What was read and belongs to the next request.
+    pub(super) unread: Bytes,
+    /// Since when all is answered.
+    pub(super) quiet: Instant,
+}
 
 impl Connection {
     /// Serves requests until the connection ends, or has been quiet for [`REST`]: then gives back what it needs to go on.
@@ -35,7 +44,7 @@ impl Connection {
         io: SpanIo<T>,
         first: Bytes,
         drain: &mut Drain,
-    ) -> Option<(SpanIo<T>, Bytes)> {
+    ) -> Option<Rested<T>> {
         let pace = Arc::new(Pace::new());
         let service = self.service(&io, &pace, false);
         let service = service_fn(move |request| {
@@ -44,10 +53,16 @@ impl Connection {
         });
         let io = TokioIo::new(Io::new(io, first, Arc::clone(&pace)).with_heads());
         // A peer may end its side when it has asked, and still wants its answers.
-        let mut connection = http1::Builder::new()
+        let bounds = &self.options.bounds;
+        let mut builder = http1::Builder::new();
+        if bounds.fields != FIELDS {
+            builder.max_headers(bounds.fields);
+        }
+        let mut connection = builder
             .half_close(true)
             .header_read_timeout(None)
-            .max_buf_size(BUFFER_BYTES)
+            // Bytes that wait to be written are bounded by it too.
+            .max_buf_size(bounds.head_bytes.max(LEAST_HEAD_BYTES))
             .writev(true)
             .pipeline_flush(false)
             .serve_connection(io, service);
@@ -56,16 +71,16 @@ impl Connection {
         let ended = loop {
             tokio::select! {
                 biased;
-                result = &mut connection => break Some(result),
+                result = &mut connection => break Err(result),
                 () = drain.started(), if !draining => {
                     draining = true;
                     pin::Pin::new(&mut connection).graceful_shutdown();
                 }
                 () = &mut look => match pace.posture() {
-                    Posture::Quiet(since) if since.elapsed() >= REST => break None,
-                    Posture::Fresh(since) if since.elapsed() >= HEAD => return None,
+                    Posture::Quiet(since) if since.elapsed() >= REST => break Ok(since),
+                    Posture::Fresh(since) if since.elapsed() >= bounds.head => return None,
                     Posture::Quiet(since) => look.as_mut().reset(since + REST),
-                    Posture::Fresh(since) => look.as_mut().reset(since + HEAD),
+                    Posture::Fresh(since) => look.as_mut().reset(since + bounds.head),
                     Posture::Busy | Posture::Held(_) => look.as_mut().reset(Instant::now() + LOOK),
                 },
             }
@@ -73,9 +88,9 @@ impl Connection {
         let parts = connection.into_parts();
         let Parts { mut io, unread, fault } = parts.io.into_inner().into_parts();
         match ended {
-            None if unread.is_empty() => Some((io, parts.read_buf)),
-            None => Some((io, [parts.read_buf, unread].concat().into())),
-            Some(result) => {
+            Ok(quiet) if unread.is_empty() => Some(Rested { io, unread: parts.read_buf, quiet }),
+            Ok(quiet) => Some(Rested { io, unread: [parts.read_buf, unread].concat().into(), quiet }),
+            Err(result) => {
                 self.end(&mut io, result, fault).await;
                 None
             }

@@ -20,20 +20,11 @@ use super::pace::{Pace, Posture};
 use crate::serve::Drain;
 use crate::transport::{SpanIo, Transport};
 
-/// How long an HTTP/2 connection has to end after GOAWAY.
+/// How long before its time is over an idle HTTP/2 connection hears GOAWAY, at most half of that time.
 const GOODBYE: Duration = Duration::from_secs(5);
-
-/// Streams at once on an HTTP/2 connection.
-const STREAMS: u32 = 128;
-
-/// Streams that the peer reset before they were looked at; more end the connection (CVE-2023-44487).
-const RESET_STREAMS: usize = 20;
 
 /// Streams that the peer made us reset; more end the connection (CVE-2025-8671).
 const ERROR_STREAMS: usize = 128;
-
-/// Bytes of an HTTP/2 header list.
-const HEADER_LIST_BYTES: u32 = 32 * 1024;
 
 /// Bytes that an HTTP/2 stream holds for a peer that has no room.
 const STREAM_BUFFER_BYTES: usize = 64 * 1024;
@@ -55,13 +46,15 @@ impl Connection {
             async move { Ok::<_, Infallible>(service.answer(request).await) }
         });
         let io = TokioIo::new(Io::new(io, first, Arc::clone(&pace)));
+        let bounds = &self.options.bounds;
         let mut connection = pin!(
             http2::Builder::new(Streams::default())
                 .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS)
-                .max_pending_accept_reset_streams(RESET_STREAMS)
+                .max_concurrent_streams(bounds.streams)
+                // CVE-2023-44487.
+                .max_pending_accept_reset_streams(bounds.reset_streams)
                 .max_local_error_reset_streams(ERROR_STREAMS)
-                .max_header_list_size(HEADER_LIST_BYTES)
+                .max_header_list_size(u32::try_from(bounds.head_bytes).unwrap_or(u32::MAX))
                 .max_send_buf_size(STREAM_BUFFER_BYTES)
                 .initial_stream_window_size(WINDOW_BYTES)
                 .initial_connection_window_size(WINDOW_BYTES)
@@ -69,10 +62,9 @@ impl Connection {
                 .keep_alive_timeout(PING_TIMEOUT)
                 .serve_connection(io, service)
         );
-        let pause = LOOK.min(self.stall).min(self.idle);
-        let mut look = pin!(sleep(pause));
+        let goodbye = self.idle - GOODBYE.min(self.idle / 2);
+        let mut look = pin!(sleep(LOOK.min(self.stall).min(goodbye)));
         let mut draining = false;
-        let mut leaving: Option<Instant> = None;
         loop {
             tokio::select! {
                 biased;
@@ -87,17 +79,18 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = &mut look => {
-                    match pace.posture() {
+                    let next = match pace.posture() {
                         Posture::Held(since) if since.elapsed() >= self.stall => return,
-                        Posture::Fresh(since) | Posture::Quiet(since) if since.elapsed() >= self.idle => {
-                            if leaving.get_or_insert_with(Instant::now).elapsed() >= GOODBYE {
-                                return;
-                            }
+                        Posture::Fresh(since) | Posture::Quiet(since) if since.elapsed() >= self.idle => return,
+                        Posture::Fresh(since) | Posture::Quiet(since) if since.elapsed() >= goodbye => {
                             connection.as_mut().graceful_shutdown();
+                            since + self.idle
                         }
-                        Posture::Fresh(_) | Posture::Busy | Posture::Held(_) | Posture::Quiet(_) => {}
-                    }
-                    look.as_mut().reset(Instant::now() + pause);
+                        Posture::Fresh(since) | Posture::Quiet(since) => since + goodbye,
+                        Posture::Held(since) => since + self.stall,
+                        Posture::Busy => Instant::now() + LOOK,
+                    };
+                    look.as_mut().reset(next.min(Instant::now() + LOOK));
                 }
             }
         }

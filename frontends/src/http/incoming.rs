@@ -1,6 +1,7 @@
 //! [`Incoming`]: a request's body as it comes, and [`fill`], which puts one into a file.
 
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,17 @@ use vfs::producer::Rate;
 use super::command::Refusal;
 use super::session::Failure;
 
-/// How long the next bytes of a body are waited for.
-const STALL: Duration = Duration::from_secs(30);
+/// How long a body is waited for before it has to be as fast as the slowest that is taken.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a body is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// At most, for its next bytes.
+    pub(super) stall: Duration,
+    /// Bytes a second of the slowest that is taken; `None`: any.
+    pub(super) slowest: Option<NonZeroU64>,
+}
 
 /// Bytes that are written at once, at least, unless the body ends.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -29,6 +39,9 @@ pub(super) struct Incoming<B> {
     rate: Option<Rate>,
     /// When all that came is paid for.
     paid: Option<Instant>,
+    patience: Patience,
+    /// How long it is still waited for. Waiting takes from it, and what comes gives back what it may take to come.
+    left: Duration,
 }
 
 impl<B> Incoming<B>
@@ -36,9 +49,10 @@ where
     B: http_body::Body + Unpin,
 {
     /// A body of at most `limit` bytes.
-    pub(super) fn new(body: B, limit: Option<u64>) -> Self {
+    pub(super) fn new(body: B, limit: Option<u64>, patience: Patience) -> Self {
         let limit = limit.unwrap_or(u64::MAX);
-        Self { body, room: limit, limit, rate: None, paid: None }
+        let left = if patience.slowest.is_some() { patience.stall.min(GRACE) } else { patience.stall };
+        Self { body, room: limit, limit, rate: None, paid: None, patience, left }
     }
 
     /// What comes is paid for at `rate` before more is taken. Default: none.
@@ -55,8 +69,11 @@ where
             sleep_until(paid).await;
         }
         loop {
+            let begun = Instant::now();
             let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx));
-            let frame = match timeout(STALL, frame).await {
+            let frame = timeout(self.left, frame).await;
+            self.left = self.left.saturating_sub(begun.elapsed());
+            let frame = match frame {
                 Err(_) => return Err(Refusal::BodyStalled),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(_))) => return Err(Refusal::BodyBroke),
@@ -64,6 +81,7 @@ where
             };
             let Ok(mut data) = frame.into_data() else { continue };
             let count = data.remaining();
+            self.left = self.patience.after(self.left, count);
             self.room = self.room.checked_sub(count as u64).ok_or(Refusal::TooLong(self.limit))?;
             if count > 0 {
                 self.paid = self.rate.as_ref().map(|rate| rate.charge(count));
@@ -75,6 +93,18 @@ where
     /// What is left of it.
     pub(super) fn into_rest(self) -> B {
         self.body
+    }
+}
+
+impl Patience {
+    /// How long more is waited for, where it was `left` before `count` bytes came.
+    fn after(self, left: Duration, count: usize) -> Duration {
+        let earned = match self.slowest {
+            Some(slowest) => Duration::from_nanos((count as u64).saturating_mul(1_000_000_000) / slowest),
+            None if count > 0 => self.stall,
+            None => Duration::ZERO,
+        };
+        left.saturating_add(earned).min(self.stall)
     }
 }
 

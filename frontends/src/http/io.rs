@@ -87,8 +87,9 @@ impl<T: Transport> AsyncWrite for Io<T> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.pace.wrote();
-        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+        let sent = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.pace.wrote(sent.is_ready());
+        sent
     }
 
     fn is_write_vectored(&self) -> bool {

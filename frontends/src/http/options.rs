@@ -1,5 +1,8 @@
 //! [`Options`]: what a site wants of HTTP alone.
 
+use std::num::NonZeroU64;
+use std::time::Duration;
+
 use http::HeaderValue;
 use vfs::VPath;
 
@@ -13,13 +16,60 @@ pub struct Options {
     pub upload_bytes: Option<u64>,
     /// Sites whose scripts may read here (CORS), as `https://example.org`, or `*` for all. Default: none.
     pub origins: Vec<String>,
-    /// `Cache-Control` of files at and below a path; the longest path that covers one decides. Default: none is sent.
+    /// `Cache-Control` of files at and below a path of the whole tree; the longest path that covers one decides. Default:
+    /// `no-cache`, so that whoever keeps a file asks whether it still holds.
     pub cache_control: Vec<(VPath, HeaderValue)>,
+    /// Bounds of requests and connections.
+    pub bounds: Bounds,
 }
+
+/// What one request and one connection may take, beside the [`Limits`](crate::Limits) that all protocols share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// How long a request's head may take from its first byte to its last. Default: 10 s.
+    pub head: Duration,
+    /// Bytes of a request's head; longer ones are 431. Default: 64 KiB. HTTP/1 takes 8 KiB at least.
+    pub head_bytes: usize,
+    /// Fields of an HTTP/1 request's head; more are 431. Default: 100.
+    pub fields: usize,
+    /// Bytes a second that a request's body must bring, after 10 s that it has for nothing; slower ones are 408. A body that
+    /// was faster may rest, for as long as [`Limits::stall`](crate::Limits::stall) says. Default: 500; `None`: any.
+    pub slowest_upload: Option<NonZeroU64>,
+    /// Streams at once on an HTTP/2 connection. Default: 128.
+    pub streams: u32,
+    /// Streams that an HTTP/2 peer may reset before they were looked at; more end the connection. Default: 20.
+    pub reset_streams: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            head_bytes: 64 * 1024,
+            fields: FIELDS,
+            slowest_upload: NonZeroU64::new(500),
+            streams: 128,
+            reset_streams: 20,
+        }
+    }
+}
+
+/// It may be kept, and is asked about before it is used. What may change at any time has no other lifetime, and where none is
+/// said caches make one up (RFC 9111 §4.2.2).
+const ASKED: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Fields of a head that the parser has room for without asking for memory.
+pub(super) const FIELDS: usize = 100;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { compress: true, upload_bytes: None, origins: Vec::new(), cache_control: Vec::new() }
+        Self {
+            compress: true,
+            upload_bytes: None,
+            origins: Vec::new(),
+            cache_control: Vec::new(),
+            bounds: Bounds::default(),
+        }
     }
 }
 
@@ -31,10 +81,14 @@ impl Options {
         }
     }
 
-    /// What `Cache-Control` a file at `path` gets.
-    pub(super) fn cache_control(&self, path: &VPath) -> Option<HeaderValue> {
+    /// What `Cache-Control` a file at `path` gets, for who sees the folder `root` as `/`.
+    pub(super) fn cache_control(&self, root: &VPath, path: &VPath) -> HeaderValue {
+        if self.cache_control.is_empty() {
+            return ASKED;
+        }
+        let path = root.append(path);
         let covering = self.cache_control.iter().filter(|(cover, _)| path.is_covered_by(cover));
-        covering.max_by_key(|(cover, _)| cover.segments().len()).map(|(_, value)| value.clone())
+        covering.max_by_key(|(cover, _)| cover.segments().len()).map_or(ASKED, |(_, value)| value.clone())
     }
 
     /// What a script of `origin` is told: the value of `Access-Control-Allow-Origin`.
@@ -56,12 +110,16 @@ mod tests {
         let cache_control =
             vec![rule("/", "no-cache"), rule("/pub", "max-age=60"), rule("/pub/x", "immutable")];
         let options = Options { cache_control, ..Options::default() };
+        let at = |root: &str, path: &str| {
+            options.cache_control(&VPath::parse(root).unwrap(), &VPath::parse(path).unwrap())
+        };
         for (path, value) in
             [("/a", "no-cache"), ("/pub/a", "max-age=60"), ("/pub/x/y", "immutable"), ("/public", "no-cache")]
         {
-            assert_eq!(options.cache_control(&VPath::parse(path).unwrap()).unwrap(), value, "{path}");
+            assert_eq!(at("/", path), value, "{path}");
         }
-        assert_eq!(Options::default().cache_control(&VPath::root()), None);
+        assert_eq!(at("/pub/x", "/y"), "immutable");
+        assert_eq!(Options::default().cache_control(&VPath::root(), &VPath::root()), "no-cache");
     }
 
     #[test]

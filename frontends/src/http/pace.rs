@@ -16,6 +16,8 @@ struct State {
     served: bool,
     /// Something was written and not flushed.
     unflushed: bool,
+    /// The connection has no room for what is to be written; who writes sees to how long that lasts.
+    blocked: bool,
     /// An answer was given whose last bytes may be among them. Pings are not: they keep nothing alive.
     ending: bool,
     /// When it was made, or became quiet last.
@@ -33,7 +35,7 @@ pub(super) enum Posture {
     Fresh(Instant),
     /// It works.
     Busy,
-    /// It works, and since that time its peer has made room for no body.
+    /// It works, and since that time its peer has made room for no body, though the connection had some.
     Held(Instant),
     /// All is answered and sent, since that time.
     Quiet(Instant),
@@ -54,6 +56,7 @@ impl Pace {
             flights: 0,
             served: false,
             unflushed: false,
+            blocked: false,
             ending: false,
             since: now,
             held: 0,
@@ -61,9 +64,13 @@ impl Pace {
         }))
     }
 
-    /// Something was written.
-    pub(super) fn wrote(&self) {
-        self.lock().unflushed = true;
+    /// Something is written; `has_room` where the connection took some of it.
+    pub(super) fn wrote(&self, has_room: bool) {
+        let mut state = self.lock();
+        state.unflushed = true;
+        if std::mem::replace(&mut state.blocked, !has_room) && has_room {
+            state.moved = Instant::now();
+        }
     }
 
     /// All that was written has left.
@@ -81,7 +88,7 @@ impl Pace {
         match *state {
             State { flights: 0, unflushed: false, served: false, since, .. } => Posture::Fresh(since),
             State { flights: 0, unflushed: false, since, .. } => Posture::Quiet(since),
-            State { held: 1.., moved, .. } => Posture::Held(moved),
+            State { held: 1.., blocked: false, moved, .. } => Posture::Held(moved),
             _ => Posture::Busy,
         }
     }
@@ -146,7 +153,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         let first = Flight::begin(&pace);
         let second = Flight::begin(&pace);
-        pace.wrote();
+        pace.wrote(true);
         drop(first);
         assert_eq!(pace.posture(), Posture::Busy);
         drop(second);
@@ -156,7 +163,7 @@ mod tests {
         let quiet = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
         // A ping, say.
-        pace.wrote();
+        pace.wrote(true);
         assert_eq!(pace.posture(), Posture::Busy);
         pace.flushed();
         assert_eq!(pace.posture(), Posture::Quiet(quiet));
@@ -172,6 +179,11 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         other.gave();
         assert_eq!(pace.posture(), Posture::Held(given));
+        // It is the connection that is full, and not the peer that makes no room on it.
+        pace.wrote(false);
+        assert_eq!(pace.posture(), Posture::Busy);
+        pace.wrote(true);
+        assert_eq!(pace.posture(), Posture::Held(Instant::now()));
         one.asked();
         assert_eq!(pace.posture(), Posture::Held(Instant::now()));
         drop(other);

@@ -16,10 +16,10 @@ use vfs::producer::{Producer, ProducerExt, once};
 use super::access::Record;
 use super::body::Body;
 use super::command::{Command, Refusal};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, Patience};
 use super::options::Options;
 use super::pace::Pace;
-use super::session::{Who, carry_out};
+use super::session::{Outcome, Who, carry_out};
 use super::status::{Answer, Content};
 use super::wire::credentials;
 use crate::auth::Asker;
@@ -44,6 +44,8 @@ pub(super) struct Service {
     pub(super) mappings: Option<Mappings>,
     /// For reading spans that cannot.
     pub(super) disk: Disk,
+    /// How long bodies are waited for.
+    pub(super) patience: Patience,
 }
 
 impl Service {
@@ -56,13 +58,13 @@ impl Service {
         let method = head.method.clone();
         let mut record = Record::begin(&self.site, self.asker.peer, &self.pace, &head);
         let mut command = Command::read(&head);
-        let mut body = Incoming::new(body, self.options.upload_bytes);
+        let mut body = Incoming::new(body, self.options.upload_bytes, self.patience);
         if !command.takes_body() {
             let (rest, skipped) = skip(&head, body.into_rest()).await;
             if let Err(BadBody) = skipped {
                 command = Command::Refused(Refusal::BadBody);
             }
-            body = Incoming::new(rest, None);
+            body = Incoming::new(rest, None, self.patience);
         }
         let who = Who { asker: self.asker, credentials: credentials(&head.headers) };
         let (outcome, entry) =
@@ -71,7 +73,10 @@ impl Service {
             record.entered(entry);
         }
         // Who is refused before all is sent hears it when that much has been sent, or at once where it waits for us.
-        let _ = skip(&head, body.into_rest()).await;
+        // A body that was waited for in vain is not waited for again.
+        if !matches!(outcome, Outcome::Refused(Refusal::BodyStalled | Refusal::BodyBroke)) {
+            let _ = skip(&head, body.into_rest()).await;
+        }
         let mut answer = Answer::to(outcome, head.uri.path(), &self.disk);
         if let Some(origin) = head.headers.get(ORIGIN).filter(|_| !self.options.origins.is_empty()) {
             answer = answer.for_scripts(self.options.allowed_origin(origin));

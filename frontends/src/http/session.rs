@@ -14,9 +14,10 @@ use vfs::{
 use super::changes::{Allowed, allowed, change};
 use super::command::{Command, Fetch, Refusal};
 use super::incoming::Incoming;
+use super::listing::Uploads;
 use super::media;
 use super::options::Options;
-use super::wire::{Selection, Verdict, View, encode_path};
+use super::wire::{Format, Selection, Sort, Verdict, View, encode_path};
 use crate::auth::{Asker, Credentials, Denied, Entry};
 use crate::site::Site;
 
@@ -62,6 +63,8 @@ pub(super) enum Outcome {
     NotAllowed(Allowed),
     /// The request makes no sense.
     Refused(Refusal),
+    /// No site of that name is here.
+    Misdirected,
     /// Entry was refused; where a name and a password could help, they are asked for.
     Denied(Denied, Challenge),
     /// The tree refused.
@@ -104,7 +107,7 @@ pub(super) struct Listed {
     pub(super) path: VPath,
     pub(super) entries: DirStream,
     pub(super) view: View,
-    pub(super) can_upload: bool,
+    pub(super) uploads: Uploads,
     pub(super) coding: Option<Coding>,
     pub(super) varies: bool,
 }
@@ -167,6 +170,9 @@ pub(super) struct Who {
 impl Who {
     /// Looks the asker up.
     async fn enter(&self, site: &Site, host: Option<&str>) -> Result<Entry, Outcome> {
+        if !site.hosts.admits(host) {
+            return Err(Outcome::Misdirected);
+        }
         let entry = match &self.credentials {
             Some(credentials) => site.view(host, self.asker, credentials).await,
             None => Err(Denied::Credentials),
@@ -215,7 +221,7 @@ where
         Err(outcome) => return (outcome, None),
     };
     body.pay(entry.user.as_ref().and_then(|user| user.upload.clone()));
-    let outcome = match act(&entry.view, options, command, body, disk).await {
+    let outcome = match act(&entry, options, command, body, disk).await {
         Ok(outcome) => outcome,
         Err(Failure::Refused(refusal)) => Outcome::Refused(refusal),
         Err(Failure::Tree(error)) => Outcome::Failed(error),
@@ -223,9 +229,9 @@ where
     (who.asked(site, outcome), Some(entry))
 }
 
-/// Does what is wanted in `tree`, which is all that the asker may see.
+/// Does what is wanted in the view of `entry`, which is all that the asker may see.
 async fn act<B>(
-    tree: &Arc<dyn FileSystem>,
+    entry: &Entry,
     options: &Options,
     command: Command,
     body: &mut Incoming<B>,
@@ -234,8 +240,9 @@ async fn act<B>(
 where
     B: http_body::Body + Unpin,
 {
+    let tree = &entry.view;
     match command {
-        Command::Fetch(fetch) => Ok(retrieve(tree, options, *fetch).await?),
+        Command::Fetch(fetch) => Ok(retrieve(entry, options, *fetch).await?),
         Command::Change(wanted) => Box::pin(change(&**tree, *wanted, body, options.upload_bytes, disk)).await,
         Command::Options(place) => Ok(Outcome::Options(allowed(&**tree, &place.unwrap_or_default().path))),
         Command::NotAllowed(place) => {
@@ -246,7 +253,8 @@ where
 }
 
 /// Opens first and describes the open file: one request to a remote source, and nothing changes in between.
-async fn retrieve(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
+async fn retrieve(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
+    let tree = &entry.view;
     let path = &fetch.place.path;
     if fetch.place.is_folder {
         return list(tree, options, fetch).await;
@@ -260,7 +268,7 @@ async fn retrieve(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -
     match tree.open(path, &wishes).await {
         Ok(file) => {
             let found = Found::of(file).await?;
-            Ok(represent(&**tree, options, found, &fetch).await)
+            Ok(represent(entry, options, found, &fetch).await)
         }
         Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(Outcome::Redirect(with_slash(&fetch))),
         // A folder that may be listed and holds nothing that may be read.
@@ -276,16 +284,27 @@ async fn retrieve(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -
 
 async fn list(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
     let path = fetch.place.path;
-    let wishes = ListOptions { metadata: true, freshness: fetch.freshness };
-    let entries = tree.read_dir(&path, &wishes).await?;
+    // An order by name needs nothing but names; what is packed is described by who packs it.
+    let later = fetch.packing.is_none() && fetch.view.sort == Sort::Name;
+    let wishes = ListOptions { metadata: true, later, freshness: fetch.freshness };
+    let takes_uploads = tree.capabilities(&path).writes != Writes::None;
+    let is_page = fetch.packing.is_none() && fetch.view.format == Format::Html;
+    let (entries, uploads) = match tree.read_dir(&path, &wishes).await {
+        Ok(entries) if takes_uploads => (entries, Uploads::Taken),
+        Ok(entries) => (entries, Uploads::Refused),
+        // A drop box: the page has a place for uploads and nothing else.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && takes_uploads && is_page => {
+            (DirStream::ready(Vec::new()), Uploads::Unseen)
+        }
+        Err(error) => return Err(error),
+    };
     if let Some(packing) = fetch.packing {
         let tree = Arc::clone(tree);
         return Ok(Outcome::Packed(Box::new(Packed { tree, path, entries, packing })));
     }
-    let can_upload = tree.capabilities(&path).writes != Writes::None;
     let coding = fetch.codings.taken().next().filter(|_| options.compress);
     let varies = options.compress;
-    Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, can_upload, coding, varies })))
+    Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, uploads, coding, varies })))
 }
 
 /// An open file and its description.
@@ -305,11 +324,11 @@ impl Found {
 }
 
 /// Chooses among the forms in which the file can be sent.
-async fn represent(tree: &dyn FileSystem, options: &Options, found: Found, fetch: &Fetch) -> Outcome {
+async fn represent(entry: &Entry, options: &Options, found: Found, fetch: &Fetch) -> Outcome {
     let content_type = content_type(&found, &fetch.place.path).await;
     let varies = options.compress && media::is_text(&content_type);
     let beside = match varies && !fetch.codings.is_none() {
-        true => precompressed(tree, &found, fetch).await,
+        true => precompressed(&*entry.view, &found, fetch).await,
         false => None,
     };
     let (found, coded) = match beside {
@@ -323,7 +342,7 @@ async fn represent(tree: &dyn FileSystem, options: &Options, found: Found, fetch
     };
     let mut facts = Facts::of(&found.metadata);
     facts.varies = varies;
-    facts.cache_control = options.cache_control(&fetch.place.path);
+    facts.cache_control = Some(options.cache_control(&entry.root, &fetch.place.path));
     choose(found.file, facts, content_type, coded, fetch)
 }
 

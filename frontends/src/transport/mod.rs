@@ -10,6 +10,7 @@ mod turn;
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use vfs::producer::FileSpan;
@@ -51,6 +52,12 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Makes the coming close a reset where the transport knows one, so that a peer who reads until the end cannot take
     /// what came for the whole, and what the kernel still holds for it is freed at once.
     fn reset_on_close(&mut self) {}
+
+    /// Has the system end the connection when its peer acknowledges none of what was sent for `stall`. False where it does
+    /// not: only the caller can tell then, by writes that make no progress.
+    fn end_when_stalled(&mut self, _stall: Duration) -> bool {
+        false
+    }
 }
 
 impl Transport for DuplexStream {}
@@ -74,5 +81,9 @@ impl Transport for Box<dyn Transport> {
 
     fn reset_on_close(&mut self) {
         (**self).reset_on_close();
+    }
+
+    fn end_when_stalled(&mut self, stall: Duration) -> bool {
+        (**self).end_when_stalled(stall)
     }
 }

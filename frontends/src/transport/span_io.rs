@@ -13,9 +13,15 @@ use tokio::time::{Instant, Sleep};
 
 use super::{Mappings, Transport};
 
+/// Times the stall time that a write may wait where the system watches the peer.
+const SLACK: u32 = 10;
+
 /// A transport for libraries that write bytes. Bytes of its own [`Mappings`] are sent as spans; the rest is written.
 ///
-/// A write that makes no progress for the stall time fails with `TimedOut`.
+/// A peer that takes nothing for the stall time is given up: by the system where that sees it, else by a write that makes
+/// no progress and fails with `TimedOut`. The two are not the same: a socket has room again when a third of what it holds
+/// has left, which for a slow reader of a large buffer takes minutes. So where the system watches, a write may wait for
+/// ten times as long.
 pub struct SpanIo<T> {
     transport: T,
     mappings: Mappings,
@@ -32,7 +38,8 @@ struct Blocked {
 
 impl<T: Transport> SpanIo<T> {
     /// A connection that gives its peer up when it takes nothing for `stall`.
-    pub fn new(transport: T, stall: Duration) -> Self {
+    pub fn new(mut transport: T, stall: Duration) -> Self {
+        let stall = if transport.end_when_stalled(stall) { stall.saturating_mul(SLACK) } else { stall };
         Self { transport, mappings: Mappings::default(), stall, blocked: Blocked::default() }
     }
 

@@ -171,6 +171,13 @@ impl Transport for Stream {
             let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
         }
     }
+
+    fn end_when_stalled(&mut self, stall: Duration) -> bool {
+        let Socket::Tcp(socket) = &self.socket else { return false };
+        let millis = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX).max(1);
+        // RFC 5482; tcp(7), TCP_USER_TIMEOUT: a window that stays shut counts as well.
+        rustix::net::sockopt::set_tcp_user_timeout(socket, millis).is_ok()
+    }
 }
 
 impl AsyncRead for Stream {

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::error::Result;
-use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem, SeekCost};
+use crate::error::{ErrorKind, Result};
+use crate::file_system::{Capabilities, Describe, DirEntry, DirStream, File, FileSystem, SeekCost};
 use crate::metadata::{Identity, Metadata};
 use crate::options::{
     ByteRange, LinkTarget, ListOptions, Lock, LockWait, OpenOptions, RenameOptions, SetAttributes,
@@ -95,7 +95,11 @@ impl<A: Around> FileSystem for Layered<A> {
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
         let stream = self.call("read_dir", path, self.inner.read_dir(path, options)).await?;
         let (around, path) = (Arc::clone(&self.around), path.clone());
-        Ok(DirStream::new(Batches { around, path, state: State::Idle(stream) }))
+        let describer = stream.describer().map(|inner| -> Arc<dyn Describe> {
+            Arc::new(LayeredDescriber { inner, around: Arc::clone(&around), path: path.clone() })
+        });
+        let batches = Batches { around, path, state: State::Idle(stream) };
+        Ok(DirStream::new(batches).with_describer(describer))
     }
 
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
@@ -133,6 +137,20 @@ impl<A: Around> FileSystem for Layered<A> {
 
     async fn set_attributes(&self, path: &VPath, attributes: &SetAttributes, follow: bool) -> Result<()> {
         self.call("set_attributes", path, self.inner.set_attributes(path, attributes, follow)).await
+    }
+}
+
+struct LayeredDescriber<A> {
+    inner: Arc<dyn Describe>,
+    around: Arc<A>,
+    path: VPath,
+}
+
+#[async_trait]
+impl<A: Around> Describe for LayeredDescriber<A> {
+    async fn describe(&self, names: Vec<Bytes>) -> Result<Vec<std::result::Result<Metadata, ErrorKind>>> {
+        let call = Call { op: "read_dir", path: &self.path, pace: Pace::Prompt };
+        self.around.around(call, self.inner.describe(names)).await
     }
 }
 

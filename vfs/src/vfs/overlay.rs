@@ -56,7 +56,8 @@ impl Overlay {
             return inner;
         }
         let names = self.mounts.iter().map(|entry| entry.name.clone()).collect();
-        DirStream::new(Overlaid { overlay: self, names, inner, ended: false })
+        let describer = inner.describer();
+        DirStream::new(Overlaid { overlay: self, names, inner, ended: false }).with_describer(describer)
     }
 
     fn folder(&self, name: Bytes) -> DirEntry {

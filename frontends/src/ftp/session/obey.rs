@@ -134,7 +134,7 @@ impl Session {
         if self.login_by.is_none() {
             return self.control.say(&reply::HOST_TOO_LATE);
         }
-        if !self.house.site.has_host(&name) {
+        if self.house.site.hosts.folder(&name).is_none() {
             return self.control.say(&reply::HOST_UNKNOWN);
         }
         self.host = Some(name);

@@ -2,6 +2,7 @@
 //!
 //! For people there is a page; for programs a JSON array in nginx's words, and an object a line.
 
+mod describing;
 mod objects;
 mod page;
 mod rows;
@@ -9,13 +10,15 @@ mod rows;
 use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 use vfs::producer::{Chunk, Hint, Producer, Readiness};
-use vfs::{DirEntry, DirStream, Error, VPath, jobs};
+use vfs::{Describe, DirEntry, DirStream, Error, VPath, jobs};
 
+use self::describing::Describing;
 use self::objects::write_object;
 pub(super) use self::page::policy;
 use self::page::{Shown, break_note, foot, head, next};
@@ -37,7 +40,7 @@ pub(super) struct Listing {
     entries: DirStream,
     view: View,
     order: Order,
-    can_upload: bool,
+    uploads: Uploads,
     stage: Stage,
     rows: Writer,
     /// Goes out at once: a large folder takes a while to be gathered.
@@ -50,18 +53,37 @@ pub(super) struct Listing {
     patience: Option<Pin<Box<Sleep>>>,
 }
 
+/// Whether a folder takes uploads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Uploads {
+    /// It takes none.
+    Refused,
+    /// It takes them.
+    Taken,
+    /// It takes them and shows nothing of what it holds: a drop box.
+    Unseen,
+}
+
 enum Stage {
     /// Entries are gathered.
     Gather(Rows),
     /// They are being sorted.
     Sort(Pin<Box<dyn Future<Output = vfs::Result<Rows>> + Send>>),
-    /// They are written, from this one on.
-    Write(Rows, usize),
+    /// They are written, from this one on, as they are described.
+    Write(Box<Described>),
     /// What was too much to be sorted is written as it comes.
-    WriteOn,
+    WriteOn(Option<Describing>),
     /// All is written that came before an error; it follows when that has left.
     Break(Error),
     Ended,
+}
+
+/// Rows in order that are described while they are written.
+struct Described {
+    rows: Rows,
+    /// The next one to be written.
+    at: usize,
+    describing: Describing,
 }
 
 /// How rows are written.
@@ -72,8 +94,8 @@ struct Writer {
 }
 
 impl Listing {
-    /// The folder `path` with these entries; a page has a place for uploads where `can_upload`.
-    pub(super) fn new(path: &VPath, entries: DirStream, view: View, can_upload: bool) -> Self {
+    /// The folder `path` with these entries; a page has a place for uploads where these are taken.
+    pub(super) fn new(path: &VPath, entries: DirStream, view: View, uploads: Uploads) -> Self {
         let head = match view.format {
             Format::Html => Some(head(path, &view)),
             Format::Json => Some("[".to_owned()),
@@ -86,7 +108,7 @@ impl Listing {
             entries,
             view,
             order,
-            can_upload,
+            uploads,
             stage,
             rows,
             head,
@@ -99,8 +121,9 @@ impl Listing {
     #[cfg(test)]
     fn held(&self) -> usize {
         match &self.stage {
-            Stage::Gather(rows) | Stage::Write(rows, _) => rows.len(),
-            Stage::Sort(_) | Stage::WriteOn | Stage::Break(_) | Stage::Ended => 0,
+            Stage::Gather(rows) => rows.len(),
+            Stage::Write(described) => described.rows.len(),
+            Stage::Sort(_) | Stage::WriteOn(_) | Stage::Break(_) | Stage::Ended => 0,
         }
     }
 
@@ -127,31 +150,43 @@ impl Listing {
                     Poll::Pending => return Poll::Pending,
                 };
                 if ended || rows.is_full() {
-                    self.stage = sort(std::mem::take(rows));
+                    self.stage = sort(std::mem::take(rows), self.entries.describer());
                 }
             }
             Stage::Sort(sorting) => {
                 let rows = ready!(sorting.as_mut().poll(cx))?;
-                self.stage = Stage::Write(rows, 0);
+                self.stage = written(rows, self.entries.describer());
             }
-            Stage::Write(rows, at) => match rows.get(*at) {
-                Some((name, row)) => {
-                    self.rows.write(&mut self.text, name, row);
-                    *at += 1;
+            Stage::Write(described) => {
+                let Described { rows, at, describing } = &mut **described;
+                let is_there = ready!(describing.poll(rows, *at, cx))?;
+                match rows.get(*at) {
+                    Some((name, row)) => {
+                        if is_there {
+                            self.rows.write(&mut self.text, name, row);
+                        }
+                        *at += 1;
+                    }
+                    None if rows.has_more() && self.broken.is_none() => {
+                        let last = rows.get(rows.len().saturating_sub(1));
+                        let next = last.map(|(name, row)| next(&self.view, &self.order, name, row));
+                        self.end(next);
+                    }
+                    None => self.stage = Stage::WriteOn(self.entries.describer().map(Describing::of_batches)),
                 }
-                None if rows.has_more() && self.broken.is_none() => {
-                    let last = rows.get(rows.len().saturating_sub(1));
-                    let next = last.map(|(name, row)| next(&self.view, &self.order, name, row));
-                    self.end(next);
+            }
+            Stage::WriteOn(_) if self.broken.is_some() => self.write_break(),
+            Stage::WriteOn(describing) => {
+                let batch = match describing {
+                    Some(describing) => ready!(describing.poll_batch(&mut self.entries, cx)),
+                    None => ready!(self.entries.poll_next(cx)),
+                };
+                match batch {
+                    Some(Ok(batch)) => self.write_on(&batch),
+                    Some(Err(error)) => self.broken = Some(error),
+                    None => self.end(None),
                 }
-                None => self.stage = Stage::WriteOn,
-            },
-            Stage::WriteOn if self.broken.is_some() => self.write_break(),
-            Stage::WriteOn => match ready!(self.entries.poll_next(cx)) {
-                Some(Ok(batch)) => self.write_on(&batch),
-                Some(Err(error)) => self.broken = Some(error),
-                None => self.end(None),
-            },
+            }
             Stage::Break(_) | Stage::Ended => {}
         }
         Poll::Ready(Ok(()))
@@ -179,7 +214,7 @@ impl Listing {
         match self.view.format {
             Format::Html => {
                 let shown = Shown { count: self.rows.count, next };
-                self.text.push_str(&foot(&self.view, &shown, self.can_upload));
+                self.text.push_str(&foot(&self.view, &shown, self.uploads));
             }
             Format::Json => self.text.push_str("\n]\n"),
             Format::Ndjson => {}
@@ -230,11 +265,15 @@ impl Producer for Listing {
     }
 }
 
-fn sort(rows: Rows) -> Stage {
+fn sort(rows: Rows, describer: Option<Arc<dyn Describe>>) -> Stage {
     if rows.len() <= SORTED_INLINE {
-        return Stage::Write(rows.sorted(), 0);
+        return written(rows.sorted(), describer);
     }
     Stage::Sort(Box::pin(jobs::cpu("read_dir", move || rows.sorted())))
+}
+
+fn written(rows: Rows, describer: Option<Arc<dyn Describe>>) -> Stage {
+    Stage::Write(Box::new(Described { rows, at: 0, describing: Describing::new(describer) }))
 }
 
 impl Writer {
@@ -279,7 +318,7 @@ mod tests {
     }
 
     async fn viewed(path: &str, entries: DirStream, view: View) -> vfs::Result<String> {
-        let mut listing = Listing::new(&VPath::parse(path).unwrap(), entries, view, false);
+        let mut listing = Listing::new(&VPath::parse(path).unwrap(), entries, view, Uploads::Refused);
         let mut page = Vec::new();
         while let Some(chunk) = poll_fn(|cx| listing.poll_more(cx)).await {
             match chunk? {
@@ -412,7 +451,7 @@ mod tests {
         ] {
             let error = Error::new(kind, "read_dir", &VPath::root()).with_detail("bad at byte 7 of <it>");
             let entries = DirStream::new(Failing(Some(vec![file("a")]), error));
-            let mut listing = Listing::new(&VPath::root(), entries, View::default(), false);
+            let mut listing = Listing::new(&VPath::root(), entries, View::default(), Uploads::Refused);
             let (mut page, mut failure) = (String::new(), None);
             while let Some(chunk) = poll_fn(|cx| listing.poll_more(cx)).await {
                 match chunk {
@@ -433,8 +472,12 @@ mod tests {
         let mut metadata = Metadata::new(FileType::File);
         metadata.provenance.provisional = true;
         entry.metadata = Some(metadata);
-        let mut listing =
-            Listing::new(&VPath::root(), DirStream::new(Stuck(Some(vec![entry]))), View::default(), false);
+        let mut listing = Listing::new(
+            &VPath::root(),
+            DirStream::new(Stuck(Some(vec![entry]))),
+            View::default(),
+            Uploads::Refused,
+        );
         let mut page = String::new();
         while !page.contains("first") {
             let Some(Ok(Chunk::Bytes(bytes))) = poll_fn(|cx| listing.poll_more(cx)).await else {
@@ -472,7 +515,7 @@ mod tests {
         let folder = || DirStream::ready((0..50_000).map(|at| file(format!("{at:05}"))).collect());
         let mut resting = Vec::new();
         for _ in 0..20 {
-            let mut listing = Listing::new(&VPath::root(), folder(), View::default(), false);
+            let mut listing = Listing::new(&VPath::root(), folder(), View::default(), Uploads::Refused);
             for _ in 0..2 {
                 poll_fn(|cx| listing.poll_more(cx)).await.unwrap().unwrap();
             }
@@ -484,7 +527,7 @@ mod tests {
         assert_eq!(hrefs(&page("/", folder()).await.unwrap()).len(), 50_000);
         drop(resting);
         // Their places are free again.
-        let mut again = Listing::new(&VPath::root(), folder(), View::default(), false);
+        let mut again = Listing::new(&VPath::root(), folder(), View::default(), Uploads::Refused);
         for _ in 0..2 {
             poll_fn(|cx| again.poll_more(cx)).await.unwrap().unwrap();
         }

@@ -13,7 +13,7 @@ use vfs::producer::Packing;
 use vfs::{Availability, Error, ErrorKind, VPath};
 
 use super::rows::{Order, Row, shown};
-use super::write;
+use super::{Uploads, write};
 use crate::http::wire::{Sort, View, encode_segment, listing_date};
 
 /// Where the date starts in a row, as far as the name leaves room.
@@ -187,7 +187,8 @@ fn write_browse(text: &mut String, name: &[u8]) {
     let Some(scheme) = Scheme::of_name(name) else { return };
     let inside = VPath::root().child(name.to_vec()).ok().and_then(|path| path.entered(scheme));
     let Some(segment) = inside.as_ref().and_then(VPath::file_name) else { return };
-    text.push_str("<button form=\"go\" formaction=\"");
+    // lftp takes the tags away, and the size is a word of its own.
+    text.push_str(" <button form=\"go\" formaction=\"");
     text.extend(encode_segment(&segment.printed()));
     text.push_str("/\">browse</button>");
 }
@@ -209,9 +210,10 @@ fn write_size(text: &mut String, len: u64) {
 }
 
 /// What comes after the rows.
-pub(super) fn foot(view: &View, shown: &Shown, can_upload: bool) -> String {
+pub(super) fn foot(view: &View, shown: &Shown, uploads: Uploads) -> String {
     let mut text = String::from("</pre><hr>\n<footer><span>");
     match shown.count {
+        0 if uploads == Uploads::Unseen => text.push_str("What is in this folder is not shown to you"),
         0 if !view.search.is_empty() => text.push_str("Nothing here has such a name"),
         0 => text.push_str("The folder is empty"),
         1 => text.push_str("1 entry"),
@@ -229,14 +231,15 @@ pub(super) fn foot(view: &View, shown: &Shown, can_upload: bool) -> String {
         write(&mut text, words);
     }
     text.push_str("</footer>\n");
-    if can_upload {
+    if uploads != Uploads::Refused {
         text.push_str(
             "<form id=\"up\" method=\"post\" enctype=\"multipart/form-data\">\
              <label><input type=\"checkbox\" name=\"replace\" value=\"yes\"> Replace files of the same name</label>\
-             <input type=\"text\" name=\"folder\" placeholder=\"New folder\" aria-label=\"New folder\">\
-             <input type=\"file\" name=\"file\" multiple aria-label=\"Files\"><button>Upload</button>\
+             <input type=\"file\" name=\"file\" multiple required aria-label=\"Files\"><button>Upload</button>\
              <span>or drop files here</span><progress value=\"0\" hidden></progress>\
-             <output aria-live=\"polite\"></output></form>\n",
+             <output aria-live=\"polite\"></output></form>\n\
+             <form id=\"new\" method=\"post\" enctype=\"multipart/form-data\"><input type=\"text\" name=\"folder\" required \
+             placeholder=\"New folder\" aria-label=\"New folder\"><button>Create</button></form>\n",
         );
     }
     text.push_str("<script>");

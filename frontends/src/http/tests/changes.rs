@@ -249,3 +249,32 @@ async fn who_is_refused_hears_it_before_sending() {
     assert_eq!(content(&server, "/y").await, None);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn of_two_who_go_on_with_one_version_one_is_heard() {
+    let server = server().await;
+    let tag = server.get("/f.txt", "").await.field("etag").unwrap().to_owned();
+    let part = |connection: &str| {
+        format!(
+            "PUT /f.txt HTTP/1.1\r\nHost: x\r\nConnection: {connection}\r\nContent-Length: 5\r\n\
+             Content-Range: bytes 10-14/15\r\nIf-Match: {tag}\r\nExpect: 100-continue\r\n\r\n"
+        )
+    };
+    // The first one is asked for its part, and takes its time.
+    let mut first = server.connect().await;
+    first.write_all(part("keep-alive").as_bytes()).await.unwrap();
+    let mut interim = [0; 25];
+    first.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let second = Reply::only(&server.exchange(part("close")).await);
+    assert_eq!(second.status, 412, "{}", second.text());
+    first.write_all(b"abcde").await.unwrap();
+    assert_eq!(read_reply(&mut first).await.status, 204);
+    assert_eq!(content(&server, "/f.txt").await.unwrap(), b"0123456789abcde");
+    // That version is gone.
+    assert_eq!(Reply::only(&server.exchange(part("close")).await).status, 412);
+    let new = "If-None-Match: *\r\nContent-Range: bytes 0-0/1\r\n";
+    assert_eq!(send(&server, "PUT", "/f.txt", new, b"x").await.status, 412);
+    assert_eq!(send(&server, "PUT", "/new", new, b"x").await.status, 201);
+    server.stop().await;
+}

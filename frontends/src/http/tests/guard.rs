@@ -13,7 +13,7 @@ use vfs::layers::Access;
 use vfs::producer::Rate;
 
 use super::changes::{FORM, form, send};
-use super::{Reply, Server, pipe, read_reply, second, tree};
+use super::{Options, Reply, Server, pipe, read_reply, second, tree};
 use crate::auth::{Auth, Scope, User, Users, cheap_hash};
 use crate::site::Site;
 use crate::transport::tls::testing::{Client, identity};
@@ -190,7 +190,7 @@ async fn an_upload_comes_as_fast_as_its_user_may_send() {
     let mut ann = ann(Scope::whole());
     ann.upload = Some(Rate::new(second, second));
     let site = Arc::new(over(&files().await, only(ann, None)));
-    let (mut client, _serving) = pipe(&site, 1 << 16);
+    let (mut client, _serving) = pipe(&site, Options::default(), 1 << 16);
     let begun = Instant::now();
     let head = format!("PUT /sent HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n{ANN}\r\n");
     client.write_all(&[head.as_bytes(), &[b's'; 5000]].concat()).await.unwrap();
@@ -248,4 +248,52 @@ async fn bytes_that_are_no_tls_end_the_connection() {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_drop_box_takes_what_it_does_not_show() {
+    let write = Access { write: true, ..Access::NONE };
+    let tree = files().await;
+    let witness = Server::of(over(&tree, Users::anonymous())).await;
+    let guests =
+        || Users { guests: Some(scope(&[("/", Access::NONE), ("/inner", write)])), ..Users::default() };
+    let server = Server::of(over(&tree, guests())).await;
+    let page = server.get("/inner/", "").await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.text().contains("multipart/form-data") && page.text().contains("not shown"),
+        "{}",
+        page.text()
+    );
+    assert!(!page.text().contains("file</a>"), "{}", page.text());
+    for target in ["/inner/?format=json", "/inner/?download=tar", "/inner/file", "/closed/"] {
+        assert_eq!(server.get(target, "").await.status, 403, "{target}");
+    }
+    let upload = form(&[("name=\"file\"; filename=\"sent\"", "by form")]);
+    for (method, target, fields, body, status) in [
+        ("PUT", "/inner/up", "", &b"one"[..], 204),
+        // It does not tell whether there was one.
+        ("PUT", "/inner/up", "", b"two", 204),
+        ("PUT", "/inner/up", "If-None-Match: *\r\n", b"three", 412),
+        ("PUT", "/inner/once", "If-None-Match: *\r\n", b"x", 201),
+        ("PUT", "/inner/up", "If-Match: *\r\n", b"four", 412),
+        ("PUT", "/inner/up", "Content-Range: bytes 3-5/6\r\n", b"two", 204),
+        ("PUT", "/inner/none/up", "", b"x", 409),
+        ("PUT", "/closed/up", "", b"x", 403),
+        ("POST", "/inner/", FORM, &upload, 303),
+        ("MKCOL", "/inner/sub", "", b"", 201),
+        ("MKCOL", "/inner/sub", "", b"", 405),
+        ("COPY", "/inner/up", "Destination: /inner/copy\r\n", b"", 403),
+        ("MOVE", "/inner/up", "Destination: /inner/moved\r\n", b"", 403),
+        ("DELETE", "/inner/once", "", b"", 204),
+        ("DELETE", "/inner/sub/", "", b"", 204),
+        ("DELETE", "/inner/none", "", b"", 404),
+    ] {
+        let reply = send(&server, method, target, fields, body).await;
+        assert_eq!(reply.status, status, "{method} {target} {fields}: {}", reply.text());
+    }
+    assert_eq!(witness.get("/inner/up", "").await.body, b"twotwo");
+    assert_eq!(witness.get("/inner/sent", "").await.body, b"by form");
+    let names = witness.get("/inner/?format=ndjson", "").await;
+    assert_eq!(names.text().lines().count(), 3, "{}", names.text());
 }

@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::{pipe, read_reply, site, tree};
+use super::{Options, pipe, read_reply, site, tree};
 use crate::http::ACCESS_LOG;
 use crate::site::Limits;
 
@@ -57,7 +57,7 @@ async fn every_request_is_one_event_and_no_path_breaks_its_line() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let site = site(tree(&[(b"/a", b"alpha")]).await, Limits::default());
-    let (mut client, serving) = pipe(&site, 1024);
+    let (mut client, serving) = pipe(&site, Options::default(), 1024);
     for target in ["/a", "/%0d%0a", "/\u{202e}a", "/missing?secret"] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
         client.write_all(request.as_bytes()).await.unwrap();

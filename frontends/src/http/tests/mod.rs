@@ -4,7 +4,9 @@ mod changes;
 mod codings;
 mod content;
 mod deadlines;
+mod frames;
 mod guard;
+mod hosts;
 mod log;
 mod odd;
 mod pages;
@@ -166,13 +168,13 @@ fn site(tree: impl FileSystem, limits: Limits) -> Arc<Site> {
 }
 
 /// A connection in memory, whose pipes hold `room` bytes.
-fn pipe(site: &Arc<Site>, room: usize) -> (DuplexStream, JoinHandle<()>) {
+fn pipe(site: &Arc<Site>, options: Options, room: usize) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(room);
     let (never, drain) = Drain::new();
-    let site = Arc::clone(site);
+    let (site, options) = (Arc::clone(site), Arc::new(options));
     let serving = tokio::spawn(async move {
         let _never = never;
-        connection::run(theirs, Peer::Local, site, Arc::default(), Disk::new(), drain).await;
+        connection::run(theirs, Peer::Local, site, options, Disk::new(), drain).await;
     });
     (ours, serving)
 }

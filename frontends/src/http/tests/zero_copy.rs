@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vfs::backends::local::{LocalFs, LocalOptions};
 use vfs::{FileSystem, OpenOptions, VPath};
 
-use super::{Server, exchange, pattern, pipe, read_reply, site, write};
+use super::{Options, Server, exchange, pattern, pipe, read_reply, site, write};
 use crate::site::Limits;
 use crate::transport::mapping::mapped;
 
@@ -82,7 +82,7 @@ async fn a_connection_without_sendfile_gets_the_same_bytes() {
     let content = pattern(3_000_000);
     let (_folder, tree) = folder(&content).await;
     let site = site(tree, Limits::default());
-    let (mut client, serving) = pipe(&site, 64 * 1024);
+    let (mut client, serving) = pipe(&site, Options::default(), 64 * 1024);
     client.write_all(GET).await.unwrap();
     assert!(read_reply(&mut client).await.body == content);
     assert_eq!(site.sight.sendfile_bytes.get(), 0);

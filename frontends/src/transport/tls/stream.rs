@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -31,6 +32,10 @@ impl<T> TlsStream<T> {
 impl<T: Transport> Transport for TlsStream<T> {
     fn reset_on_close(&mut self) {
         self.0.get_mut().0.reset_on_close();
+    }
+
+    fn end_when_stalled(&mut self, stall: Duration) -> bool {
+        self.0.get_mut().0.end_when_stalled(stall)
     }
 }
 

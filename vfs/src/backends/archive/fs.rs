@@ -199,6 +199,7 @@ impl FileSystem for ArchiveFs {
         if options.changes() {
             return Err(fail(ErrorKind::ReadOnly));
         }
+        self.archive().await?.growing.settle().await;
         let Found { archive, member, .. } = self.member("open", path, options.follow).await?;
         match member.shape {
             Shape::File => {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use super::catalog::{Catalog, Full, Member, NodeId};
 use super::entry::Entry;
@@ -16,12 +17,17 @@ use crate::path::VPath;
 /// When somebody who was told `NotYet` should ask again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
+/// How long a pass may take from its beginning for its members to be described only when it is through: most archives are
+/// small, and what is final need not be asked about again.
+const SETTLING: Duration = Duration::from_millis(20);
+
 /// A catalog and how far its pass is. Locks are held for a batch of entries or one walk, never while anything waits.
 #[derive(Debug)]
 pub(super) struct Growing {
     names: RwLock<Names>,
     stage: watch::Sender<Stage>,
     patience: Duration,
+    begun: Instant,
 }
 
 /// Names in one of two forms.
@@ -53,6 +59,7 @@ impl Growing {
             names: RwLock::new(Names::Gathered(Arc::new(Catalog::new(limit)))),
             stage: watch::Sender::new(Stage::Running),
             patience,
+            begun: Instant::now(),
         }
     }
 
@@ -123,6 +130,13 @@ impl Growing {
             Names::Gathered(catalog) => catalog.memory_bytes(),
             Names::Packed(_) => 0,
         })
+    }
+
+    /// Waits for the end of a pass that has only just begun, a moment at most.
+    pub(super) async fn settle(&self) {
+        let mut stage = self.stage.subscribe();
+        let ended = stage.wait_for(|stage| !matches!(stage, Stage::Running));
+        drop(timeout_at(self.begun + SETTLING, ended).await);
     }
 
     /// Finds `path`. What is not there waits for the pass to come by.

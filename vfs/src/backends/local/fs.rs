@@ -11,11 +11,11 @@ use rustix::io::Errno;
 
 use super::error::Fault;
 use super::file::LocalFile;
-use super::listing::{Batches, Scan};
+use super::listing::{Batches, Describer, Scan};
 use super::lookup::Root;
 use super::{LocalFs, Wait, attributes, opening, status, writing};
 use crate::error::{Error, Result};
-use crate::file_system::{Capabilities, DirStream, File, FileSystem, Writes};
+use crate::file_system::{Capabilities, Describe, DirStream, File, FileSystem, Writes};
 use crate::metadata::Metadata;
 use crate::options::{LinkTarget, ListOptions, OpenOptions, RenameOptions, SetAttributes, StatOptions};
 use crate::path::VPath;
@@ -54,9 +54,18 @@ impl FileSystem for LocalFs {
     }
 
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
-        let metadata = options.metadata;
-        let first = self.job("read_dir", path, move |root, path| Scan::open(root, path, metadata)?.batch());
-        Ok(DirStream::new(Batches::after(first.await?, self.disk.clone(), path.clone())))
+        let (metadata, later) = (options.metadata && !options.later, options.metadata && options.later);
+        let first = self.job("read_dir", path, move |root, path| {
+            let scan = Scan::open(root, path, metadata)?;
+            let folder = if later { Some(scan.folder()?) } else { None };
+            Ok((folder, scan.batch()?))
+        });
+        let (folder, scanned) = first.await?;
+        let describer = folder.map(|folder| -> Arc<dyn Describe> {
+            Arc::new(Describer::new(folder, self.disk.clone(), path.clone()))
+        });
+        let batches = Batches::after(scanned, self.disk.clone(), path.clone());
+        Ok(DirStream::new(batches).with_describer(describer))
     }
 
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {

@@ -1,10 +1,13 @@
 //! Listings: a folder is read one batch a job, never as a whole.
 
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 use rustix::fs::{Dir, Mode, OFlags};
@@ -14,9 +17,10 @@ use super::error::Fault;
 use super::lookup::{Root, Wait};
 use super::status;
 use super::writing::is_part;
-use crate::error::Result;
-use crate::file_system::{DirEntry, DirStream};
+use crate::error::{ErrorKind, Result};
+use crate::file_system::{Describe, DirEntry, DirStream};
 use crate::jobs::Disk;
+use crate::metadata::Metadata;
 use crate::path::VPath;
 
 /// A folder that is being read. It holds the system's buffer of some 32 KiB.
@@ -34,6 +38,11 @@ impl Scan {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
         let folder = root.find(path, flags, Mode::empty(), Wait::Allowed)?;
         Ok(Self { folder: Dir::new(folder)?, metadata })
+    }
+
+    /// The folder once more, for whoever describes its entries.
+    pub(super) fn folder(&self) -> Result<OwnedFd, Fault> {
+        Ok(rustix::io::fcntl_dupfd_cloexec(self.folder.fd()?, 0)?)
     }
 
     /// Reads the next batch.
@@ -71,6 +80,35 @@ impl Scan {
             }
         }
         Ok(Some(entry))
+    }
+}
+
+/// Describes entries of one folder, a job a call. It holds the folder open.
+pub(super) struct Describer {
+    folder: Arc<OwnedFd>,
+    disk: Disk,
+    path: VPath,
+}
+
+impl Describer {
+    pub(super) fn new(folder: OwnedFd, disk: Disk, path: VPath) -> Self {
+        Self { folder: Arc::new(folder), disk, path }
+    }
+}
+
+#[async_trait]
+impl Describe for Describer {
+    async fn describe(&self, names: Vec<Bytes>) -> Result<Vec<std::result::Result<Metadata, ErrorKind>>> {
+        let folder = Arc::clone(&self.folder);
+        let job = move || {
+            let now = SystemTime::now();
+            let one = |name: &Bytes| match status::of_name(&*folder, &**name) {
+                Ok(status) => Ok(status::describe(&status, now)),
+                Err(error) => Err(Fault::from(error).at("read_dir", &VPath::root()).kind()),
+            };
+            names.iter().map(one).collect()
+        };
+        self.disk.run("read_dir", job).await.map_err(|lost| lost.readdressed(|_| self.path.clone()))
     }
 }
 
@@ -200,6 +238,32 @@ mod tests {
                 false => assert_eq!(lengths, [None; 4]),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn entries_are_described_later_where_that_will_do() {
+        let scene = Scene::new();
+        scene.write("file", "content");
+        scene.write("gone", "");
+        scene.link("link", "/nowhere");
+        let tree = scene.tree(Links::Beneath);
+        let later = ListOptions { later: true, ..ListOptions::with_metadata() };
+        let listing = tree.read_dir(&VPath::root(), &later).await.unwrap();
+        let describer = listing.describer().unwrap();
+        let entries = listing.collect(10).await.unwrap();
+        assert!(entries.iter().all(|entry| entry.file_type.is_some() && entry.metadata.is_none()));
+        std::fs::remove_file(scene.inside("gone")).unwrap();
+        let names = ["link", "gone", "file"].map(Bytes::from).to_vec();
+        let found = describer.describe(names).await.unwrap();
+        let found: Vec<_> =
+            found.into_iter().map(|found| found.map(|found| (found.file_type, found.len))).collect();
+        assert_eq!(
+            found,
+            [Ok((FileType::Symlink, Some(8))), Err(ErrorKind::NotFound), Ok((FileType::File, Some(7)))]
+        );
+        // Nobody is asked where nothing was asked for.
+        let names_only = ListOptions { later: true, ..ListOptions::default() };
+        assert!(tree.read_dir(&VPath::root(), &names_only).await.unwrap().describer().is_none());
     }
 
     #[tokio::test]

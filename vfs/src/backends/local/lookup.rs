@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::config::Links;
 use super::error::Fault;
+use super::files::Files;
 use super::status;
 use super::walk::{self, Place};
 use super::writing::is_part;
@@ -73,6 +74,7 @@ pub(super) struct Root {
     door: Door,
     /// The mount that the folder lies on, where it is one of [`NEAR`] and the kernel tells what it has in memory.
     near: Option<u64>,
+    files: Files,
 }
 
 impl Root {
@@ -90,7 +92,12 @@ impl Root {
         let door = if knows(ResolveFlags::BENEATH) { Door::Kernel } else { Door::Walk };
         // RESOLVE_CACHED came with Linux 5.12.
         let near = if knows(ResolveFlags::CACHED) { near_mount(&folder)? } else { None };
-        Ok(Self { folder, links, door, near })
+        Ok(Self { folder, links, door, near, files: Files::default() })
+    }
+
+    /// What was found to be a file.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Opens `path` with `flags`; `mode` counts with `CREATE` only, and is empty without.

@@ -17,6 +17,7 @@ mod config;
 mod confinement;
 mod error;
 mod file;
+mod files;
 mod fs;
 mod listing;
 mod lock;

@@ -462,7 +462,7 @@ impl Core {
         if let Some(answered) = self.answered_since(self.key(&path, Part::Listing), seen.as_ref()) {
             return Ok(answered);
         }
-        let options = ListOptions { metadata: true, freshness: Freshness::Revalidate };
+        let options = ListOptions { freshness: Freshness::Revalidate, ..ListOptions::with_metadata() };
         let listing = self.inner.read_dir(&path, &options).await?;
         let key = self.key(&path, Part::Listing);
         let record = self.record(&path, Kind::Listing, Metadata::new(FileType::Dir));

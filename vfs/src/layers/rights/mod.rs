@@ -12,6 +12,7 @@ mod tests;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use self::file::GuardedFile;
@@ -49,15 +50,34 @@ const WRITE: Need = |access| access.write;
 #[derive(Debug)]
 pub struct RightsFs {
     inner: Arc<dyn FileSystem>,
-    rules: Arc<Rules>,
+    rules: ArcSwap<Rules>,
 }
 
 impl RightsFs {
     /// Shows `inner` as `rules` allow.
     pub fn new(inner: Arc<dyn FileSystem>, rules: impl Into<Arc<Rules>>) -> Self {
-        Self { inner, rules: rules.into() }
+        Self { inner, rules: ArcSwap::new(rules.into()) }
     }
 
+    /// Shows it as other `rules` allow, from the next call on and to everybody who holds it. What is open or being listed by
+    /// then stays as it was allowed.
+    pub fn replace(&self, rules: impl Into<Arc<Rules>>) {
+        self.rules.store(rules.into());
+    }
+
+    /// What holds for one call, from its beginning to its end.
+    fn guard(&self) -> Guard<'_> {
+        Guard { inner: &*self.inner, rules: self.rules.load_full() }
+    }
+}
+
+/// The tree under the rules of one call.
+struct Guard<'a> {
+    inner: &'a dyn FileSystem,
+    rules: Arc<Rules>,
+}
+
+impl Guard<'_> {
     /// Refuses what the rule for the path as it was asked for does not grant; then finds out where links lead, if that
     /// could matter, and refuses by the rule for that.
     async fn allow<'a>(
@@ -71,7 +91,7 @@ impl RightsFs {
         if need(self.rules.everywhere()) {
             return Ok(Allowed { asked: path, real: Cow::Borrowed(path), follow });
         }
-        let real = links::resolve(&*self.inner, op, path, follow).await?;
+        let real = links::resolve(self.inner, op, path, follow).await?;
         self.check(op, path, &real, need)?;
         // The end is no link by now. Should it become one, it is not followed.
         Ok(Allowed { asked: path, real: Cow::Owned(real), follow: false })
@@ -149,24 +169,27 @@ fn denied(op: &'static str, path: &VPath) -> Error {
 #[async_trait]
 impl FileSystem for RightsFs {
     fn capabilities(&self, path: &VPath) -> Capabilities {
-        let inner = self.inner.capabilities(path);
-        if self.rules.access(path).write { inner } else { inner.read_only() }
+        let guard = self.guard();
+        let inner = guard.inner.capabilities(path);
+        if guard.rules.access(path).write { inner } else { inner.read_only() }
     }
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
-        let allowed = self.allow("metadata", path, options.follow, SEE).await?;
+        let guard = self.guard();
+        let allowed = guard.allow("metadata", path, options.follow, SEE).await?;
         let options = StatOptions { follow: allowed.follow, ..options.clone() };
-        self.inner.metadata(&allowed.real, &options).await.map_err(|error| allowed.addressed(error))
+        guard.inner.metadata(&allowed.real, &options).await.map_err(|error| allowed.addressed(error))
     }
 
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
-        let allowed = self.allow("read_dir", path, true, LIST).await?;
-        let listing = self.inner.read_dir(&allowed.real, options).await;
+        let guard = self.guard();
+        let allowed = guard.allow("read_dir", path, true, LIST).await?;
+        let listing = guard.inner.read_dir(&allowed.real, options).await;
         let listing = listing.map_err(|error| allowed.addressed(error))?;
-        if !self.rules.differ_below(path) && !self.rules.differ_below(&allowed.real) {
+        if !guard.rules.differ_below(path) && !guard.rules.differ_below(&allowed.real) {
             return Ok(listing);
         }
-        let (rules, asked, real) = (Arc::clone(&self.rules), path.clone(), allowed.real.into_owned());
+        let (rules, asked, real) = (Arc::clone(&guard.rules), path.clone(), allowed.real.into_owned());
         let shows = move |name: &bytes::Bytes| {
             let is_visible = |folder: &VPath| {
                 folder.child(name.clone()).is_ok_and(|path| rules.access(&path).is_visible())
@@ -181,6 +204,7 @@ impl FileSystem for RightsFs {
     }
 
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
+        let guard = self.guard();
         options.check(path)?;
         let need: Need = match (options.read, options.changes()) {
             (true, true) => |access| access.read && access.write,
@@ -189,71 +213,79 @@ impl FileSystem for RightsFs {
         };
         let creates = options.create || options.create_new;
         if creates {
-            self.check_folder("open", path, path)?;
+            guard.check_folder("open", path, path)?;
         }
         // A new file takes the place of no link.
         let follow = options.follow && !options.create_new;
-        let allowed = self.allow("open", path, follow, need).await?;
+        let allowed = guard.allow("open", path, follow, need).await?;
         if creates {
-            self.check_folder("open", path, &allowed.real)?;
+            guard.check_folder("open", path, &allowed.real)?;
         }
         let options = OpenOptions { follow: allowed.follow, ..options.clone() };
-        let file = self.inner.open(&allowed.real, &options).await;
+        let file = guard.inner.open(&allowed.real, &options).await;
         let file = file.map_err(|error| allowed.addressed(error))?;
-        Ok(GuardedFile::guard(file, self.access(&allowed), path))
+        Ok(GuardedFile::guard(file, guard.access(&allowed), path))
     }
 
     async fn create_dir(&self, path: &VPath) -> Result<()> {
-        let allowed = self.allow_entry("create_dir", path).await?;
-        self.inner.create_dir(&allowed.real).await.map_err(|error| allowed.addressed(error))
+        let guard = self.guard();
+        let allowed = guard.allow_entry("create_dir", path).await?;
+        guard.inner.create_dir(&allowed.real).await.map_err(|error| allowed.addressed(error))
     }
 
     async fn remove_file(&self, path: &VPath) -> Result<()> {
-        let allowed = self.allow_entry("remove_file", path).await?;
-        self.inner.remove_file(&allowed.real).await.map_err(|error| allowed.addressed(error))
+        let guard = self.guard();
+        let allowed = guard.allow_entry("remove_file", path).await?;
+        guard.inner.remove_file(&allowed.real).await.map_err(|error| allowed.addressed(error))
     }
 
     async fn remove_dir(&self, path: &VPath) -> Result<()> {
-        let allowed = self.allow_entry("remove_dir", path).await?;
-        self.inner.remove_dir(&allowed.real).await.map_err(|error| allowed.addressed(error))
+        let guard = self.guard();
+        let allowed = guard.allow_entry("remove_dir", path).await?;
+        guard.inner.remove_dir(&allowed.real).await.map_err(|error| allowed.addressed(error))
     }
 
     async fn rename(&self, from: &VPath, to: &VPath, options: &RenameOptions) -> Result<()> {
-        let from = self.allow_entry("rename", from).await?;
-        let to = self.allow_entry("rename", to).await?;
-        self.check_subtree("rename", &from)?;
-        self.check_subtree("rename", &to)?;
-        self.check_gain("rename", &from, &to)?;
-        let moved = self.inner.rename(&from.real, &to.real, options).await;
+        let guard = self.guard();
+        let from = guard.allow_entry("rename", from).await?;
+        let to = guard.allow_entry("rename", to).await?;
+        guard.check_subtree("rename", &from)?;
+        guard.check_subtree("rename", &to)?;
+        guard.check_gain("rename", &from, &to)?;
+        let moved = guard.inner.rename(&from.real, &to.real, options).await;
         moved.map_err(|error| from.addressed(error))
     }
 
     async fn symlink(&self, target: &LinkTarget, path: &VPath) -> Result<()> {
-        self.check("symlink", path, path, WRITE)?;
-        if !self.rules.are_uniform() {
+        let guard = self.guard();
+        guard.check("symlink", path, path, WRITE)?;
+        if !guard.rules.are_uniform() {
             let detail = "links are made only by those who have the same rights everywhere";
             return Err(denied("symlink", path).with_detail(detail));
         }
-        self.inner.symlink(target, path).await
+        guard.inner.symlink(target, path).await
     }
 
     async fn hard_link(&self, original: &VPath, link: &VPath) -> Result<()> {
-        let from = self.allow("hard_link", original, false, WRITE).await?;
-        let to = self.allow_entry("hard_link", link).await?;
-        self.check_subtree("hard_link", &from)?;
-        self.check_gain("hard_link", &from, &to)?;
-        let linked = self.inner.hard_link(&from.real, &to.real).await;
+        let guard = self.guard();
+        let from = guard.allow("hard_link", original, false, WRITE).await?;
+        let to = guard.allow_entry("hard_link", link).await?;
+        guard.check_subtree("hard_link", &from)?;
+        guard.check_gain("hard_link", &from, &to)?;
+        let linked = guard.inner.hard_link(&from.real, &to.real).await;
         linked.map_err(|error| to.addressed(error))
     }
 
     async fn read_link(&self, path: &VPath) -> Result<LinkTarget> {
-        let allowed = self.allow("read_link", path, false, READ).await?;
-        self.inner.read_link(&allowed.real).await.map_err(|error| allowed.addressed(error))
+        let guard = self.guard();
+        let allowed = guard.allow("read_link", path, false, READ).await?;
+        guard.inner.read_link(&allowed.real).await.map_err(|error| allowed.addressed(error))
     }
 
     async fn set_attributes(&self, path: &VPath, attributes: &SetAttributes, follow: bool) -> Result<()> {
-        let allowed = self.allow("set_attributes", path, follow, WRITE).await?;
-        let set = self.inner.set_attributes(&allowed.real, attributes, allowed.follow).await;
+        let guard = self.guard();
+        let allowed = guard.allow("set_attributes", path, follow, WRITE).await?;
+        let set = guard.inner.set_attributes(&allowed.real, attributes, allowed.follow).await;
         set.map_err(|error| allowed.addressed(error))
     }
 }

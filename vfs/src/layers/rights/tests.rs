@@ -230,3 +230,17 @@ async fn a_file_that_was_opened_for_reading_through_a_link_takes_no_changes_by_t
     assert_eq!(kind(file.set_attributes(&mode).await), DENIED);
     assert_eq!(kind(tree.set_attributes(&path("/in/l"), &mode, true).await), DENIED);
 }
+
+#[tokio::test]
+async fn other_rules_hold_from_the_next_call_on() {
+    let fake = Fake::with(&[("/d/f", "x"), ("/d/g", "y")]);
+    let tree = guarded(&fake, &[("/", Access::READ)]);
+    let file = tree.open(&path("/d/f"), &OpenOptions::reading()).await.unwrap();
+    tree.replace(Rules::new([(path("/"), Access::READ), (path("/d"), Access::NONE)]).unwrap());
+    assert_eq!(kind(read(&tree, "/d/f").await), DENIED);
+    assert_eq!(kind(names(&tree, "/d").await), DENIED);
+    // What is open goes on.
+    assert_eq!(file.read_at(0, 9).await.unwrap(), "x");
+    tree.replace(Rules::unrestricted());
+    assert_eq!(read(&tree, "/d/f").await.unwrap(), "x");
+}

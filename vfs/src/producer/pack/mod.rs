@@ -95,6 +95,7 @@ impl Packing {
 ///
 /// - Links are kept as links; devices, FIFOs and sockets are left out; what vanishes meanwhile too.
 /// - Modes and whole seconds of times are kept, owners are not told.
+/// - What may not be read is left out, and a text at the archive's end says what that is (`NOT-IN-THIS-ARCHIVE.txt`).
 /// - Anything else that cannot be read ends it with that error: there is no short archive that looks whole.
 /// - It holds one batch of a listing a level, at most 128 levels (`LimitExceeded`), and one piece of content. A zip's
 ///   directory grows with its entries, 64 MiB at most (`LimitExceeded`).

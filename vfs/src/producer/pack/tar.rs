@@ -41,6 +41,12 @@ async fn write_item(item: Item, disk: &Disk, output: &mut Output) -> Result<u64>
     let heads = |kind, link: &[u8], len| Entry { kind, name: &name, link, len, metadata: &metadata }.heads();
     match content {
         Content::Folder => send_heads(heads(b'5', b"", 0), output).await,
+        Content::Note(text) => {
+            let len = text.len() as u64;
+            let written = send_heads(heads(b'0', b"", len), output).await?;
+            output.send(text).await?;
+            Ok(written + len + pad(len, output).await?)
+        }
         Content::Link(target) => send_heads(heads(b'2', &target, 0), output).await,
         Content::File(file) => match metadata.len {
             Some(len) => {

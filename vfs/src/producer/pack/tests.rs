@@ -14,6 +14,7 @@ use super::*;
 use crate::backends::local::LocalFs;
 use crate::backends::memory::MemoryFs;
 use crate::error::ErrorKind;
+use crate::layers::{Access, RightsFs, Rules};
 use crate::options::{ListOptions, OpenOptions};
 
 /// Type and mode, second of the last change, content or target.
@@ -167,6 +168,47 @@ async fn what_cannot_be_read_ends_the_archive_with_its_error() {
         let cut = drain(of_tree(shrinking, "/", format).await.lower(&Disk::new())).await;
         assert_eq!(cut.kind(), Some(ErrorKind::Truncated), "{format:?}");
         assert!(!cut.bytes.ends_with(&whole.bytes[whole.bytes.len() - 22..]), "{format:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_left_out_and_said() {
+    let tree = MemoryFs::new();
+    for folder in ["/d", "/d/closed"] {
+        tree.create_dir(&VPath::parse(folder).unwrap()).await.unwrap();
+    }
+    for name in ["open", "secret\nname", "closed/file", "NOT-IN-THIS-ARCHIVE.txt"] {
+        let path = VPath::parse(format!("/d/{name}")).unwrap();
+        let file = tree.open(&path, &OpenOptions::writing()).await.unwrap();
+        file.write_at(0, bytes::Bytes::from_static(b"content")).await.unwrap();
+    }
+    let seen = Access { list: true, ..Access::NONE };
+    let read = Access { read: true, ..Access::NONE };
+    let rules = [("/", Access::READ), ("/d/secret\nname", seen), ("/d/closed", read)];
+    let rules = Rules::new(rules.map(|(path, access)| (VPath::parse(path).unwrap(), access))).unwrap();
+    let tree: Arc<dyn FileSystem> = Arc::new(RightsFs::new(Arc::new(tree), rules));
+    for (format, program) in [(PackFormat::Tar, "tar"), (PackFormat::Zip, "unzip")] {
+        let whole = drain(of_tree(Arc::clone(&tree), "/d", format).await.lower(&Disk::new())).await;
+        assert_eq!(whole.kind(), None);
+        if !has(program) {
+            continue;
+        }
+        let into = tempfile::tempdir().unwrap();
+        let archive = into.path().join("archive");
+        fs::write(&archive, &whole.bytes).unwrap();
+        match format {
+            PackFormat::Tar => extract(Command::new(program).arg("-xf").arg(&archive), into.path()),
+            PackFormat::Zip => extract(Command::new(program).arg("-q").arg(&archive), into.path()),
+        }
+        fs::remove_file(archive).unwrap();
+        let found = layout(into.path());
+        let names: Vec<_> = found.keys().map(|name| String::from_utf8_lossy(name)).collect();
+        let note = "d/NOT-IN-THIS-ARCHIVE----.txt";
+        assert_eq!(names, ["d", note, "d/NOT-IN-THIS-ARCHIVE.txt", "d/open"]);
+        assert_eq!(
+            String::from_utf8_lossy(&found[note.as_bytes()].2),
+            "2 entries are not in this archive, because they may not be read:\n\nd/closed\nd/secret\\nname\n"
+        );
     }
 }
 

@@ -1,6 +1,8 @@
 //! [`Walk`]: what a folder holds, one entry after another, folders before what is in them.
 
+use std::fmt::Write;
 use std::sync::Arc;
+use std::time::SystemTime;
 use std::vec;
 
 use bytes::Bytes;
@@ -9,10 +11,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{DirEntry, DirStream, File, FileSystem};
 use crate::metadata::{FileType, Metadata};
 use crate::options::{ListOptions, OpenOptions, StatOptions};
-use crate::path::VPath;
+use crate::path::{VPath, escaped};
 
 /// Folders inside of one another; each holds a listing open.
 const LEVELS: usize = 128;
+
+/// How the text is named that says what was left out; where something is named so already, with more dashes.
+const NOTE: &[u8] = b"NOT-IN-THIS-ARCHIVE";
+
+/// Bytes of names in that text; what does not fit is counted.
+const NOTE_BYTES: usize = 64 * 1024;
 
 /// A walk through a folder.
 pub(super) struct Walk {
@@ -20,6 +28,19 @@ pub(super) struct Walk {
     levels: Vec<Level>,
     /// The folder itself, which comes first.
     top: Option<(VPath, Vec<u8>)>,
+    /// How everything that is packed is named, up to the first slash and with it.
+    prefix: Vec<u8>,
+    left_out: LeftOut,
+}
+
+/// What may not be read.
+#[derive(Default)]
+struct LeftOut {
+    count: usize,
+    /// Some of their names, a line each.
+    names: String,
+    /// How long the longest name is that stands beside the note and begins as its own.
+    longest: usize,
 }
 
 struct Level {
@@ -44,6 +65,8 @@ pub(super) enum Content {
     File(Arc<dyn File>),
     /// Where it leads.
     Link(Bytes),
+    /// A text of ours.
+    Note(Bytes),
 }
 
 impl Walk {
@@ -54,8 +77,9 @@ impl Walk {
             name.push(b'/');
             top = Some((path.clone(), name.clone()));
         }
+        let prefix = name.clone();
         let level = Level { path: path.clone(), name, entries, batch: Vec::new().into_iter() };
-        Self { tree, levels: vec![level], top }
+        Self { tree, levels: vec![level], top, prefix, left_out: LeftOut::default() }
     }
 
     /// The next entry; `None` at the end.
@@ -74,13 +98,17 @@ impl Walk {
             };
             let path = level.path.child(entry.name.clone())?;
             let name = [&level.name[..], &entry.name].concat();
-            match self.look(entry, path, name).await {
+            if level.name == self.prefix && entry.name.starts_with(NOTE) {
+                self.left_out.longest = self.left_out.longest.max(entry.name.len());
+            }
+            match self.look(entry, path, name.clone()).await {
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => self.left_out.add(&name),
                 found => return found,
             }
         }
-        Ok(None)
+        Ok(self.left_out.take_note(&self.prefix))
     }
 
     /// `None` for what has no place in an archive.
@@ -120,5 +148,33 @@ impl Walk {
         name.push(b'/');
         self.levels.push(Level { path, name: name.clone(), entries, batch: Vec::new().into_iter() });
         Ok(())
+    }
+}
+
+impl LeftOut {
+    fn add(&mut self, name: &[u8]) {
+        self.count += 1;
+        if self.names.len() + name.len() < NOTE_BYTES {
+            // A String takes all that is written to it.
+            let _ = writeln!(self.names, "{}", escaped(name));
+        }
+    }
+
+    /// What is said of them at the archive's end, once.
+    fn take_note(&mut self, prefix: &[u8]) -> Option<Item> {
+        let Self { count, names, longest } = std::mem::take(self);
+        if count == 0 {
+            return None;
+        }
+        let text =
+            format!("{count} entries are not in this archive, because they may not be read:\n\n{names}");
+        let more = count - names.lines().count();
+        let text = if more > 0 { format!("{text}and {more} more\n") } else { text };
+        let dashes = vec![b'-'; longest.saturating_sub(NOTE.len())];
+        let name = [prefix, NOTE, &dashes, b".txt"].concat();
+        let mut metadata = Metadata::new(FileType::File);
+        metadata.len = Some(text.len() as u64);
+        metadata.modified = Some(SystemTime::now());
+        Some(Item { name, metadata, content: Content::Note(text.into()) })
     }
 }

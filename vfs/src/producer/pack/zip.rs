@@ -80,6 +80,10 @@ impl Archive {
                 let entry = self.entry(name, &metadata, 0o040_000, 0o755);
                 self.write_whole(entry, Bytes::new(), output).await
             }
+            Content::Note(text) => {
+                let entry = self.entry(name, &metadata, 0o100_000, 0o644);
+                self.write_whole(entry, text, output).await
+            }
             Content::Link(target) => {
                 let entry = self.entry(name, &metadata, 0o120_000, 0o777);
                 self.write_whole(entry, target, output).await

@@ -1,22 +1,25 @@
 //! What a front end shows, to whom, and within which bounds: [`Site`].
 
-use std::collections::HashMap;
+mod hosts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use vfs::FileSystem;
 
+pub use self::hosts::{Hosts, Named};
 use crate::auth::{Asker, Auth, Credentials, Denied, Entry};
 use crate::sight::Sight;
 use crate::transport::Rates;
 use crate::transport::proxy::Network;
 use crate::transport::tls::Tls;
 
-/// One site: trees by host name, who may enter, bounds, and what is seen of it. Shared by all its connections.
+/// One site: a tree, who may enter, bounds, and what is seen of it. Shared by all its connections.
 #[derive(Clone, Debug)]
 pub struct Site {
     tree: Arc<dyn FileSystem>,
-    hosts: HashMap<String, Arc<dyn FileSystem>>,
+    /// Names that show a part of the tree. Default: none, and every name shows all of it.
+    pub hosts: Arc<Hosts>,
     /// Who may enter. Listeners of one process share it.
     pub auth: Arc<Auth>,
     /// What connections are inside of, or may be where the protocol begins without. Default: nothing.
@@ -40,7 +43,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// How long a connection may do nothing. Default: 30 s over HTTP, 300 s over FTP.
     pub idle: Option<Duration>,
-    /// How long a peer may take nothing of what is being sent to it. Default 60 s over HTTP, 120 s over FTP.
+    /// How long a peer may take nothing of what is being sent to it, or send nothing of what it said it would. Default 30 s
+    /// over HTTP, 120 s over FTP.
     pub stall: Option<Duration>,
     /// How long connections may go on after the stop was asked for. Default 30 s.
     pub drain: Duration,
@@ -63,7 +67,7 @@ impl Site {
     pub fn new(tree: Arc<dyn FileSystem>) -> Self {
         Self {
             tree,
-            hosts: HashMap::new(),
+            hosts: Arc::default(),
             auth: Arc::new(Auth::anonymous()),
             tls: None,
             proxies: Vec::new(),
@@ -71,18 +75,6 @@ impl Site {
             limits: Limits::default(),
             sight: Arc::new(Sight::default()),
         }
-    }
-
-    /// Gives the host `name` (lower case, without port) a tree of its own.
-    #[must_use]
-    pub fn with_host(mut self, name: impl Into<String>, tree: Arc<dyn FileSystem>) -> Self {
-        self.hosts.insert(name.into(), tree);
-        self
-    }
-
-    /// True where the host `name` (lower case, without port) has a tree of its own.
-    pub fn has_host(&self, name: &str) -> bool {
-        self.hosts.contains_key(name)
     }
 
     /// What `credentials` get under the host `name`, with the tree as they may see it: the only way for a session to one.
@@ -95,8 +87,8 @@ impl Site {
         asker: Asker,
         credentials: &Credentials,
     ) -> Result<Entry, Denied> {
-        let tree = name.and_then(|name| self.hosts.get(name)).unwrap_or(&self.tree);
-        let entry = self.auth.login(tree, asker, credentials).await;
+        let folder = name.and_then(|name| self.hosts.folder(name)).unwrap_or_default();
+        let entry = self.auth.login(&self.tree, &folder, asker, credentials).await;
         if entry.is_err() && *credentials != Credentials::Anonymous {
             self.sight.logins_failed.add(1);
         }
