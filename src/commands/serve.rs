@@ -77,7 +77,7 @@ pub struct Serve {
     /// How much is kept of remote mounts [default: 10GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     cache_size: Option<u64>,
-    /// How the remote mounts named here are kept: generic (as their servers say), apt or off [default: generic]
+    /// How the remote mounts named here are kept: generic (as their servers say), apt, pip or off [default: generic]
     #[arg(long, value_name = "PRESET", value_parser = parse_preset)]
     mirror: Option<Kept>,
     /// Never ask the remote mounts named here: serve what is kept of them

@@ -27,8 +27,8 @@ pub use self::auth::{Account, Auth};
 pub use self::cache::CacheFolder;
 pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
-pub use self::mirror::Mirror;
 pub(crate) use self::mirror::parse_preset;
+pub use self::mirror::{Mirror, Packages};
 pub use self::mount::{Mount, Source};
 pub(crate) use self::mount::{host_path, path_of_host};
 pub use self::refusal::{ConfigError, Origin};
@@ -136,6 +136,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
         let cache = CacheFolder::try_from((raw.cache, document))?;
         let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
         let mut config = Self { http, log, admin, cache, ..Self::default() };
+        let spans: Vec<_> = raw.mount.iter().map(Spanned::span).collect();
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -145,6 +146,8 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
             }
             config.mounts.push(mount);
         }
+        mirror::join_packages(&mut config.mounts)
+            .map_err(|(nth, says)| Refusal::new(spans[nth].clone(), says))?;
         for written in raw.right {
             let span = written.span();
             let right = Right::try_from(written.into_inner())?;

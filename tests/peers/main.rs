@@ -10,4 +10,5 @@ mod archives;
 mod browser;
 mod ftp;
 mod http;
+mod pip;
 mod program;

@@ -10,6 +10,7 @@ use tokio::sync::{OnceCell, watch};
 
 use super::freshness::{self, What};
 use super::run::{Demand, Joined, Run};
+use super::set::digest_of;
 use super::sets::Digest;
 use super::store::{BLOCK_BYTES, Blocks, Key, Kind, Record, Store};
 use crate::error::{Error, ErrorKind, Result};
@@ -44,7 +45,12 @@ pub(super) struct Object {
 /// Where the missing bytes come from.
 pub(super) enum Upstream {
     /// A file of the mirrored tree; opened when it is needed first, or at hand.
-    File { tree: Arc<dyn FileSystem>, opened: Mutex<Option<Arc<dyn File>>> },
+    File {
+        tree: Arc<dyn FileSystem>,
+        /// The media type of a folder's page, where it is one.
+        page: Option<&'static str>,
+        opened: Mutex<Option<Arc<dyn File>>>,
+    },
     /// Something that can be read through once.
     Once(Mutex<Option<Box<dyn Producer>>>),
 }
@@ -58,10 +64,26 @@ struct State {
     bypassed: bool,
     /// Why no more of it can be had: what is there is all that its readers get, and nobody finds it any more.
     lost: Option<Error>,
-    /// What all of it must sum to: nobody sees a byte before it was seen to.
-    sealed: Option<Digest>,
+    /// What all of it must sum to, before anybody sees all of it.
+    sealed: Option<Seal>,
     /// Bytes that came since the record was saved.
     unsaved: u64,
+}
+
+/// What is expected of the whole, and not yet seen.
+#[derive(Clone, Copy, Debug)]
+struct Seal {
+    digest: Digest,
+    holds_back: HoldsBack,
+}
+
+/// What nobody sees of a file before it was seen to sum to what it must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HoldsBack {
+    /// Every byte.
+    All,
+    /// The last block, from who reads it all; every byte from others. Without its end no reader takes it for the file.
+    End,
 }
 
 /// What there is at an offset.
@@ -88,10 +110,11 @@ impl Object {
         Self::with(key, store, record, BTreeSet::new(), upstream)
     }
 
-    /// The same, of which nobody sees a byte before the whole was seen to sum to `digest`.
-    pub(super) fn sealed(self, digest: Digest) -> Self {
+    /// The same, which must sum to `digest`.
+    pub(super) fn sealed(self, digest: Digest, holds_back: HoldsBack) -> Self {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Self { state: Mutex::new(State { sealed: Some(digest), ..state }), ..self }
+        let sealed = Some(Seal { digest, holds_back });
+        Self { state: Mutex::new(State { sealed, ..state }), ..self }
     }
 
     /// A version that an earlier opening, or an earlier run of the program, has kept.
@@ -231,8 +254,8 @@ impl Object {
     /// What there is at `offset`, for somebody who will read as `demand` says.
     pub(super) fn locate(&self, offset: u64, demand: Demand) -> Located {
         let mut state = self.state();
-        if state.sealed.is_some() {
-            return Located::sealed(&mut state);
+        if let Some(seal) = state.sealed {
+            return Located::sealed(&mut state, seal, offset, demand);
         }
         let blocks = &state.record.blocks;
         if blocks.len().is_some_and(|len| offset >= len) {
@@ -274,18 +297,41 @@ impl Object {
 
     /// What the whole must sum to, where that is still to be seen.
     pub(super) fn seal(&self) -> Option<Digest> {
-        self.state().sealed
+        self.state().sealed.map(|seal| seal.digest)
     }
 
     /// Notes that the whole sums to what it must. False where it does not.
     pub(super) fn unseal(&self, found: Digest) -> bool {
         let mut state = self.state();
-        let fits = state.sealed == Some(found);
+        let fits = state.sealed.is_some_and(|seal| seal.digest == found);
         if fits {
             state.sealed = None;
             state.record.digest = Some(found);
         }
         fits
+    }
+
+    /// True where its bytes sum to `expected`; what was never seen to sum to anything, and is whole, is summed up here.
+    pub(super) async fn sums_to(self: &Arc<Self>, expected: Digest) -> bool {
+        if self.digest().is_none() && self.seal().is_none() && self.is_complete() {
+            match digest_of(self).await {
+                Ok(found) => {
+                    self.state().record.digest = Some(found);
+                    if let Err(error) = self.save().await {
+                        tracing::warn!(%error, "what was summed up cannot be noted in the cache");
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(path = %self.path(), %error, "what is kept cannot be summed up")
+                }
+            }
+        }
+        self.digest() == Some(expected)
+    }
+
+    /// Media type, where the source stated one.
+    pub(super) fn media(&self) -> Option<Arc<str>> {
+        self.state().record.metadata.content_type.clone()
     }
 
     /// What it was seen to sum to.
@@ -358,7 +404,7 @@ impl Object {
 
     /// The source's file, of this version and no other.
     pub(super) async fn upstream_file(&self, intent: Intent) -> Result<Arc<dyn File>> {
-        let Upstream::File { tree, opened } = &self.upstream else {
+        let Upstream::File { tree, page, opened } = &self.upstream else {
             return Err(Error::new(ErrorKind::Internal, "open", &VPath::root()));
         };
         let at_hand = opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -369,7 +415,9 @@ impl Object {
             let state = self.state();
             (state.record.path.clone(), state.record.metadata.validator.clone())
         };
-        let file = tree.open(&path, &OpenOptions { intent, if_match, ..OpenOptions::reading() }).await?;
+        let file = tree
+            .open(&path, &OpenOptions { intent, if_match, page: *page, ..OpenOptions::reading() })
+            .await?;
         *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&file));
         Ok(file)
     }
@@ -476,10 +524,17 @@ impl Object {
 }
 
 impl Located {
-    /// All of it has to come first, in one run.
-    fn sealed(state: &mut State) -> Self {
+    /// All of it has to come in one run.
+    fn sealed(state: &mut State, seal: Seal, offset: u64, demand: Demand) -> Self {
         if let Some(run) = state.runs.first() {
-            return Self::Coming(run.join());
+            let shown = run.reached().min(state.record.blocks.len().unwrap_or(u64::MAX));
+            let shown = shown.saturating_sub(BLOCK_BYTES);
+            let sees_it_come = seal.holds_back == HoldsBack::End && demand.is_whole;
+            return if sees_it_come && offset < shown {
+                Self::Present(shown)
+            } else {
+                Self::Coming(run.join())
+            };
         }
         let run = Arc::new(Run::new(0, None));
         state.runs.push(Arc::clone(&run));

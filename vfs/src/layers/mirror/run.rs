@@ -50,6 +50,8 @@ pub(super) struct Run {
 pub(super) struct Demand {
     /// The byte after the last. `None`: the end of the file.
     pub(super) end: Option<u64>,
+    /// The file is being read from its start to its end.
+    pub(super) is_whole: bool,
 }
 
 /// A reader that a run has.

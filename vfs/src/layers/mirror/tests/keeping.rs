@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::metadata::CacheStatus;
 
 const LEN: usize = 3 * BLOCK_BYTES as usize + 77;
 
