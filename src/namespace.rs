@@ -73,7 +73,8 @@ impl Sources {
         let store = self.store.get_or_try_init(|| open_store(cache)).await?;
         let name = name_of(mount)?;
         let (rules, tolerances) = (mount.mirror.rules(), mount.mirror.tolerances);
-        let options = MirrorOptions { rules, sets: self.sets(preset, mount), tolerances };
+        let (sets, download) = (self.sets(preset, mount), mount.mirror.download);
+        let options = MirrorOptions { rules, sets, tolerances, download };
         Ok(store.clone().map(|store| Keeping { store, name, options }))
     }
 

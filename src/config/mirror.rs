@@ -1,5 +1,6 @@
 //! `mirror = { … }` of a mount: what is kept of a remote site, and how long it counts.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -7,7 +8,7 @@ use toml::{Spanned, Value};
 use vfs::VPath;
 use vfs::layers::mirror::{Preset, Rule, Rules, Tolerances};
 
-use super::listen::time;
+use super::listen::{rate, time};
 use super::mount::{Mount, parse_at};
 use super::refusal::Refusal;
 
@@ -23,6 +24,8 @@ pub struct Mirror {
     pub rules: Vec<(String, Rule)>,
     /// How it deals with time.
     pub tolerances: Tolerances,
+    /// Bytes a second that are fetched. Default: as many as come.
+    pub download: Option<NonZeroU64>,
     /// Where the files are mounted that the pages of this index of Python packages name.
     pub files: Vec<VPath>,
     /// The index that it is a part of, where it is one.
@@ -53,6 +56,7 @@ pub(super) struct RawMirror {
     listing: Option<Spanned<Value>>,
     stale_while_revalidate: Option<Spanned<Value>>,
     stale_if_error: Option<Spanned<Value>>,
+    download: Option<Spanned<String>>,
     #[serde(default)]
     files: Vec<Spanned<String>>,
     #[serde(default)]
@@ -65,6 +69,7 @@ impl Default for Mirror {
             preset: Some(Preset::Generic),
             rules: Vec::new(),
             tolerances: Tolerances::default(),
+            download: None,
             files: Vec::new(),
             packages: None,
         }
@@ -111,7 +116,8 @@ impl TryFrom<RawMirror> for Mirror {
             parse_at(written.get_ref().as_bytes()).map_err(|says| Refusal::new(written.span(), says))
         });
         let files = files.collect::<Result<_, _>>()?;
-        Ok(Self { preset, rules, tolerances, files, packages: None })
+        let download = rate(raw.download)?;
+        Ok(Self { preset, rules, tolerances, download, files, packages: None })
     }
 }
 

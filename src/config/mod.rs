@@ -5,6 +5,7 @@
 
 mod auth;
 mod cache;
+mod control;
 mod ftp;
 mod listen;
 mod log;
@@ -22,9 +23,9 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub(crate) use self::auth::shared_rate;
 pub use self::auth::{Account, Auth};
 pub use self::cache::CacheFolder;
+pub use self::control::Control;
 pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
 pub(crate) use self::mirror::parse_preset;
@@ -56,6 +57,8 @@ pub struct Config {
     pub listeners: Vec<Listen>,
     /// Where operators' programs ask. Default: nowhere.
     pub admin: Option<Admin>,
+    /// Where an operator reaches the running server.
+    pub control: Control,
     /// What all HTTP listeners do.
     pub http: Web,
     /// What is logged.
@@ -78,6 +81,8 @@ struct RawConfig {
     admin: Option<listen::RawAdmin>,
     #[serde(default)]
     cache: cache::RawCache,
+    #[serde(default)]
+    control: control::RawControl,
     #[serde(default)]
     http: web::RawWeb,
     #[serde(default)]
@@ -135,7 +140,8 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
         let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
         let cache = CacheFolder::try_from((raw.cache, document))?;
         let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
-        let mut config = Self { http, log, admin, cache, ..Self::default() };
+        let control = Control::try_from((raw.control, document))?;
+        let mut config = Self { http, log, admin, cache, control, ..Self::default() };
         let spans: Vec<_> = raw.mount.iter().map(Spanned::span).collect();
         for written in raw.mount {
             let span = written.span();

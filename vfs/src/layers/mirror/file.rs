@@ -153,6 +153,20 @@ impl Reader {
     }
 }
 
+/// Begins to fetch what is missing of a file of which something is there, and waits for the first bytes. False where its
+/// source has no such version any more.
+///
+/// # Errors
+/// Why no more of it can be had.
+pub(super) async fn go_on(object: &Arc<Object>) -> Result<bool> {
+    let Some(missing) = object.first_missing() else { return Ok(true) };
+    let mut reader = Reader::new(Arc::clone(object));
+    match reader.wait(missing, Demand { end: None, is_whole: true }).await {
+        Err(_) if object.is_lost() => Ok(false),
+        waited => waited.map(|_| true),
+    }
+}
+
 /// The bytes of a range, as spans of what is on the disk; where it is not, it waits.
 pub(super) struct ReadThrough {
     at: u64,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use super::file;
 use super::freshness::{self, Verdict, judge};
 use super::listing::{self, Encoded};
 use super::object::{Object, Upstream};
@@ -39,7 +40,7 @@ pub(super) struct Sourced {
 }
 
 impl Seen {
-    fn of(object: &Arc<Object>) -> Self {
+    pub(super) fn of(object: &Arc<Object>) -> Self {
         Self { object: Arc::clone(object), asked: object.kept().asked }
     }
 }
@@ -53,7 +54,15 @@ impl Core {
         intent: Intent,
         op: &'static str,
     ) -> Result<Answer> {
-        match self.find_any(subject, wish, intent, op).await? {
+        let mut found = self.find_any(subject, wish, intent, op).await?;
+        if let Answer::Kept(object, CacheStatus::Hit | CacheStatus::Stale) = &found
+            && intent == Intent::Whole
+            && !file::go_on(object).await.map_err(|error| error.readdressed(|_| subject.path.clone()))?
+        {
+            // The source has another version by now: better learned here than amid the file.
+            found = self.find_any(subject, wish, intent, op).await?;
+        }
+        match found {
             Answer::Kept(object, _) if object.kind() == Kind::Missing => {
                 Err(Error::new(ErrorKind::NotFound, op, &subject.path))
             }
@@ -108,7 +117,12 @@ impl Core {
     }
 
     /// Asks the source about `subject`, and keeps its answer.
-    async fn ask(self: Arc<Self>, subject: Subject, seen: Option<Seen>, intent: Intent) -> Result<Answer> {
+    pub(super) async fn ask(
+        self: Arc<Self>,
+        subject: Subject,
+        seen: Option<Seen>,
+        intent: Intent,
+    ) -> Result<Answer> {
         if let Some(answered) = self.answered_since(&subject, seen.as_ref()) {
             return Ok(answered);
         }

@@ -72,7 +72,12 @@ impl Core {
     }
 
     pub(super) fn upstream(&self, part: Part, opened: Option<Arc<dyn File>>) -> Upstream {
-        Upstream::File { tree: Arc::clone(&self.inner), page: part.page(), opened: Mutex::new(opened) }
+        Upstream::File {
+            tree: Arc::clone(&self.inner),
+            page: part.page(),
+            opened: Mutex::new(opened),
+            rate: self.rate.clone(),
+        }
     }
 
     /// Makes `object` the one that is found under its key, unless there is one already.
@@ -92,6 +97,7 @@ impl Core {
         let before = self.live.insert(object.key, Arc::downgrade(object));
         self.heat(object);
         if let Some(before) = before.and_then(|before| before.upgrade()) {
+            before.be_forgotten();
             self.store.discard_data(object.key, before.generation());
             self.cool(&before);
         }
@@ -117,6 +123,7 @@ impl Core {
 
     pub(super) fn forget(&self, key: Key) {
         if let Some(object) = self.live.remove(&key).and_then(|(_, object)| object.upgrade()) {
+            object.be_forgotten();
             self.cool(&object);
         }
     }

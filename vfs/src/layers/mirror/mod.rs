@@ -23,8 +23,10 @@ mod sets;
 mod store;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
@@ -42,11 +44,13 @@ pub use self::set::Sets;
 pub use self::sets::Site;
 use self::store::{Key, Kind, Part};
 pub use self::store::{Store, StoreOptions, Usage};
+pub use self::upkeep::Status;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirStream, File, FileSystem};
 use crate::metadata::{FileType, Metadata};
 use crate::options::{Intent, LinkTarget, ListOptions, OpenOptions, StatOptions};
 use crate::path::VPath;
+use crate::producer::Rate;
 
 /// What a mirror does besides keeping.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +61,8 @@ pub struct MirrorOptions {
     pub sets: Sets,
     /// How it deals with time.
     pub tolerances: Tolerances,
+    /// Bytes a second that are fetched to be kept. Default: as many as come.
+    pub download: Option<NonZeroU64>,
 }
 
 /// A tree that keeps what was read of `inner`; see the [module](self).
@@ -76,6 +82,8 @@ struct Core {
     hot: Mutex<VecDeque<Arc<Object>>>,
     flights: Flights<Answer>,
     releases: Releases,
+    /// How fast is fetched.
+    rate: Option<Rate>,
 }
 
 /// Something that can be kept of a path.
@@ -100,6 +108,7 @@ impl Mirror {
         store: Arc<Store>,
         options: MirrorOptions,
     ) -> Self {
+        let rate = options.download.map(Rate::shared);
         let core = Arc::new(Core {
             inner,
             source: source.into(),
@@ -109,26 +118,12 @@ impl Mirror {
             hot: Mutex::default(),
             flights: Flights::default(),
             releases: Releases::default(),
+            rate,
         });
         if let Sets::Pip(pip, 0) = &core.options.sets {
             pip.belongs_to(&core);
         }
         Self(core)
-    }
-
-    /// Forgets what is kept of `path`: the next reader fetches it anew.
-    ///
-    /// # Errors
-    /// What the cache folder fails with.
-    pub async fn purge(&self, path: &VPath) -> Result<()> {
-        for part in Part::all() {
-            let subject = Subject { path: path.clone(), part };
-            let key = self.0.key_of(&subject);
-            let generation = self.0.stored(&subject).await?.map(|object| object.generation());
-            self.0.forget(key);
-            self.0.store.remove(key, generation).await?;
-        }
-        Ok(())
     }
 
     /// True for a link, where the source has any and can be asked.

@@ -18,7 +18,7 @@ use crate::file_system::{File, FileSystem, SeekCost};
 use crate::metadata::{CacheStatus, Metadata, Validator};
 use crate::options::{Held, Intent, OpenOptions};
 use crate::path::VPath;
-use crate::producer::{FileSpan, Producer, SpanFile};
+use crate::producer::{FileSpan, Producer, Rate, SpanFile};
 use crate::residency;
 
 /// Blocks that one look finds present at most: what a span may hold.
@@ -50,6 +50,8 @@ pub(super) enum Upstream {
         /// The media type of a folder's page, where it is one.
         page: Option<&'static str>,
         opened: Mutex<Option<Arc<dyn File>>>,
+        /// How fast this source is read.
+        rate: Option<Rate>,
     },
     /// Something that can be read through once.
     Once(Mutex<Option<Box<dyn Producer>>>),
@@ -68,6 +70,8 @@ struct State {
     sealed: Option<Seal>,
     /// Bytes that came since the record was saved.
     unsaved: u64,
+    /// Another has its place, or none: its record is not written any more.
+    is_forgotten: bool,
 }
 
 /// What is expected of the whole, and not yet seen.
@@ -143,6 +147,7 @@ impl Object {
             lost: None,
             sealed: None,
             unsaved: 0,
+            is_forgotten: false,
         };
         let store = Arc::clone(store);
         let news = watch::Sender::new(());
@@ -254,6 +259,10 @@ impl Object {
     /// What there is at `offset`, for somebody who will read as `demand` says.
     pub(super) fn locate(&self, offset: u64, demand: Demand) -> Located {
         let mut state = self.state();
+        // Where nothing can be kept, nothing can be seen to fit: it is as if there was no mirror.
+        if state.bypassed && state.sealed.is_some() {
+            return Located::Bypassed;
+        }
         if let Some(seal) = state.sealed {
             return Located::sealed(&mut state, seal, offset, demand);
         }
@@ -293,6 +302,15 @@ impl Object {
         let run = Arc::new(Run::new(start, end));
         state.runs.push(Arc::clone(&run));
         Located::Missing(run)
+    }
+
+    /// Where the first byte is missing of a file that is there in part, and that nobody is fetching.
+    pub(super) fn first_missing(&self) -> Option<u64> {
+        let state = self.state();
+        let blocks = &state.record.blocks;
+        let is_at_rest = state.runs.is_empty() && state.sealed.is_none() && !state.bypassed;
+        let is_partial = blocks.present() > 0 && !blocks.is_complete();
+        (is_at_rest && is_partial).then(|| blocks.first_missing())
     }
 
     /// What the whole must sum to, where that is still to be seen.
@@ -372,16 +390,27 @@ impl Object {
             .run("read_at", move || span.read_blocking().map(|bytes| crc32fast::hash(&bytes)))
             .await?;
         let fits = found.ok().is_some_and(|found| expected == Some(found));
+        let is_sure = self.checked(index, fits);
+        // So that it need not be checked again by this run; where that fails it is.
+        if is_sure && let Err(error) = self.save().await {
+            tracing::debug!(path = %self.path(), %error, "what was checked cannot be noted");
+        }
+        Ok(())
+    }
+
+    /// Notes whether a block fits its sum. True where no other is to be checked.
+    fn checked(&self, index: u64, fits: bool) -> bool {
         let mut state = self.state();
         state.unchecked.remove(&index);
         if !fits {
             state.record.blocks.remove(index);
             tracing::warn!(path = %state.record.path, block = index, "a block of the cache is damaged: it is fetched anew");
         }
-        if state.unchecked.is_empty() {
+        let is_sure = state.unchecked.is_empty();
+        if is_sure {
             state.record.run = self.store.run();
         }
-        Ok(())
+        is_sure
     }
 
     /// The bytes of `[start, end)` of this version, from its source.
@@ -404,7 +433,7 @@ impl Object {
 
     /// The source's file, of this version and no other.
     pub(super) async fn upstream_file(&self, intent: Intent) -> Result<Arc<dyn File>> {
-        let Upstream::File { tree, page, opened } = &self.upstream else {
+        let Upstream::File { tree, page, opened, .. } = &self.upstream else {
             return Err(Error::new(ErrorKind::Internal, "open", &VPath::root()));
         };
         let at_hand = opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -504,10 +533,30 @@ impl Object {
     pub(super) async fn save(&self) -> Result<()> {
         let record = {
             let state = self.state();
+            if state.is_forgotten {
+                return Ok(());
+            }
             let blocks = state.sealed.map(|_| Blocks::none_of(state.record.metadata.len));
             Record { blocks: blocks.unwrap_or_else(|| state.record.blocks.clone()), ..state.record.clone() }
         };
         self.store.save(self.key, &record).await
+    }
+
+    /// Writes its record no more: its place is another's.
+    pub(super) fn be_forgotten(&self) {
+        self.state().is_forgotten = true;
+    }
+
+    /// Waits until the next bytes may be fetched, after `bytes`.
+    pub(super) async fn pace(&self, bytes: usize) {
+        let own = match &self.upstream {
+            Upstream::File { rate, .. } => rate.as_ref(),
+            Upstream::Once(_) => None,
+        };
+        let turns = [own, self.store.rate()].into_iter().flatten().map(|rate| rate.charge(bytes));
+        if let Some(turn) = turns.max() {
+            tokio::time::sleep_until(turn).await;
+        }
     }
 
     pub(super) fn path(&self) -> VPath {

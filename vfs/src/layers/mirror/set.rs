@@ -145,7 +145,7 @@ impl Releases {
 }
 
 /// Waits until every byte is kept.
-async fn read_through(object: &Arc<Object>) -> Result<()> {
+pub(super) async fn read_through(object: &Arc<Object>) -> Result<()> {
     let file = MirrorFile::new(Arc::clone(object), object.describe(CacheStatus::Miss));
     let mut at = 0;
     loop {
