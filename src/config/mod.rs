@@ -278,6 +278,23 @@ mod tests {
     }
 
     #[test]
+    fn the_mounts_of_an_index_know_one_another() {
+        let mount = |at: &str, more: &str| {
+            format!(
+                "[[mount]]\nat = {at:?}\nsource = \"https://h{at}/\"\nmirror = {{ preset = \"pip\"{more} }}\n"
+            )
+        };
+        let text = mount("/s", ", files = [\"/f\"]") + &mount("/f", "") + &mount("/own", "");
+        let config = parse(&text).unwrap();
+        let parts: Vec<_> = config.mounts.iter().map(|mount| mount.mirror.packages.as_ref()).collect();
+        let sites: Vec<_> = parts[0].unwrap().sites.iter().map(|(url, at)| format!("{url} {at}")).collect();
+        assert_eq!(sites, ["https://h/s/ /s", "https://h/f/ /f"]);
+        assert_eq!(parts[0].unwrap().sites, parts[1].unwrap().sites);
+        assert_eq!((parts[0].unwrap().part, parts[1].unwrap().part), (0, 1));
+        assert_eq!(parts[2], None);
+    }
+
+    #[test]
     fn what_is_refused_comes_with_file_line_key_and_cure() {
         for (text, line) in [
             (
@@ -328,6 +345,14 @@ mod tests {
             (
                 "[[right]]\npath = \"/a\"\nallow = []\n[[right]]\npath = \"/a/\"\nallow = []",
                 "vfsd.toml:4: right: /a has two rules: put them into one",
+            ),
+            (
+                "[[mount]]\nat = \"/s\"\nsource = \"https://h/\"\nmirror = { preset = \"pip\", files = [\"/f\"] }",
+                "vfsd.toml:1: mount: \"files\" names /f, which is no other mount with preset = \"pip\": add one",
+            ),
+            (
+                "[[mount]]\nat = \"/s\"\nsource = \"https://h/\"\nmirror = { files = [\"/f\"] }",
+                "vfsd.toml:4: mount.mirror.files: only an index of Python packages has its files elsewhere: add preset = \"pip\"",
             ),
             (
                 "[[mount]]\nat = 1\nsource = \".\"",
@@ -399,7 +424,7 @@ mod tests {
             ),
             (
                 "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nmirror = { preset = \"rpm\" }",
-                "vfsd.toml:4: mount.mirror.preset: \"rpm\" is no preset: write generic, apt or off",
+                "vfsd.toml:4: mount.mirror.preset: \"rpm\" is no preset: write generic, apt, pip or off",
             ),
             (
                 "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nmirror = { immutable = [\"a[\"] }",

@@ -46,6 +46,11 @@ impl Seen {
 }
 
 impl Core {
+    /// True where the source is never asked.
+    pub(super) fn is_offline(&self) -> bool {
+        self.options.tolerances.offline
+    }
+
     /// What stands for `subject`: from the cache where that is good enough, else from the source.
     pub(super) async fn find(
         self: &Arc<Self>,
@@ -77,7 +82,7 @@ impl Core {
         intent: Intent,
         op: &'static str,
     ) -> Result<Answer> {
-        let is_offline = self.options.tolerances.offline || wish == Freshness::StoredOnly;
+        let is_offline = self.is_offline() || wish == Freshness::StoredOnly;
         let stored = self.readable(subject).await;
         let verdict = match &stored {
             Some(stored) => Some(self.judge(stored, subject, wish).await),
@@ -88,6 +93,11 @@ impl Core {
             self.flights.begin(self.key_of(subject), asking)
         };
         match (verdict, stored) {
+            (Some(Verdict::Fresh), Some(stored))
+                if is_offline && intent == Intent::Whole && stored.is_partial() =>
+            {
+                Err(not_kept(op, &subject.path))
+            }
             (Some(Verdict::Fresh), Some(stored)) => Ok(Answer::Kept(stored, CacheStatus::Hit)),
             (Some(Verdict::Refresh), Some(stored)) => {
                 drop(begin(Some(&stored), Intent::Header));
@@ -280,10 +290,12 @@ pub(super) fn is_outage(error: &Error) -> bool {
             | ErrorKind::Corrupt
             | ErrorKind::LimitExceeded
             | ErrorKind::Internal
+            // A site that leads in circles.
+            | ErrorKind::Loop
     )
 }
 
-fn not_kept(op: &'static str, path: &VPath) -> Error {
+pub(super) fn not_kept(op: &'static str, path: &VPath) -> Error {
     Error::new(ErrorKind::Unavailable, op, path)
         .with_detail("it is not kept, and the source was not to be asked")
 }

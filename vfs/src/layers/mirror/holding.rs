@@ -77,6 +77,7 @@ impl Core {
             page: part.page(),
             opened: Mutex::new(opened),
             rate: self.rate.clone(),
+            is_offline: self.is_offline(),
         }
     }
 

@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 
 use self::file::MirrorFile;
-use self::finding::{Answer, is_outage};
+use self::finding::{Answer, is_outage, not_kept};
 use self::flight::Flights;
 pub use self::freshness::Tolerances;
 use self::object::Object;
@@ -129,7 +129,8 @@ impl Mirror {
     /// True for a link, where the source has any and can be asked.
     async fn is_link(&self, path: &VPath) -> bool {
         let inner = &self.0.inner;
-        inner.capabilities(path).symlinks
+        !self.0.is_offline()
+            && inner.capabilities(path).symlinks
             && inner.metadata(path, &StatOptions::no_follow()).await.is_ok_and(|found| found.is_symlink())
     }
 }
@@ -146,7 +147,7 @@ impl FileSystem for Mirror {
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
         const OP: &str = "metadata";
-        if !options.follow && self.0.inner.capabilities(path).symlinks {
+        if !options.follow && !self.0.is_offline() && self.0.inner.capabilities(path).symlinks {
             match self.0.inner.metadata(path, options).await {
                 Err(error) if is_outage(&error) => {}
                 answer => return answer,
@@ -158,7 +159,7 @@ impl FileSystem for Mirror {
             // The root exists, whatever its source has to say.
             Err(error) if path.is_root() && is_outage(&error) => Ok(Metadata::new(FileType::Dir)),
             // Neither a file nor a folder.
-            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            Err(error) if error.kind() == ErrorKind::InvalidInput && !self.0.is_offline() => {
                 self.0.inner.metadata(path, options).await
             }
             Err(error) => Err(error),
@@ -209,6 +210,9 @@ impl FileSystem for Mirror {
     }
 
     async fn read_link(&self, path: &VPath) -> Result<LinkTarget> {
+        if self.0.is_offline() {
+            return Err(not_kept("read_link", path));
+        }
         self.0.inner.read_link(path).await
     }
 }

@@ -1,6 +1,7 @@
 //! A mirror over a source that counts, changes and breaks off.
 
 mod apt;
+mod folder;
 mod keeping;
 mod origin;
 mod reading;

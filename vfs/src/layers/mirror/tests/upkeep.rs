@@ -188,3 +188,23 @@ async fn what_is_there_in_part_and_changed_since_is_learned_before_the_first_byt
     let part = scene.open_for("/f", Intent::Range).await.unwrap();
     assert_eq!(part.read_at(0, 10).await.unwrap(), new[..10]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn offline_what_is_there_in_part_is_no_reason_to_dial() {
+    let scene = scene().await;
+    scene.origin.say(fresh_for(1000));
+    let bytes = content(LEN, 13);
+    scene.origin.put("/f", &bytes);
+    let part = scene.open_for("/f", Intent::Range).await.unwrap();
+    part.read_at(0, 10).await.unwrap();
+    drop(part);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let tolerances = Tolerances { offline: true, ..Tolerances::default() };
+    let scene = scene.restarted(MirrorOptions { tolerances, ..MirrorOptions::default() }).await;
+    scene.origin.take_counts();
+    assert_eq!(scene.open("/f").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let part = scene.open_for("/f", Intent::Range).await.unwrap();
+    assert_eq!(part.read_at(0, 10).await.unwrap(), bytes[..10]);
+    part.read_at(BLOCK_BYTES, 10).await.unwrap_err();
+    assert_eq!(scene.origin.take_counts(), Counts::default());
+}
