@@ -437,7 +437,7 @@ mod tests {
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, http, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, control, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {
