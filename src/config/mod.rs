@@ -3,6 +3,7 @@
 //! Each room of the configuration is one file here: what is written (a raw struct), what is meant (a ready struct), and
 //! one `TryFrom` between them, the only place that refuses.
 
+mod archives;
 mod auth;
 mod cache;
 mod control;
@@ -23,6 +24,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::archives::Archives;
 pub use self::auth::{Account, Auth};
 pub use self::cache::CacheFolder;
 pub use self::control::Control;
@@ -53,6 +55,8 @@ pub struct Config {
     pub auth: Auth,
     /// Where is kept what can be had again.
     pub cache: CacheFolder,
+    /// How archives are looked at.
+    pub archives: Archives,
     /// Who shows it.
     pub listeners: Vec<Listen>,
     /// Where operators' programs ask. Default: nowhere.
@@ -83,6 +87,8 @@ struct RawConfig {
     cache: cache::RawCache,
     #[serde(default)]
     control: control::RawControl,
+    #[serde(default)]
+    archives: Archives,
     #[serde(default)]
     http: web::RawWeb,
     #[serde(default)]
@@ -141,7 +147,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
         let cache = CacheFolder::try_from((raw.cache, document))?;
         let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
         let control = Control::try_from((raw.control, document))?;
-        let mut config = Self { http, log, admin, cache, control, ..Self::default() };
+        let mut config = Self { http, log, admin, cache, control, archives: raw.archives, ..Self::default() };
         let spans: Vec<_> = raw.mount.iter().map(Spanned::span).collect();
         for written in raw.mount {
             let span = written.span();
@@ -384,7 +390,7 @@ mod tests {
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nftp = { partial_uploads = \"kept\" }",
-                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep",
+                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep, hide",
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { idle = 300 }",
@@ -437,7 +443,7 @@ mod tests {
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, control, http, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, control, archives, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {

@@ -9,6 +9,7 @@ mod apt;
 mod archives;
 mod browser;
 mod ftp;
+mod ftps;
 mod http;
 mod pip;
 mod program;

@@ -38,6 +38,9 @@ pub struct Metadata {
     /// goes by it where no rule of its own does, and shows it to nobody: how old an answer is stands in `provenance`.
     /// `None`: nothing, as sources do that know no caches; then a part of the file's age counts.
     pub caching: Option<Caching>,
+    /// Bytes that may still be written where it lies, where [`StatOptions::room`](crate::StatOptions::room) asks for that and the
+    /// source knows. Others may take them first.
+    pub room: Option<u64>,
     /// How this description came about.
     pub provenance: Provenance,
 }
@@ -152,6 +155,7 @@ impl Metadata {
             validator: None,
             identity: None,
             caching: None,
+            room: None,
             provenance: Provenance {
                 age: None,
                 cache: CacheStatus::None,
