@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{cat, check, cp, find, index, ls, passwd, serve, stat, tree};
+use crate::commands::{cat, check, cp, find, index, ls, mirror, passwd, serve, stat, tree};
 use crate::config::Remote;
 use crate::failure::Failure;
 
@@ -46,6 +46,8 @@ pub enum Command {
     Find(find::Find),
     /// Read archives through ahead of time
     Index(index::Index),
+    /// Look at and change what a running server keeps of remote mounts
+    Mirror(mirror::Mirror),
     /// Say what is wrong in a configuration, or what it would serve
     Check(check::Check),
     /// Hash a password, for --user and the configuration

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 mod console;
 mod content;
+mod control;
 mod failure;
 mod glob;
 mod journal;
@@ -52,6 +53,7 @@ async fn obey(command: &Command, console: &mut Console) -> Result<(), Failure> {
         Command::Cp(arguments) => commands::cp::run(arguments, console).await,
         Command::Find(arguments) => commands::find::run(arguments, console).await,
         Command::Passwd(arguments) => commands::passwd::run(arguments, console),
+        Command::Mirror(arguments) => commands::mirror::run(arguments, console).await,
         Command::Index(arguments) => commands::index::run(arguments, console).await,
         Command::Check(arguments) => commands::check::run(arguments, console).await,
     }

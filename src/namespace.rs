@@ -1,10 +1,11 @@
 //! From mounts to a tree: what `serve` shows, and what the other commands work on.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -14,14 +15,16 @@ use vfs::backends::ftp::{FtpOptions, FtpSource, Secret};
 use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::registry;
-use vfs::layers::mirror::Store;
+use vfs::layers::mirror::{MirrorOptions, Pip, Preset, Sets, Site, Store};
 use vfs::layers::{Access, Rules, TimeoutOptions};
 use vfs::path::Scheme;
 use vfs::{ErrorKind, FileSystem, Keeping, MountOptions, Registry, Traffic, VPath, Vfs, VfsOptions};
 
 use crate::cache::Cache;
 use crate::cli::Over;
-use crate::config::{Archives, CacheFolder, ConfigError, Mount, Right, Source, host_path, path_of_host};
+use crate::config::{
+    Archives, CacheFolder, ConfigError, Mount, Packages, Right, Source, host_path, path_of_host,
+};
 use crate::failure::Failure;
 
 /// What a call of a remote mount may take beyond its site's own deadline.
@@ -39,7 +42,12 @@ pub(crate) struct Sources {
     indexes_beside: bool,
     /// Opened for the first mirror: two servers without any share their place in peace.
     store: OnceCell<Option<Arc<Store>>>,
+    /// Indexes of Python packages, by the mounts that make them up, which share them.
+    indexes: Mutex<HashMap<Parts, Arc<Pip>>>,
 }
+
+/// URLs and places of the mounts that make up an index.
+type Parts = Vec<(String, VPath)>;
 
 impl Sources {
     /// For a server: its remote mounts are mirrors.
@@ -61,7 +69,13 @@ impl Sources {
     }
 
     fn with(archives: ArchiveOptions) -> Self {
-        Self { registry: registry(archives), cache: None, indexes_beside: false, store: OnceCell::new() }
+        Self {
+            registry: registry(archives),
+            cache: None,
+            indexes_beside: false,
+            store: OnceCell::new(),
+            indexes: Mutex::default(),
+        }
     }
 
     /// An empty tree.
@@ -72,11 +86,34 @@ impl Sources {
 
     /// What is to be kept of `mount`.
     async fn keeping(&self, mount: &Mount) -> Result<Option<Keeping>, Failure> {
-        let wishes = mount.mirror.options().filter(|_| mount.source.is_remote() && !mount.writable);
-        let (Some(cache), Some(options)) = (&self.cache, wishes) else { return Ok(None) };
+        let preset = mount.mirror.preset.filter(|_| mount.source.is_remote() && !mount.writable);
+        let (Some(cache), Some(preset)) = (&self.cache, preset) else { return Ok(None) };
         let store = self.store.get_or_try_init(|| open_store(cache)).await?;
         let name = name_of(mount)?;
+        let (rules, tolerances) = (mount.mirror.rules(), mount.mirror.tolerances);
+        let (sets, download) = (self.sets(preset, mount), mount.mirror.download);
+        let options = MirrorOptions { rules, sets, tolerances, download };
         Ok(store.clone().map(|store| Keeping { store, name, options }))
+    }
+
+    /// Which files of `mount` belong together.
+    fn sets(&self, preset: Preset, mount: &Mount) -> Sets {
+        match preset {
+            Preset::Generic => Sets::None,
+            Preset::Apt => Sets::Apt,
+            Preset::Pip => {
+                let (sites, part) = match &mount.mirror.packages {
+                    Some(Packages { sites, part }) => (sites.clone(), *part),
+                    // Its files lie where it lies itself.
+                    None => (vec![(mount.source.url(), mount.at.clone())], 0),
+                };
+                let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+                let index = indexes.entry(sites).or_insert_with_key(|sites| {
+                    Pip::new(sites.iter().filter_map(|(url, at)| Site::new(url, at.clone())).collect())
+                });
+                Sets::Pip(Arc::clone(index), part)
+            }
+        }
     }
 }
 

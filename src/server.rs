@@ -1,8 +1,7 @@
 //! Listeners that are bound, and what serves them: everything is bound before anything is served.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use frontends::auth::Auth;
@@ -15,8 +14,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vfs::Vfs;
 use vfs::layers::RightsFs;
+use vfs::producer::Rate;
 
-use crate::config::{Config, ConfigError, Listen, Origin, Protocol, shared_rate};
+use crate::config::{Config, ConfigError, Control, Listen, Origin, Protocol};
+use crate::control::{self, SocketFile, remove_stale};
 use crate::failure::Failure;
 use crate::journal::LogFile;
 use crate::signals::{Signals, Wanted};
@@ -28,6 +29,7 @@ pub(crate) struct Server {
     admin: Option<Listener>,
     /// Keeps the admin's socket file, where it has one.
     admin_socket: Option<SocketFile>,
+    control: Option<control::Socket>,
     access: Option<(LogFile, AccessFormat)>,
     transfer: Option<(LogFile, TransferFormat)>,
 }
@@ -39,13 +41,6 @@ struct Bound {
     tls: Option<Tls>,
     /// Goes with the listener.
     socket: Option<SocketFile>,
-}
-
-/// The file of a Unix socket; dropping it removes the file, unless another one has its name by then.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    device_and_inode: Option<(u64, u64)>,
 }
 
 /// What all listeners share, and what a reload renews.
@@ -109,7 +104,8 @@ impl Server {
             Some((path, format)) => Some((log_file(path)?, *format)),
             None => None,
         };
-        Ok(Self { bound, admin, admin_socket, access, transfer })
+        let control = open_control(&config.control).await?;
+        Ok(Self { bound, admin, admin_socket, control, access, transfer })
     }
 
     /// Where each listener is reached, with the real port; the admin's last.
@@ -159,6 +155,9 @@ impl Server {
                 std::future::pending(),
             ));
         }
+        if let Some(socket) = self.control {
+            admin.spawn(control::serve(socket, Arc::clone(&shown.space)));
+        }
         Running { frontends, stop, tls, logs, _admin: admin, _admin_socket: self.admin_socket }
     }
 }
@@ -169,8 +168,8 @@ impl Bound {
         site.limits = listen.limits;
         site.tls = tls;
         site.proxies = listen.proxies;
-        site.rates.send.extend(listen.download.map(shared_rate));
-        site.rates.receive.extend(listen.upload.map(shared_rate));
+        site.rates.send.extend(listen.download.map(Rate::shared));
+        site.rates.receive.extend(listen.upload.map(Rate::shared));
         let site = Arc::new(site);
         let shutdown = async move {
             // A sender that is gone means the same as its word.
@@ -183,25 +182,6 @@ impl Bound {
             Protocol::Ftp(options) => frontends::ftp::serve(listener, site, options, shutdown).await,
         }
     }
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), device_and_inode: device_and_inode(path) }
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if self.device_and_inode.is_some() && self.device_and_inode == device_and_inode(&self.path) {
-            // Somebody may have been quicker; then there is nothing to do.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|about| (about.dev(), about.ino()))
 }
 
 impl Running {
@@ -260,7 +240,7 @@ impl Running {
 async fn open(address: &Address, origin: &Origin) -> Result<(Listener, Option<SocketFile>), ConfigError> {
     let refused = |error| ConfigError::new(origin, cure(&error));
     if let Address::Unix(path) = address {
-        remove_stale_socket(path).await.map_err(refused)?;
+        remove_stale(path).await.map_err(refused)?;
     }
     let listener = Listener::bind(address).await.map_err(refused)?;
     let socket = match address {
@@ -268,6 +248,26 @@ async fn open(address: &Address, origin: &Origin) -> Result<(Listener, Option<So
         Address::Tcp(_) | Address::Inherited(_) => None,
     };
     Ok((listener, socket))
+}
+
+/// The socket for operators. Where the usual place is taken there is none.
+async fn open_control(place: &Control) -> Result<Option<control::Socket>, Failure> {
+    let path = match place {
+        Control::Off => None,
+        Control::Usual => control::usual_place(),
+        Control::At(path) => Some(path.clone()),
+    };
+    let Some(path) = path else { return Ok(None) };
+    let shown = vfs::path::escaped(path.as_os_str().as_encoded_bytes());
+    match control::Socket::bind(&path).await {
+        Err(error) if *place == Control::Usual => {
+            tracing::warn!(path = %shown, %error, "there is no control socket: name a place with --control PATH");
+            Ok(None)
+        }
+        bound => {
+            bound.map(Some).map_err(|error| Failure::Usage(format!("control: {shown}: {}", cure(&error))))
+        }
+    }
 }
 
 fn log_file(path: &Path) -> Result<LogFile, Failure> {
@@ -310,18 +310,6 @@ const fn spoken(protocol: &Protocol) -> Spoken {
     match protocol {
         Protocol::Http => Spoken::Http,
         Protocol::Ftp(_) => Spoken::Ftp,
-    }
-}
-
-/// A socket file that a server left behind when it was killed has nobody behind it; only then it is removed.
-async fn remove_stale_socket(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(about) if about.file_type().is_socket() => match tokio::net::UnixStream::connect(path).await {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-            _ => Err(io::ErrorKind::AddrInUse.into()),
-        },
-        // Anything else in the way is for `bind` to refuse.
-        _ => Ok(()),
     }
 }
 

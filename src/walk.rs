@@ -67,7 +67,10 @@ impl Walk {
     pub(crate) async fn next(&mut self) -> Option<vfs::Result<Step>> {
         let level = self.levels.last_mut()?;
         match level.listing.next().await {
-            Some(Ok(entry)) => Some(self.found(entry).await.map(|found| Step::Found(Box::new(found)))),
+            Some(Ok(entry)) => {
+                let (tree, folder) = (Arc::clone(&self.tree), level.path.clone());
+                Some(found(&*tree, folder, entry).await.map(|found| Step::Found(Box::new(found))))
+            }
             Some(Err(error)) => Some(Err(error)),
             None => self.levels.pop().map(|level| Ok(Step::Left(level.path))),
         }
@@ -85,16 +88,15 @@ impl Walk {
             None => true,
         }
     }
+}
 
-    async fn found(&self, entry: DirEntry) -> vfs::Result<Found> {
-        let folder = self.levels.last().map_or_else(VPath::root, |level| level.path.clone());
-        let path = folder.child(entry.name.clone()).map_err(|error| {
-            Error::from(error).readdressed(|_| folder).with_detail("the folder lists a name that is none")
-        })?;
-        let file_type = match entry.file_type {
-            Some(file_type) => file_type,
-            None => self.tree.metadata(&path, &StatOptions::no_follow()).await?.file_type,
-        };
-        Ok(Found { path, file_type, entry })
-    }
+async fn found(tree: &dyn FileSystem, folder: VPath, entry: DirEntry) -> vfs::Result<Found> {
+    let path = folder.child(entry.name.clone()).map_err(|error| {
+        Error::from(error).readdressed(|_| folder).with_detail("the folder lists a name that is none")
+    })?;
+    let file_type = match entry.file_type {
+        Some(file_type) => file_type,
+        None => tree.metadata(&path, &StatOptions::no_follow()).await?.file_type,
+    };
+    Ok(Found { path, file_type, entry })
 }

@@ -11,6 +11,7 @@ import cold
 import ftp
 import idle
 import listing
+import mirror
 import remote
 import requests
 import transfer
@@ -24,6 +25,7 @@ BENCHES = {
     "archives": archives,
     "ftp": ftp,
     "remote": remote,
+    "mirror": mirror,
 }
 
 

@@ -6,6 +6,7 @@ pub mod cp;
 pub mod find;
 pub mod index;
 pub mod ls;
+pub mod mirror;
 pub mod passwd;
 pub mod serve;
 pub mod stat;

@@ -18,8 +18,8 @@ use vfs::{VPath, Vfs};
 use crate::cache::Cache;
 use crate::cli::Sites;
 use crate::config::{
-    Admin, Config, ConfigError, Format, Level, Listen, Mirror, Mount, Origin, PassivePorts, Protocol, Remote,
-    Source, Tls, parse_preset,
+    Admin, Config, ConfigError, Control, Format, Level, Listen, Mirror, Mount, Origin, PassivePorts,
+    Protocol, Remote, Source, Tls, parse_preset,
 };
 use crate::console::Console;
 use crate::failure::Failure;
@@ -83,7 +83,10 @@ pub struct Serve {
     /// How much is kept of remote mounts [default: 10GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     cache_size: Option<u64>,
-    /// How the remote mounts named here are kept: generic (as their servers say), apt or off [default: generic]
+    /// Where `vfsd mirror` reaches this server: a socket for its owner alone, or off [default: $XDG_RUNTIME_DIR/vfsd.sock]
+    #[arg(long, value_name = "PATH")]
+    control: Option<Control>,
+    /// How the remote mounts named here are kept: generic (as their servers say), apt, pip or off [default: generic]
     #[arg(long, value_name = "PRESET", value_parser = parse_preset)]
     mirror: Option<Kept>,
     /// Never ask the remote mounts named here: serve what is kept of them
@@ -240,6 +243,9 @@ impl Serve {
         }
         if let Some(file) = &self.transfer_log {
             config.log.transfer = Some((file.clone(), TransferFormat::default()));
+        }
+        if let Some(place) = &self.control {
+            config.control = place.clone();
         }
         config.log.level = self.log.unwrap_or(config.log.level);
         config.log.format = self.log_format.unwrap_or(config.log.format);

@@ -131,16 +131,10 @@ impl Account {
         };
         let mut user = User::new(self.name.clone(), self.hash.clone(), scope).ok()?;
         user.most = self.most;
-        user.download = self.download.map(shared_rate);
-        user.upload = self.upload.map(shared_rate);
+        user.download = self.download.map(Rate::shared);
+        user.upload = self.upload.map(Rate::shared);
         Some(user)
     }
-}
-
-/// A rate whose pieces are a sixteenth of a second long: short enough that many can take turns.
-pub(crate) fn shared_rate(bytes_per_second: NonZeroU64) -> Rate {
-    let burst = (bytes_per_second.get() / 16).clamp(4 * 1024, 1 << 20);
-    Rate::new(bytes_per_second, NonZeroU64::new(burst).unwrap_or(bytes_per_second))
 }
 
 fn accounts(content: &[u8]) -> Result<Vec<(String, Hash)>, String> {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use vfs::layers::mirror::StoreOptions;
 
+use super::listen::rate;
 use super::mount::path_of_host;
 use super::refusal::{Document, Refusal};
 use crate::cache::Cache;
@@ -24,6 +25,7 @@ pub(super) struct RawCache {
     folder: Option<Spanned<String>>,
     size: Option<Spanned<String>>,
     keep_free: Option<Spanned<String>>,
+    download: Option<Spanned<String>>,
 }
 
 impl TryFrom<(RawCache, &Document<'_>)> for CacheFolder {
@@ -47,6 +49,7 @@ impl TryFrom<(RawCache, &Document<'_>)> for CacheFolder {
         let options = StoreOptions {
             bytes: size(raw.size, defaults.bytes)?,
             keep_free: size(raw.keep_free, defaults.keep_free)?,
+            download: rate(raw.download)?,
         };
         Ok(Self { place, options })
     }

@@ -1,12 +1,15 @@
 //! `mirror = { … }` of a mount: what is kept of a remote site, and how long it counts.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
-use vfs::layers::mirror::{MirrorOptions, Preset, Rule, Rules, Tolerances};
+use vfs::VPath;
+use vfs::layers::mirror::{Preset, Rule, Rules, Tolerances};
 
-use super::listen::time;
+use super::listen::{rate, time};
+use super::mount::{Mount, parse_at};
 use super::refusal::Refusal;
 
 /// How long a path counts as fresh that `volatile` names.
@@ -21,6 +24,21 @@ pub struct Mirror {
     pub rules: Vec<(String, Rule)>,
     /// How it deals with time.
     pub tolerances: Tolerances,
+    /// Bytes a second that are fetched. Default: as many as come.
+    pub download: Option<NonZeroU64>,
+    /// Where the files are mounted that the pages of this index of Python packages name.
+    pub files: Vec<VPath>,
+    /// The index that it is a part of, where it is one.
+    pub packages: Option<Packages>,
+}
+
+/// An index of Python packages, and one of the mounts that make it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packages {
+    /// The mounts, by their sources' URLs; the first is the index itself.
+    pub sites: Vec<(String, VPath)>,
+    /// Which one of them this is.
+    pub part: usize,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,13 +56,23 @@ pub(super) struct RawMirror {
     listing: Option<Spanned<Value>>,
     stale_while_revalidate: Option<Spanned<Value>>,
     stale_if_error: Option<Spanned<Value>>,
+    download: Option<Spanned<String>>,
+    #[serde(default)]
+    files: Vec<Spanned<String>>,
     #[serde(default)]
     offline: bool,
 }
 
 impl Default for Mirror {
     fn default() -> Self {
-        Self { preset: Some(Preset::Generic), rules: Vec::new(), tolerances: Tolerances::default() }
+        Self {
+            preset: Some(Preset::Generic),
+            rules: Vec::new(),
+            tolerances: Tolerances::default(),
+            download: None,
+            files: Vec::new(),
+            packages: None,
+        }
     }
 }
 
@@ -80,18 +108,63 @@ impl TryFrom<RawMirror> for Mirror {
             listing: time(raw.listing)?.unwrap_or(defaults.listing),
             offline: raw.offline,
         };
-        Ok(Self { preset, rules, tolerances })
+        if let Some(first) = raw.files.first().filter(|_| preset != Some(Preset::Pip)) {
+            let cure = "only an index of Python packages has its files elsewhere: add preset = \"pip\"";
+            return Err(Refusal::new(first.span(), cure));
+        }
+        let files = raw.files.into_iter().map(|written| {
+            parse_at(written.get_ref().as_bytes()).map_err(|says| Refusal::new(written.span(), says))
+        });
+        let files = files.collect::<Result<_, _>>()?;
+        let download = rate(raw.download)?;
+        Ok(Self { preset, rules, tolerances, download, files, packages: None })
     }
 }
 
 impl Mirror {
-    /// As the layer has it; `None`: nothing is kept.
-    pub(crate) fn options(&self) -> Option<MirrorOptions> {
-        let preset = self.preset?;
+    /// Its rules as the layer has them: its own, then the preset's.
+    pub(crate) fn rules(&self) -> Rules {
         let first = self.rules.iter().map(|(pattern, rule)| (&pattern[..], *rule));
-        let rules = Rules::new(first, preset).expect("each pattern was read when it was written");
-        Some(MirrorOptions { rules, sets: preset, tolerances: self.tolerances })
+        Rules::new(first, self.preset.unwrap_or_default()).expect("each pattern was read when it was written")
     }
+}
+
+/// Tells the mounts of each index of Python packages which others it is made of.
+///
+/// # Errors
+/// Which mount names one that cannot be one of them, and what to write instead.
+pub(super) fn join_packages(mounts: &mut [Mount]) -> Result<(), (usize, String)> {
+    for index in 0..mounts.len() {
+        let files = std::mem::take(&mut mounts[index].mirror.files);
+        if mounts[index].mirror.preset != Some(Preset::Pip) || files.is_empty() {
+            continue;
+        }
+        let mut parts = vec![index];
+        for at in &files {
+            let part = mounts.iter().position(|mount| mount.at == *at).filter(|part| *part != index);
+            let Some(part) = part.filter(|part| mounts[*part].mirror.preset == Some(Preset::Pip)) else {
+                let cure =
+                    format!("\"files\" names {at}, which is no other mount with preset = \"pip\": add one");
+                return Err((index, cure));
+            };
+            parts.push(part);
+        }
+        let sites: Vec<_> =
+            parts.iter().map(|part| (mounts[*part].source.url(), mounts[*part].at.clone())).collect();
+        for (nth, part) in parts.into_iter().enumerate() {
+            let mirror = &mut mounts[part].mirror;
+            if mirror.packages.is_some() {
+                let cure = format!(
+                    "{} belongs to two indexes: mount its source once more for the other",
+                    sites[nth].1
+                );
+                return Err((index, cure));
+            }
+            mirror.packages = Some(Packages { sites: sites.clone(), part: nth });
+        }
+        mounts[index].mirror.files = files;
+    }
+    Ok(())
 }
 
 /// Reads a preset's name; `off` is none.
@@ -102,7 +175,6 @@ pub(crate) fn parse_preset(text: &str) -> Result<Option<Preset>, String> {
     if text == "off" {
         return Ok(None);
     }
-    let known = [Preset::Generic, Preset::Apt];
-    let found = known.into_iter().find(|preset| preset.as_str() == text);
-    found.map(Some).ok_or_else(|| format!("\"{text}\" is no preset: write generic, apt or off"))
+    let found = Preset::ALL.into_iter().find(|preset| preset.as_str() == text);
+    found.map(Some).ok_or_else(|| format!("\"{text}\" is no preset: write generic, apt, pip or off"))
 }

@@ -6,6 +6,7 @@
 mod archives;
 mod auth;
 mod cache;
+mod control;
 mod ftp;
 mod host;
 mod listen;
@@ -25,14 +26,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use self::archives::Archives;
-pub(crate) use self::auth::shared_rate;
 pub use self::auth::{Account, Auth};
 pub use self::cache::CacheFolder;
+pub use self::control::Control;
 pub use self::host::Host;
 pub use self::listen::{Admin, Listen, PassivePorts, Protocol};
 pub use self::log::{Format, Level, Log};
-pub use self::mirror::Mirror;
 pub(crate) use self::mirror::parse_preset;
+pub use self::mirror::{Mirror, Packages};
 pub use self::mount::{Mount, Source};
 pub(crate) use self::mount::{host_path, path_of_host};
 pub use self::refusal::{ConfigError, Origin};
@@ -64,6 +65,8 @@ pub struct Config {
     pub listeners: Vec<Listen>,
     /// Where operators' programs ask. Default: nowhere.
     pub admin: Option<Admin>,
+    /// Where an operator reaches the running server.
+    pub control: Control,
     /// What all HTTP listeners do.
     pub http: Web,
     /// What is logged.
@@ -88,6 +91,8 @@ struct RawConfig {
     admin: Option<listen::RawAdmin>,
     #[serde(default)]
     cache: cache::RawCache,
+    #[serde(default)]
+    control: control::RawControl,
     #[serde(default)]
     archives: Archives,
     #[serde(default)]
@@ -159,7 +164,9 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
         let cache = CacheFolder::try_from((raw.cache, document))?;
         let unknown_hosts = raw.http.unknown_hosts_span();
         let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
-        let mut config = Self { http, log, admin, cache, archives: raw.archives, ..Self::default() };
+        let control = Control::try_from((raw.control, document))?;
+        let mut config = Self { http, log, admin, cache, control, archives: raw.archives, ..Self::default() };
+        let spans: Vec<_> = raw.mount.iter().map(Spanned::span).collect();
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -169,6 +176,8 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
             }
             config.mounts.push(mount);
         }
+        mirror::join_packages(&mut config.mounts)
+            .map_err(|(nth, says)| Refusal::new(spans[nth].clone(), says))?;
         for written in raw.right {
             let span = written.span();
             let right = Right::try_from(written.into_inner())?;
@@ -327,6 +336,23 @@ mod tests {
     }
 
     #[test]
+    fn the_mounts_of_an_index_know_one_another() {
+        let mount = |at: &str, more: &str| {
+            format!(
+                "[[mount]]\nat = {at:?}\nsource = \"https://h{at}/\"\nmirror = {{ preset = \"pip\"{more} }}\n"
+            )
+        };
+        let text = mount("/s", ", files = [\"/f\"]") + &mount("/f", "") + &mount("/own", "");
+        let config = parse(&text).unwrap();
+        let parts: Vec<_> = config.mounts.iter().map(|mount| mount.mirror.packages.as_ref()).collect();
+        let sites: Vec<_> = parts[0].unwrap().sites.iter().map(|(url, at)| format!("{url} {at}")).collect();
+        assert_eq!(sites, ["https://h/s/ /s", "https://h/f/ /f"]);
+        assert_eq!(parts[0].unwrap().sites, parts[1].unwrap().sites);
+        assert_eq!((parts[0].unwrap().part, parts[1].unwrap().part), (0, 1));
+        assert_eq!(parts[2], None);
+    }
+
+    #[test]
     fn what_is_refused_comes_with_file_line_key_and_cure() {
         for (text, line) in [
             (
@@ -377,6 +403,14 @@ mod tests {
             (
                 "[[right]]\npath = \"/a\"\nallow = []\n[[right]]\npath = \"/a/\"\nallow = []",
                 "vfsd.toml:4: right: /a has two rules: put them into one",
+            ),
+            (
+                "[[mount]]\nat = \"/s\"\nsource = \"https://h/\"\nmirror = { preset = \"pip\", files = [\"/f\"] }",
+                "vfsd.toml:1: mount: \"files\" names /f, which is no other mount with preset = \"pip\": add one",
+            ),
+            (
+                "[[mount]]\nat = \"/s\"\nsource = \"https://h/\"\nmirror = { files = [\"/f\"] }",
+                "vfsd.toml:4: mount.mirror.files: only an index of Python packages has its files elsewhere: add preset = \"pip\"",
             ),
             (
                 "[[mount]]\nat = 1\nsource = \".\"",
@@ -476,7 +510,7 @@ mod tests {
             ),
             (
                 "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nmirror = { preset = \"rpm\" }",
-                "vfsd.toml:4: mount.mirror.preset: \"rpm\" is no preset: write generic, apt or off",
+                "vfsd.toml:4: mount.mirror.preset: \"rpm\" is no preset: write generic, apt, pip or off",
             ),
             (
                 "[[mount]]\nat = \"/\"\nsource = \"http://h/\"\nmirror = { immutable = [\"a[\"] }",
@@ -489,7 +523,7 @@ mod tests {
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, host, serve, admin, cache, archives, http, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, host, serve, admin, cache, control, archives, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {

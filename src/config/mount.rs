@@ -135,6 +135,14 @@ impl Source {
         matches!(self, Self::Url(url) if url.contains("://"))
     }
 
+    /// Its URL, where it has one.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Url(url) => url.clone(),
+            Self::Path(_) => String::new(),
+        }
+    }
+
     fn parse(text: &[u8], folder: &VPath) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the source is empty: write a folder, as in \".\"".to_owned());
@@ -157,7 +165,7 @@ fn header_value(written: Spanned<String>) -> Result<String, Refusal> {
     ))
 }
 
-fn parse_at(text: &[u8]) -> Result<VPath, String> {
+pub(super) fn parse_at(text: &[u8]) -> Result<VPath, String> {
     if !text.starts_with(b"/") {
         let text = vfs::path::escaped(text);
         return Err(format!("\"{text}\" is no place in the tree: start it with \"/\""));

@@ -11,4 +11,5 @@ mod browser;
 mod ftp;
 mod ftps;
 mod http;
+mod pip;
 mod program;

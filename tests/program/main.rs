@@ -6,6 +6,7 @@ mod copying;
 mod guarding;
 mod indexing;
 mod looking;
+mod mirroring;
 mod running;
 mod serving;
 mod usage;

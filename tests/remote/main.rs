@@ -7,6 +7,7 @@ mod buckets;
 mod budget;
 mod hostile;
 mod mirrored;
+mod poisoned;
 mod secrets;
 mod slow_readers;
 mod tls;

@@ -121,6 +121,19 @@ async fn what_is_private_is_not_kept() {
 }
 
 #[tokio::test]
+async fn ftp_tells_the_same_in_words() {
+    let origin = Origin::start(|heard| answer(heard, "max-age=1000")).await;
+    let (mirror, _folder) = mirror_of(&origin).await;
+    read(&mirror, "/f").await.unwrap();
+    let served = Served::start(Arc::new(mirror)).await;
+    let mut stream = tokio::net::TcpStream::connect(served.ftp.address).await.unwrap();
+    stream.write_all(b"USER anonymous\r\nPASS x\r\nSTAT /f\r\nQUIT\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("\r\n213-Listing (kept, and fresh; 0 s old):\r\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn an_answer_tells_its_age_and_where_it_comes_from() {
     let origin = Origin::start(|heard| answer(heard, "max-age=1000")).await;
     let (mirror, _folder) = mirror_of(&origin).await;

@@ -120,13 +120,16 @@ pub struct Capabilities {
     pub modes: bool,
     /// Times can be set.
     pub times: bool,
+    /// Folders have pages of their own, in these media types: what [`OpenOptions::page`] may ask for. They are for who
+    /// would list the folder in that form.
+    pub pages: &'static [&'static str],
 }
 
 impl Capabilities {
     /// What is left of them where nothing can be changed.
     #[must_use]
     pub fn read_only(self) -> Self {
-        Self { symlinks: self.symlinks, ..Self::default() }
+        Self { symlinks: self.symlinks, pages: self.pages, ..Self::default() }
     }
 }
 

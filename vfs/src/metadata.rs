@@ -34,7 +34,9 @@ pub struct Metadata {
     pub validator: Option<Validator>,
     /// Names the content across remounts and restarts.
     pub identity: Option<Identity>,
-    /// What the source says about keeping its answer. `None`: nothing, as sources do that know no caches.
+    /// What the source says about keeping its answer, of a file and of its content alike. A [mirror](crate::layers::mirror)
+    /// goes by it where no rule of its own does, and shows it to nobody: how old an answer is stands in `provenance`.
+    /// `None`: nothing, as sources do that know no caches; then a part of the file's age counts.
     pub caching: Option<Caching>,
     /// Bytes that may still be written where it lies, where [`StatOptions::room`](crate::StatOptions::room) asks for that and the
     /// source knows. Others may take them first.

@@ -61,6 +61,9 @@ pub struct OpenOptions {
     /// The version that the caller holds already. A source may then answer without content, and send that where it is read
     /// after all; which version was opened is for the file's own description to say.
     pub held: Option<Held>,
+    /// Where a folder stands there, the page that its site makes of it, in this media type: one of
+    /// [`Capabilities::pages`](crate::Capabilities::pages). Default: none, a folder is `IsADirectory`.
+    pub page: Option<&'static str>,
 }
 
 /// A version that a caller holds.
@@ -182,6 +185,7 @@ impl Default for OpenOptions {
             intent: Intent::Whole,
             if_match: None,
             held: None,
+            page: None,
         }
     }
 }

@@ -14,11 +14,13 @@ use std::io::Write;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use vfs::path::printed_name;
 use vfs::producer::{Chunk, Hint, Producer};
-use vfs::{DirEntry, DirStream, FileSystem, FileType, LinkTarget, ListOptions, Metadata, VPath, Writes};
+use vfs::{
+    CacheStatus, DirEntry, DirStream, FileSystem, FileType, LinkTarget, ListOptions, Metadata, VPath, Writes,
+};
 
 use self::descent::{Descent, Within};
 use self::order::Gathering;
@@ -74,6 +76,8 @@ pub(super) struct Folder {
 /// A folder's rows, each with CRLF. Ends with the folder's error, if it has one.
 pub(super) struct Listing {
     rows: Rows,
+    /// What a cache had to do with the file whose one row it is, and how long ago its source said so.
+    kept: (CacheStatus, Option<Duration>),
     entries: DirStream,
     batch: std::vec::IntoIter<DirEntry>,
     /// Where links are read; `None`: they are not.
@@ -127,12 +131,27 @@ impl Listing {
     pub(super) fn single(rows: Rows, name: Vec<u8>, metadata: &Metadata) -> Self {
         let entry =
             DirEntry { metadata: Some(metadata.clone()), ..DirEntry::new(name, Some(metadata.file_type)) };
-        Self::of(rows, DirStream::ready(vec![entry]), None)
+        let kept = (metadata.provenance.cache, metadata.provenance.age);
+        Self { kept, ..Self::of(rows, DirStream::ready(vec![entry]), None) }
+    }
+
+    /// What STAT says before the rows: of a mirrored file what HTTP says by `Cache-Status` and `Age`.
+    pub(super) fn headline(&self) -> String {
+        let (status, age) = self.kept;
+        let says = match status {
+            CacheStatus::None => return "Listing:".to_owned(),
+            CacheStatus::Hit => "kept, and fresh",
+            CacheStatus::Stale => "kept, and past its time",
+            CacheStatus::Revalidated => "kept, and its source says that it still holds",
+            CacheStatus::Miss => "its source was asked now",
+        };
+        format!("Listing ({says}; {} s old):", age.unwrap_or_default().as_secs())
     }
 
     fn of(rows: Rows, entries: DirStream, folder: Option<Folder>) -> Self {
         Self {
             rows,
+            kept: (CacheStatus::None, None),
             entries,
             batch: Vec::new().into_iter(),
             folder,

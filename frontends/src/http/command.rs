@@ -10,8 +10,8 @@ use vfs::producer::Packing;
 use vfs::{Freshness, VPath};
 
 use super::wire::{
-    BadTarget, Codings, Conditions, Placed, Ranges, Target, View, form_boundary, is_download, packing,
-    parse_host, parse_ranges,
+    Accepted, BadTarget, Codings, Conditions, Placed, Ranges, Target, View, form_boundary, is_download,
+    is_format_named, packing, parse_host, parse_ranges,
 };
 
 /// Where MOVE and COPY lead (RFC 4918 §10.3).
@@ -58,6 +58,8 @@ pub(super) struct Fetch {
     pub(super) place: Place,
     /// How a folder is to be listed.
     pub(super) view: View,
+    /// What is taken of the folder's own pages, where it has any. `None`: the listing is wanted.
+    pub(super) page: Option<Accepted>,
     /// The archive in which a whole folder is wanted.
     pub(super) packing: Option<Packing>,
     /// It is to be kept, not shown.
@@ -221,6 +223,7 @@ impl Fetch {
             head_only,
             place,
             view: View::read(query, &head.headers),
+            page: (!is_format_named(query)).then(|| Accepted::read(&head.headers)),
             packing: packing(query),
             is_download: is_download(query),
             codings: Codings::read(&head.headers),

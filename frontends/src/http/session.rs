@@ -7,8 +7,8 @@ use http::HeaderValue;
 use vfs::jobs::Disk;
 use vfs::producer::{Coding, Packing};
 use vfs::{
-    ByteRange, CacheStatus, DirStream, Error, ErrorKind, File, FileSystem, Intent, ListOptions, Metadata,
-    OpenOptions, SeekCost, StatOptions, VPath, Validator, Writes,
+    ByteRange, CacheStatus, DirStream, Error, ErrorKind, File, FileSystem, Freshness, Intent, ListOptions,
+    Metadata, OpenOptions, SeekCost, StatOptions, VPath, Validator, Writes,
 };
 
 use super::changes::{Allowed, allowed, change};
@@ -142,6 +142,8 @@ pub(super) struct Facts {
     pub(super) provisional: bool,
     /// Others get it under another coding.
     pub(super) varies: bool,
+    /// Others get it in another media type.
+    pub(super) is_negotiated: bool,
     /// How long it may be kept, in HTTP's words.
     pub(super) cache_control: Option<HeaderValue>,
     /// What a cache of ours had to do with it.
@@ -257,7 +259,7 @@ async fn retrieve(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result
     let tree = &entry.view;
     let path = &fetch.place.path;
     if fetch.place.is_folder {
-        return list(tree, options, fetch).await;
+        return list(entry, options, fetch).await;
     }
     let intent = match (fetch.head_only, &fetch.ranges) {
         (true, _) => Intent::Header,
@@ -282,7 +284,11 @@ async fn retrieve(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result
     }
 }
 
-async fn list(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
+async fn list(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
+    let tree = &entry.view;
+    if let Some(page) = open_page(&**tree, &fetch).await? {
+        return Ok(represent(entry, options, page, &fetch).await);
+    }
     let path = fetch.place.path;
     // An order by name needs nothing but names; what is packed is described by who packs it.
     let later = fetch.packing.is_none() && fetch.view.sort == Sort::Name;
@@ -307,6 +313,22 @@ async fn list(tree: &Arc<dyn FileSystem>, options: &Options, fetch: Fetch) -> vf
     Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, uploads, coding, varies })))
 }
 
+/// The folder's own page, where it has one and that is wanted.
+async fn open_page(tree: &dyn FileSystem, fetch: &Fetch) -> vfs::Result<Option<Found>> {
+    let path = &fetch.place.path;
+    let pages = tree.capabilities(path).pages;
+    let wanted = fetch.page.as_ref().filter(|_| fetch.packing.is_none());
+    let Some(page) = wanted.and_then(|accepted| pages.get(accepted.best(pages.iter().copied()))) else {
+        return Ok(None);
+    };
+    let wishes = OpenOptions { page: Some(page), freshness: fetch.freshness, ..OpenOptions::reading() };
+    match tree.open(path, &wishes).await {
+        Ok(file) => Found::of(file).await.map(Some),
+        Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// An open file and its description.
 struct Found {
     file: Arc<dyn File>,
@@ -327,7 +349,7 @@ impl Found {
 async fn represent(entry: &Entry, options: &Options, found: Found, fetch: &Fetch) -> Outcome {
     let content_type = content_type(&found, &fetch.place.path).await;
     let varies = options.compress && media::is_text(&content_type);
-    let beside = match varies && !fetch.codings.is_none() {
+    let beside = match varies && !fetch.codings.is_none() && !fetch.place.is_folder {
         true => precompressed(&*entry.view, &found, fetch).await,
         false => None,
     };
@@ -342,6 +364,8 @@ async fn represent(entry: &Entry, options: &Options, found: Found, fetch: &Fetch
     };
     let mut facts = Facts::of(&found.metadata);
     facts.varies = varies;
+    // A folder's own page.
+    facts.is_negotiated = fetch.place.is_folder;
     facts.cache_control = Some(options.cache_control(&entry.root, &fetch.place.path));
     choose(found.file, facts, content_type, coded, fetch)
 }
@@ -360,7 +384,7 @@ async fn content_type(found: &Found, path: &VPath) -> HeaderValue {
 }
 
 /// A file beside this one with its content under a coding that the peer takes, not older than it. Sources that take a
-/// request for each look are not asked.
+/// request for each look are not asked, nor is what a mirror has not kept.
 async fn precompressed(tree: &dyn FileSystem, found: &Found, fetch: &Fetch) -> Option<(Found, Coding)> {
     if found.file.seek_cost() != SeekCost::Free {
         return None;
@@ -369,7 +393,8 @@ async fn precompressed(tree: &dyn FileSystem, found: &Found, fetch: &Fetch) -> O
     let name = path.file_name().filter(|segment| segment.markers().is_empty())?.name();
     for coding in fetch.codings.taken() {
         let beside = path.parent()?.child([name, coding.suffix().as_bytes()].concat()).ok()?;
-        let Ok(file) = tree.open(&beside, &OpenOptions::reading()).await else { continue };
+        let wishes = OpenOptions { freshness: Freshness::StoredOnly, ..OpenOptions::reading() };
+        let Ok(file) = tree.open(&beside, &wishes).await else { continue };
         let Ok(coded) = Found::of(file).await else { continue };
         if coded.metadata.is_file() && coded.metadata.modified >= found.metadata.modified {
             return Some((coded, coding));

@@ -23,6 +23,8 @@ pub enum Program {
     Python,
     /// The BSD client.
     Tnftp,
+    /// Python's installer of packages.
+    Pip,
     /// Chromium.
     Chromium,
 }
@@ -43,6 +45,7 @@ impl Program {
             Self::Ncftpput => "ncftpput",
             Self::Python => "python3",
             Self::Tnftp => "tnftp",
+            Self::Pip => "pip3",
             Self::Chromium => "chromium",
         }
     }

@@ -34,6 +34,12 @@ impl Rate {
         Self(Arc::new(Bucket { bytes_per_second, burst, epoch: Instant::now(), full_at: AtomicU64::new(0) }))
     }
 
+    /// A rate whose pieces are a sixteenth of a second long: short enough that many can take turns.
+    pub fn shared(bytes_per_second: NonZeroU64) -> Self {
+        let burst = (bytes_per_second.get() / 16).clamp(4 * 1024, 1 << 20);
+        Self::new(bytes_per_second, NonZeroU64::new(burst).unwrap_or(bytes_per_second))
+    }
+
     /// Takes bytes that went out, or came, somewhere else than through a [`Throttle`]: says when the next may follow.
     pub fn charge(&self, bytes: usize) -> Instant {
         self.take(bytes).at

@@ -73,7 +73,7 @@ impl FileSystem for Vfs {
             self.resolve_change("open", &mounts, path, Some(taken))?
         } else {
             let place = self.resolve("open", &mounts, path, options.freshness).await?;
-            if place.node.is_some() {
+            if place.node.is_some() && options.page.is_none() {
                 return Err(Error::new(ErrorKind::IsADirectory, "open", path));
             }
             place.target.ok_or_else(|| Error::new(ErrorKind::NotFound, "open", path))?

@@ -27,7 +27,7 @@ impl Session {
             Outcome::Chosen { errand, path } => self.chosen = Some((errand, path)),
             Outcome::Opened(opening) => return self.transfer(&answer, opening),
             Outcome::Reported(rows) => {
-                wire::encode_head(answer.code, b"Listing:", self.control.output());
+                wire::encode_head(answer.code, rows.headline().as_bytes(), self.control.output());
                 self.work = Work::Report(rows);
                 return;
             }

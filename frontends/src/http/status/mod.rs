@@ -316,6 +316,7 @@ impl Answer {
             }
             None => answer,
         };
+        let answer = if facts.is_negotiated { answer.varying("accept") } else { answer };
         if facts.varies { answer.varying("accept-encoding") } else { answer }
     }
 

@@ -30,23 +30,40 @@ impl Format {
             let wanted = pair.strip_prefix("format=")?;
             FORMATS.iter().find(|(_, name, _)| *name == wanted)
         });
-        named.map_or_else(|| accepted(headers), |(format, ..)| *format)
+        let liked = || FORMATS[Accepted::read(headers).best(FORMATS.map(|(_, _, media)| media))].0;
+        named.map_or_else(liked, |(format, ..)| *format)
     }
 }
 
-fn accepted(headers: &HeaderMap) -> Format {
-    let fields = || headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut best = (Format::Html, (0, 0));
-    for (format, _, media) in FORMATS {
-        // The range that names it most closely decides: text/html before text/*, and that before */*.
-        let ranges = fields().flat_map(|field| field.split(','));
-        let Some((fit, weight)) = ranges.filter_map(|range| weigh(range, media)).max() else { continue };
-        // Of two that are liked alike, the one that was named rather than meant.
-        if weight > 0 && (weight, fit) > best.1 {
-            best = (format, (weight, fit));
-        }
+/// The media types that a request takes, as its `Accept` says.
+#[derive(Clone, Debug, Default)]
+pub(in crate::http) struct Accepted(Vec<String>);
+
+impl Accepted {
+    pub(in crate::http) fn read(headers: &HeaderMap) -> Self {
+        let fields = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        Self(fields.flat_map(|field| field.split(',')).map(str::to_owned).collect())
     }
-    best.0
+
+    /// Which of `medias` is liked best: the first wins a tie, and where none is taken.
+    pub(in crate::http) fn best<'a>(&self, medias: impl IntoIterator<Item = &'a str>) -> usize {
+        let mut best = (0, (0, 0));
+        for (nth, media) in medias.into_iter().enumerate() {
+            // The range that names it most closely decides: text/html before text/*, and that before */*.
+            let ranges = self.0.iter().filter_map(|range| weigh(range.trim(), media));
+            let Some((fit, weight)) = ranges.max() else { continue };
+            // Of two that are liked alike, the one that was named rather than meant.
+            if weight > 0 && (weight, fit) > best.1 {
+                best = (nth, (weight, fit));
+            }
+        }
+        best.0
+    }
+}
+
+/// True where the query says in which form a listing is wanted.
+pub(in crate::http) fn is_format_named(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair.starts_with("format=")))
 }
 
 /// How well `range` fits `media`, and its weight in thousandths; `None` where it does not fit.

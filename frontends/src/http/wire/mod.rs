@@ -21,7 +21,7 @@ pub(super) use self::credentials::{CHALLENGE, credentials};
 pub(super) use self::dates::{http_date, listing_date};
 pub(super) use self::disposition::attachment;
 pub(super) use self::form::{FormEvent, FormReader, form_boundary};
-pub(super) use self::format::Format;
+pub(super) use self::format::{Accepted, Format, is_format_named};
 pub(super) use self::heads::{Fault, Heads};
 pub(super) use self::host::parse_host;
 pub(super) use self::placed::Placed;

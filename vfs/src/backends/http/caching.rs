@@ -180,4 +180,115 @@ mod tests {
             assert_eq!(of(&headers(&[(CACHE_CONTROL, value)])).must_revalidate, must_revalidate, "{value}");
         }
     }
+
+    /// What each header may be in the comparison; `None`: it is not there.
+    const CACHE_CONTROLS: [Option<&str>; 17] = [
+        None,
+        Some("max-age=60"),
+        Some("max-age=0"),
+        Some("MAX-AGE=\"60\""),
+        Some("max-age=junk"),
+        Some("s-maxage=30"),
+        Some("s-maxage=30, max-age=60"),
+        Some("public"),
+        Some("public, max-age=60"),
+        Some("no-store"),
+        Some("private, max-age=60"),
+        Some("no-cache"),
+        Some("no-cache, max-age=60"),
+        Some("must-revalidate, max-age=60"),
+        Some("proxy-revalidate, max-age=60"),
+        Some("immutable, max-age=60"),
+        Some("max-age=60, stale-if-error=100, ext=\"a,b\""),
+    ];
+    const EXPIRES_AT: [Option<&str>; 5] = [
+        None,
+        Some("Fri, 20 Nov 2026 12:01:40 GMT"),
+        Some("Fri, 20 Nov 2026 11:00:00 GMT"),
+        Some("0"),
+        Some("junk"),
+    ];
+    const AGES: [Option<&str>; 4] = [None, Some("10"), Some("100"), Some("junk")];
+    const PRAGMAS: [Option<&str>; 2] = [None, Some("no-cache")];
+    const VARIES: [Option<&str>; 3] = [None, Some("accept-encoding"), Some("*")];
+
+    /// Where we and the crate differ, and why that is meant.
+    fn explanation(control: &str, vary: Option<&str>) -> Option<&'static str> {
+        if vary == Some("*") {
+            return Some(
+                "RFC 9110 §12.5.5: it fits no other request, so keeping it serves nobody; the crate keeps it stale",
+            );
+        }
+        if control.contains("proxy-revalidate") {
+            return Some(
+                "RFC 9111 §5.2.2.8: to be asked about once it is stale; the crate takes it for stale at once",
+            );
+        }
+        if control.contains("MAX-AGE") {
+            return Some(
+                "RFC 9111 §5.2: directives are the same in any case; the crate knows small letters only",
+            );
+        }
+        None
+    }
+
+    /// Beside another implementation of RFC 9111, as a shared cache, over every combination of the headers above.
+    #[test]
+    fn another_reader_of_the_rfc_comes_to_the_same_but_for_what_is_explained() {
+        use http_cache_semantics::{CacheOptions, CachePolicy};
+
+        let date = "Fri, 20 Nov 2026 12:00:00 GMT";
+        let now = httpdate::parse_http_date(date).unwrap();
+        let request = http::Request::get("http://h/f").body(()).unwrap();
+        let (mut compared, mut explained) = (0, 0);
+        for control in CACHE_CONTROLS {
+            for expires in EXPIRES_AT {
+                for age in AGES {
+                    for pragma in PRAGMAS {
+                        for vary in VARIES {
+                            let fields = [
+                                (CACHE_CONTROL, control),
+                                (EXPIRES, expires),
+                                (AGE, age),
+                                (PRAGMA, pragma),
+                                (VARY, vary),
+                                (DATE, Some(date)),
+                            ];
+                            let mut answer = http::Response::builder();
+                            for (name, value) in
+                                fields.iter().filter_map(|(name, value)| Some((name, (*value)?)))
+                            {
+                                answer = answer.header(name, value);
+                            }
+                            let answer = answer.body(()).unwrap();
+                            let theirs =
+                                CachePolicy::new_options(&request, &answer, now, CacheOptions::default());
+                            let ours = of(answer.headers());
+                            let same_keeping = ours.storable == theirs.is_storable();
+                            // Without a word of the source both fall back to a rule of their own.
+                            let same_time = match ours.fresh_for {
+                                Some(fresh_for) if theirs.is_storable() => {
+                                    fresh_for == theirs.time_to_live(now)
+                                }
+                                _ => true,
+                            };
+                            compared += 1;
+                            if !(same_keeping && same_time) {
+                                explained += 1;
+                                let why = explanation(control.unwrap_or_default(), vary);
+                                assert!(
+                                    why.is_some(),
+                                    "{fields:?}: {ours:?}, the crate: {} {:?}",
+                                    theirs.is_storable(),
+                                    theirs.time_to_live(now)
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(compared, 17 * 5 * 4 * 2 * 3);
+        assert!(explained * 2 < compared, "{explained} of {compared} differ");
+    }
 }

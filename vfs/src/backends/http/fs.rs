@@ -256,6 +256,22 @@ impl HttpFs {
         Wanted { path, metadata, folders: &self.folders }
     }
 
+    /// The page that the site makes of the folder `path`.
+    async fn open_page(
+        &self,
+        path: &VPath,
+        media: &'static str,
+        held: Option<&Held>,
+    ) -> Result<Arc<dyn File>> {
+        let url = url_of_folder(self.client.base(), path);
+        let source = self.source(url, Ask { accept: media, ..Ask::get() });
+        match source.fetch(ByteRange::whole(), None, held, "open", path).await? {
+            Fetched::File(found) => Ok(Arc::new(HttpFile::new(source, found.facts, Some(found.body)))),
+            Fetched::Unchanged(facts) => Ok(Arc::new(HttpFile::new(source, *facts, None))),
+            Fetched::Folder => Err(Error::new(ErrorKind::NotFound, "open", path)),
+        }
+    }
+
     async fn open_for(&self, path: &VPath, intent: Intent, held: Option<&Held>) -> Result<Arc<dyn File>> {
         const OP: &str = "open";
         let url = url_of_file(self.client.base(), path);
@@ -329,10 +345,12 @@ impl FileSystem for HttpFs {
         if options.changes() {
             return Err(Error::new(ErrorKind::ReadOnly, "open", path));
         }
-        if path.is_root() || self.folders.holds(path) {
-            return Err(Error::new(ErrorKind::IsADirectory, "open", path));
-        }
-        let file = self.open_for(path, options.intent, options.held.as_ref()).await?;
+        let is_folder = path.is_root() || self.folders.holds(path);
+        let file = match options.page {
+            Some(media) => self.open_page(path, media, options.held.as_ref()).await?,
+            None if is_folder => return Err(Error::new(ErrorKind::IsADirectory, "open", path)),
+            None => self.open_for(path, options.intent, options.held.as_ref()).await?,
+        };
         if let Some(wanted) = &options.if_match
             && file.metadata().await?.validator.as_ref() != Some(wanted)
         {

@@ -32,6 +32,7 @@ impl FileSystem for LocalFs {
             hard_links: true,
             modes: self.writable,
             times: self.writable,
+            pages: &[],
         }
     }
 

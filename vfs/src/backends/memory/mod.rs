@@ -121,7 +121,14 @@ impl Default for MemoryFs {
 #[async_trait]
 impl FileSystem for MemoryFs {
     fn capabilities(&self, _path: &VPath) -> Capabilities {
-        Capabilities { writes: Writes::Anywhere, symlinks: true, hard_links: true, modes: true, times: true }
+        Capabilities {
+            writes: Writes::Anywhere,
+            symlinks: true,
+            hard_links: true,
+            modes: true,
+            times: true,
+            pages: &[],
+        }
     }
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {

@@ -46,7 +46,7 @@ impl MirrorFile {
         }
         let read = offset - start.load(Ordering::Relaxed).min(offset);
         let goes_on = read >= SEQUENCE_BYTES;
-        Demand { end: (!goes_on).then(|| offset.saturating_add(max as u64)) }
+        Demand { end: (!goes_on).then(|| offset.saturating_add(max as u64)), is_whole: false }
     }
 }
 
@@ -153,10 +153,25 @@ impl Reader {
     }
 }
 
+/// Begins to fetch what is missing of a file of which something is there, and waits for the first bytes. False where its
+/// source has no such version any more.
+///
+/// # Errors
+/// Why no more of it can be had.
+pub(super) async fn go_on(object: &Arc<Object>) -> Result<bool> {
+    let Some(missing) = object.first_missing() else { return Ok(true) };
+    let mut reader = Reader::new(Arc::clone(object));
+    match reader.wait(missing, Demand { end: None, is_whole: true }).await {
+        Err(_) if object.is_lost() => Ok(false),
+        waited => waited.map(|_| true),
+    }
+}
+
 /// The bytes of a range, as spans of what is on the disk; where it is not, it waits.
 pub(super) struct ReadThrough {
     at: u64,
     end: Option<u64>,
+    is_whole: bool,
     /// Length of the file, where it was known at the start.
     len: Option<u64>,
     step: Step,
@@ -174,9 +189,10 @@ enum Piece {
 }
 
 impl Reader {
-    /// The next piece at `at`; `end` is where the range ends.
-    async fn piece(&mut self, at: u64, end: Option<u64>) -> Result<Piece> {
-        Ok(match self.wait(at, Demand { end }).await? {
+    /// The next piece at `at` of what is demanded.
+    async fn piece(&mut self, at: u64, demand: Demand) -> Result<Piece> {
+        let end = demand.end;
+        Ok(match self.wait(at, demand).await? {
             Ready::Until(until) => {
                 let len = end.map_or(until, |end| until.min(end)) - at;
                 Piece::Chunk(Chunk::Span(FileSpan::new(self.object.data().await?.clone(), at, len)))
@@ -195,13 +211,21 @@ impl Reader {
 impl ReadThrough {
     pub(super) fn new(object: &Arc<Object>, range: ByteRange) -> Self {
         let (len, _) = object.progress();
-        Self { at: range.start, end: range.end, len, step: Step::Rest(Reader::new(Arc::clone(object))) }
+        let is_whole = range.start == 0 && (range.end.is_none() || range.end == len);
+        Self {
+            at: range.start,
+            end: range.end,
+            is_whole,
+            len,
+            step: Step::Rest(Reader::new(Arc::clone(object))),
+        }
     }
 }
 
 impl Producer for ReadThrough {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
         let (at, end) = (self.at, self.end);
+        let demand = Demand { end, is_whole: self.is_whole };
         if end.is_some_and(|end| at >= end) {
             self.step = Step::Done;
         }
@@ -209,7 +233,7 @@ impl Producer for ReadThrough {
             && let Step::Rest(mut reader) = std::mem::replace(&mut self.step, Step::Done)
         {
             self.step = Step::Waiting(Box::pin(async move {
-                let piece = reader.piece(at, end).await;
+                let piece = reader.piece(at, demand).await;
                 (reader, piece)
             }));
         }

@@ -12,19 +12,22 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::path::VPath;
 
 /// Calls under way, by what they are about. A call is a task of its own: it goes on when those who wait for it leave.
-pub(super) struct Flights<T>(Arc<DashMap<Key, Flight<T>>>);
+pub(super) struct Flights<T>(Arc<DashMap<Key, Outcome<T>>>);
 
-type Flight<T> = watch::Receiver<Option<Result<T>>>;
+type Outcome<T> = watch::Receiver<Option<Result<T>>>;
+
+/// A call under way.
+pub(super) struct Flight<T>(Outcome<T>);
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    /// Begins `call`, unless one about `key` is under way.
+    /// Begins `call`, unless one about `key` is under way. Who does not want the answer drops it.
     pub(super) fn begin(
         &self,
         key: Key,
         call: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Flight<T> {
         match self.0.entry(key) {
-            Entry::Occupied(flight) => flight.get().clone(),
+            Entry::Occupied(flight) => Flight(flight.get().clone()),
             Entry::Vacant(place) => {
                 let (sender, flight) = watch::channel(None);
                 place.insert(flight.clone());
@@ -35,19 +38,16 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
                     drop(landing);
                     sender.send_replace(Some(answer));
                 });
-                flight
+                Flight(flight)
             }
         }
     }
+}
 
-    /// The answer of the call about `key`: of the one that is under way, or of this one.
-    pub(super) async fn join(
-        &self,
-        key: Key,
-        call: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        let mut flight = self.begin(key, call);
-        let answer = flight.wait_for(Option::is_some).await.map(|answer| answer.clone());
+impl<T: Clone> Flight<T> {
+    /// The call's answer.
+    pub(super) async fn landed(mut self) -> Result<T> {
+        let answer = self.0.wait_for(Option::is_some).await.map(|answer| answer.clone());
         match answer {
             Ok(Some(answer)) => answer,
             // Its task panicked.
@@ -58,7 +58,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 
 /// Takes a flight off the list when its call ends, by panic too.
 struct Landing<T> {
-    flights: Arc<DashMap<Key, Flight<T>>>,
+    flights: Arc<DashMap<Key, Outcome<T>>>,
     key: Key,
 }
 

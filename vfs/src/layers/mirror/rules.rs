@@ -44,17 +44,23 @@ pub enum Preset {
     Generic,
     /// A Debian archive: packages and what lies under its hash never change, indices are asked for again.
     Apt,
+    /// An index of Python packages, or the site where its files lie: files never change, pages are as their site says.
+    Pip,
 }
 
 /// How long the indices of a preset count as fresh.
 const INDEX_FRESH: Duration = Duration::from_secs(60);
 
 impl Preset {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Generic, Self::Apt, Self::Pip];
+
     /// Its name in a configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Generic => "generic",
             Self::Apt => "apt",
+            Self::Pip => "pip",
         }
     }
 
@@ -62,6 +68,10 @@ impl Preset {
     const fn patterns(self) -> &'static [(&'static str, Rule)] {
         match self {
             Self::Generic => &[],
+            Self::Pip => &[
+                ("**/*.{whl,egg,zip,tgz,exe,rpm,msi,metadata,asc,sig}", Rule::Immutable),
+                ("**/*.tar.{gz,bz2,xz,Z}", Rule::Immutable),
+            ],
             Self::Apt => &[
                 ("**/by-hash/*/*", Rule::Immutable),
                 ("**/*.{deb,udeb,ddeb,dsc}", Rule::Immutable),

@@ -50,6 +50,8 @@ pub(super) struct Run {
 pub(super) struct Demand {
     /// The byte after the last. `None`: the end of the file.
     pub(super) end: Option<u64>,
+    /// The file is being read from its start to its end.
+    pub(super) is_whole: bool,
 }
 
 /// A reader that a run has.
@@ -182,11 +184,26 @@ impl Fetch<'_> {
                 }
             };
             match next {
-                Some(Chunk::Bytes(bytes)) => self.write(bytes).await?,
+                Some(Chunk::Bytes(bytes)) => {
+                    let len = bytes.len();
+                    self.expect_room(len)?;
+                    self.write(bytes).await?;
+                    self.object.pace(len).await;
+                }
                 Some(Chunk::Span(_)) => return Err(failure(ErrorKind::Internal)),
                 None => return self.end(),
             }
         }
+    }
+
+    /// What would never fit is not begun with.
+    fn expect_room(&self, more: usize) -> Result<()> {
+        let len = self.object.progress().0.unwrap_or(self.at + more as u64);
+        if self.object.store.has_room(len) {
+            return Ok(());
+        }
+        let detail = format!("there is no room for a file of {len} bytes");
+        Err(Error::new(ErrorKind::StorageFull, "write_at", &VPath::root()).with_detail(detail))
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<()> {

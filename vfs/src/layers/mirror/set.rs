@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use sha2::{Digest as _, Sha256};
 
 use super::file::MirrorFile;
-use super::object::Object;
-use super::rules::Preset;
+use super::object::{HoldsBack, Object};
+use super::pages::Pip;
 use super::sets::{Digest, Release, hash_in_name, is_release, releases_above, signature_of};
-use super::store::{Kind, Part};
-use super::{CacheStatus, Core};
+use super::store::Part;
+use super::{Core, Subject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::File;
+use crate::metadata::CacheStatus;
 use crate::options::Intent;
 use crate::path::VPath;
 
@@ -22,22 +24,50 @@ const RELEASE_BYTES: u64 = 16 << 20;
 /// Releases that stay read: an archive has a handful.
 const READ_RELEASES: usize = 16;
 
+/// Files that make sense together only.
+#[derive(Clone, Debug, Default)]
+pub enum Sets {
+    /// Each file stands for itself.
+    #[default]
+    None,
+    /// A Debian archive: a release and the indices that it lists, and files that are named by their hash.
+    Apt,
+    /// The site of this number of an index of Python packages: 0 is the index.
+    Pip(Arc<Pip>, usize),
+}
+
 /// Releases that were read, by the version that they were read from.
 #[derive(Debug, Default)]
 pub(super) struct Releases(Mutex<VecDeque<(u64, Arc<Release>)>>);
 
-impl Core {
-    /// What the file at `path` must sum to, as its name or a release says that is kept.
-    pub(super) async fn expected(&self, path: &VPath) -> Option<Digest> {
-        if self.options.sets != Preset::Apt {
-            return None;
+impl Sets {
+    /// True where a reader of a file from its start sees it come before all of it was seen to fit, but for the end: files
+    /// that are large, and whose readers check them too.
+    pub(super) const fn holds_back(&self) -> HoldsBack {
+        match self {
+            Self::Pip(..) => HoldsBack::End,
+            Self::None | Self::Apt => HoldsBack::All,
         }
+    }
+}
+
+impl Core {
+    /// What the file must sum to, as its name, a release or a page says that is kept.
+    pub(super) async fn expected(&self, subject: &Subject) -> Option<Digest> {
+        match &self.options.sets {
+            Sets::Apt if subject.part == Part::Entry => self.listed(&subject.path).await,
+            Sets::Pip(pip, site) if subject.part == Part::Entry => pip.digest(*site, &subject.path).await,
+            _ => None,
+        }
+    }
+
+    async fn listed(&self, path: &VPath) -> Option<Digest> {
         if let Some(digest) = hash_in_name(path) {
             return Some(digest);
         }
         for release in releases_above(path) {
             let folder = release.parent()?;
-            let Some(kept) = self.kept_file(&release).await else { continue };
+            let Some(kept) = self.kept_file(&Subject::entry(&release)).await else { continue };
             if let Ok(release) = self.read_release(&kept).await
                 && let Some(digest) = release.digest(&folder, path)
             {
@@ -54,21 +84,24 @@ impl Core {
     /// `Unavailable` where the source does not have them yet: then `old` stays.
     pub(super) async fn companions(&self, new: &Arc<Object>, old: &Arc<Object>) -> Result<Vec<Arc<Object>>> {
         let path = new.path();
-        let Some(folder) = path.parent().filter(|_| self.options.sets == Preset::Apt && is_release(&path))
+        let Some(folder) =
+            path.parent().filter(|_| matches!(self.options.sets, Sets::Apt) && is_release(&path))
         else {
             return Ok(Vec::new());
         };
         let (before, after) = (self.read_release(old).await?, self.read_release(new).await?);
         let mut companions = Vec::new();
         for (index, digest) in after.indices(&folder) {
-            if before.digest(&folder, &index) == Some(digest) || self.kept_file(&index).await.is_none() {
+            if before.digest(&folder, &index) == Some(digest)
+                || self.kept_file(&Subject::entry(&index)).await.is_none()
+            {
                 continue;
             }
             let companion = self.fetch_fitting(&index, Some(digest)).await?;
             companions.push(companion);
         }
         if let Some(signature) = signature_of(&path)
-            && self.kept_file(&signature).await.is_some()
+            && self.kept_file(&Subject::entry(&signature)).await.is_some()
         {
             companions.push(self.fetch_fitting(&signature, None).await?);
         }
@@ -77,20 +110,11 @@ impl Core {
 
     /// The source's present version, read to its end.
     async fn fetch_fitting(&self, path: &VPath, digest: Option<Digest>) -> Result<Arc<Object>> {
-        let found = self.open_source(path, None, Intent::Whole).await?;
-        let object = Arc::new(self.object_of(path, found, digest));
+        let subject = Subject::entry(path);
+        let found = self.open_source(&subject, None, Intent::Whole).await?;
+        let object = Arc::new(self.object_of(&subject, found, digest));
         read_through(&object).await?;
         Ok(object)
-    }
-
-    /// What is kept of the file at `path`, where that is known without asking the disk for what is not there.
-    async fn kept_file(&self, path: &VPath) -> Option<Arc<Object>> {
-        let key = self.key(path, Part::Entry);
-        if !self.live.contains_key(&key) && !self.store.holds(key) {
-            return None;
-        }
-        let kept = self.stored(key, path).await.ok().flatten();
-        kept.filter(|object| object.kind() == Kind::File)
     }
 
     async fn read_release(&self, object: &Arc<Object>) -> Result<Arc<Release>> {
@@ -98,7 +122,7 @@ impl Core {
         if let Some(release) = self.releases.find(generation) {
             return Ok(release);
         }
-        let text = read_all(object).await?;
+        let text = read_all(object, RELEASE_BYTES).await?;
         let release = Arc::new(Release::parse(&text));
         self.releases.keep(generation, &release);
         Ok(release)
@@ -121,7 +145,7 @@ impl Releases {
 }
 
 /// Waits until every byte is kept.
-async fn read_through(object: &Arc<Object>) -> Result<()> {
+pub(super) async fn read_through(object: &Arc<Object>) -> Result<()> {
     let file = MirrorFile::new(Arc::clone(object), object.describe(CacheStatus::Miss));
     let mut at = 0;
     loop {
@@ -132,8 +156,17 @@ async fn read_through(object: &Arc<Object>) -> Result<()> {
     }
 }
 
-async fn read_all(object: &Arc<Object>) -> Result<Bytes> {
+/// All that is kept of a file, or is on its way.
+pub(super) async fn read_all(object: &Arc<Object>, limit: u64) -> Result<Bytes> {
     let file = MirrorFile::new(Arc::clone(object), object.describe(CacheStatus::Miss));
+    drain(&file, limit, &object.path()).await
+}
+
+/// The content of a file that is small enough to be held.
+///
+/// # Errors
+/// `LimitExceeded` where it is longer than `limit`.
+pub(super) async fn drain(file: &dyn File, limit: u64, path: &VPath) -> Result<Bytes> {
     let mut all = BytesMut::new();
     loop {
         let bytes = file.read_at(all.len() as u64, usize::MAX).await?;
@@ -141,9 +174,23 @@ async fn read_all(object: &Arc<Object>) -> Result<Bytes> {
             return Ok(all.freeze());
         }
         all.extend_from_slice(&bytes);
-        if all.len() as u64 > RELEASE_BYTES {
-            let detail = "a release is longer than 16 MiB";
-            return Err(Error::new(ErrorKind::LimitExceeded, "read_at", &object.path()).with_detail(detail));
+        if all.len() as u64 > limit {
+            let detail = format!("it is longer than the {} MiB that are read of it", limit >> 20);
+            return Err(Error::new(ErrorKind::LimitExceeded, "read_at", path).with_detail(detail));
         }
+    }
+}
+
+/// What all that is kept of a file sums to.
+pub(super) async fn digest_of(object: &Arc<Object>) -> Result<Digest> {
+    let file = MirrorFile::new(Arc::clone(object), object.describe(CacheStatus::Hit));
+    let (mut sum, mut at) = (Sha256::new(), 0);
+    loop {
+        let bytes = file.read_at(at, usize::MAX).await?;
+        if bytes.is_empty() {
+            return Ok(sum.finalize().into());
+        }
+        at += bytes.len() as u64;
+        sum = object.store.disk().run("read_at", move || sum.chain_update(&bytes)).await?;
     }
 }

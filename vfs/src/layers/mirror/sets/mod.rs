@@ -1,8 +1,11 @@
 //! Sets: files that make sense together only. The pure half: which files belong together, and what each must be.
 
 mod apt;
+mod pip;
 
 pub(super) use self::apt::{Release, hash_in_name, is_release, releases_above, signature_of};
+pub use self::pip::Site;
+pub(super) use self::pip::{Page, Place, projects_of};
 
 /// SHA-256 of a whole file.
 pub(super) type Digest = [u8; 32];

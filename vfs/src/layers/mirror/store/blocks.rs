@@ -88,6 +88,12 @@ impl Blocks {
         Some((first + found) as u64 * BLOCK_BYTES)
     }
 
+    /// Where the first block begins that is not there.
+    pub(in crate::layers::mirror) fn first_missing(&self) -> u64 {
+        let missing = self.sums.iter().position(Option::is_none).unwrap_or(self.sums.len());
+        missing as u64 * BLOCK_BYTES
+    }
+
     /// True where every byte is there.
     pub(in crate::layers::mirror) fn is_complete(&self) -> bool {
         let wanted = self.len.map(|len| len.div_ceil(BLOCK_BYTES));

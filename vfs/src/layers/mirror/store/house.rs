@@ -1,6 +1,8 @@
 //! Keeping house: how much is kept, and what goes when it gets too much.
 
+use std::collections::HashSet;
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -17,6 +19,8 @@ pub struct StoreOptions {
     pub bytes: u64,
     /// Bytes that stay free on the file system, for others. Default 512 MiB.
     pub keep_free: u64,
+    /// Bytes a second that all mirrors of the store fetch together. Default: as many as come.
+    pub download: Option<NonZeroU64>,
 }
 
 /// Part of the bytes that is free after an eviction: a tenth.
@@ -34,6 +38,8 @@ pub(super) struct House {
     /// Bytes written since the file system was asked for its free space.
     unseen: AtomicU64,
     is_evicting: AtomicBool,
+    /// Nothing more can go, and too much is there: nothing more is kept.
+    is_full: AtomicBool,
 }
 
 /// What one entry takes, and when it was used last.
@@ -43,11 +49,13 @@ struct Use {
     pages: u32,
     /// Seconds since 1970.
     used: u32,
+    /// It stays.
+    is_pinned: bool,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { bytes: 10 << 30, keep_free: 512 << 20 }
+        Self { bytes: 10 << 30, keep_free: 512 << 20, download: None }
     }
 }
 
@@ -59,6 +67,7 @@ impl House {
             bytes: AtomicU64::new(0),
             unseen: AtomicU64::new(LOOK_BYTES),
             is_evicting: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
         }
     }
 
@@ -71,8 +80,8 @@ impl House {
     }
 
     /// Notes what `key` takes now.
-    pub(super) fn account(&self, key: Key, bytes: u64, now: SystemTime) {
-        let now = Use { pages: pages(bytes), used: seconds(now) };
+    pub(super) fn account(&self, key: Key, bytes: u64, is_pinned: bool, now: SystemTime) {
+        let now = Use { pages: pages(bytes), used: seconds(now), is_pinned };
         let before = self.kept.insert(key, now).map_or(0, |before| before.pages);
         let (now, before) = (bytes_of(now.pages), bytes_of(before));
         self.bytes.fetch_add(now, Ordering::Relaxed);
@@ -87,6 +96,18 @@ impl House {
         }
     }
 
+    /// Notes whether `key` stays.
+    pub(super) fn pin(&self, key: Key, is_pinned: bool) {
+        if let Some(mut kept) = self.kept.get_mut(&key) {
+            kept.is_pinned = is_pinned;
+        }
+    }
+
+    /// True where a file of `len` bytes, as far as that is known, may be kept.
+    pub(super) fn has_room(&self, len: u64) -> bool {
+        len <= self.options.bytes && !self.is_full.load(Ordering::Relaxed)
+    }
+
     pub(super) fn forget(&self, key: Key) {
         if let Some((_, gone)) = self.kept.remove(&key) {
             self.bytes.fetch_sub(bytes_of(gone.pages), Ordering::Relaxed);
@@ -98,25 +119,31 @@ impl House {
         let bytes = self.bytes.load(Ordering::Relaxed);
         let goal = self.options.bytes - self.options.bytes / FREED_PART;
         let over = if bytes > self.options.bytes { bytes - goal } else { 0 };
-        if over == 0 && self.unseen.load(Ordering::Relaxed) < LOOK_BYTES {
+        let is_full = self.is_full.load(Ordering::Relaxed);
+        if over == 0 && !is_full && self.unseen.load(Ordering::Relaxed) < LOOK_BYTES {
             return 0;
         }
         self.unseen.store(0, Ordering::Relaxed);
         let free = rustix::fs::statvfs(folder)
             .map_or(u64::MAX, |found| found.f_bavail.saturating_mul(found.f_frsize));
-        over.max(self.options.keep_free.saturating_sub(free)).min(bytes)
+        over.max(self.options.keep_free.saturating_sub(free))
     }
 
-    /// What was used longest ago, as many as take `excess` bytes.
+    /// What was used longest ago, as many as take `excess` bytes, but for what stays.
     fn oldest(&self, mut excess: u64) -> Vec<Key> {
-        let mut kept: Vec<_> = self.kept.iter().map(|kept| (kept.used, *kept.key(), kept.pages)).collect();
+        let free = self.kept.iter().filter(|kept| !kept.is_pinned);
+        let mut kept: Vec<_> = free.map(|kept| (kept.used, *kept.key(), kept.pages)).collect();
         kept.sort_unstable();
         let goes = kept.into_iter().take_while(|(_, _, pages)| {
             let goes = excess > 0;
             excess = excess.saturating_sub(bytes_of(*pages));
             goes
         });
-        goes.map(|(_, key, _)| key).collect()
+        let goes = goes.map(|(_, key, _)| key).collect();
+        if self.is_full.swap(excess > 0, Ordering::Relaxed) != (excess > 0) {
+            tracing::warn!(is_full = excess > 0, "whether the cache has room for more");
+        }
+        goes
     }
 }
 
@@ -130,6 +157,13 @@ impl Store {
                 store.house.is_evicting.store(false, Ordering::Release);
             });
         }
+    }
+
+    /// What stays of the records whose keys begin so.
+    async fn pinned(&self, first: u8) -> HashSet<Key> {
+        let records = self.records(first).await.unwrap_or_default();
+        let stays = records.into_iter().filter(|(_, record)| self.pins.hold(&record.source, &record.path));
+        stays.map(|(key, _)| key).collect()
     }
 
     async fn evict(self: &Arc<Self>) {
@@ -161,6 +195,7 @@ impl House {
     fn excess_is_possible(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > self.options.bytes
             || self.unseen.load(Ordering::Relaxed) >= LOOK_BYTES
+            || self.is_full.load(Ordering::Relaxed)
     }
 }
 
@@ -173,10 +208,11 @@ pub(super) fn survey(store: &Arc<Store>) {
             let folder = store.folder.join("o").join(format!("{first:02x}"));
             let run = store.run;
             let found = store.disk.run("read_dir", move || survey_folder(&folder, run)).await;
+            let pinned = if store.pins.is_empty() { HashSet::new() } else { store.pinned(first).await };
             for (key, bytes, used) in found.unwrap_or_default() {
                 // What was saved meanwhile is known better.
                 if !store.house.kept.contains_key(&key) {
-                    store.house.account(key, bytes, used);
+                    store.house.account(key, bytes, pinned.contains(&key), used);
                 }
             }
         }

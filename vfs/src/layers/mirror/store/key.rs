@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::layers::mirror::pages::MEDIA;
 use crate::path::VPath;
 
 /// 128 bits of SHA-256 over the source, the path and what is kept of it. Records hold the whole text, and one that holds
@@ -18,18 +19,37 @@ pub(in crate::layers::mirror) enum Part {
     Entry,
     /// The folder's listing.
     Listing,
+    /// The page that the folder's site makes of it, in this media type.
+    Page(&'static str),
+}
+
+impl Part {
+    /// All that may be kept of one path.
+    pub(in crate::layers::mirror) fn all() -> impl Iterator<Item = Self> {
+        [Self::Entry, Self::Listing].into_iter().chain(MEDIA.iter().map(|media| Self::Page(media)))
+    }
+
+    /// The media type of a page; `None` for what is none.
+    pub(in crate::layers::mirror) const fn page(self) -> Option<&'static str> {
+        match self {
+            Self::Page(media) => Some(media),
+            Self::Entry | Self::Listing => None,
+        }
+    }
 }
 
 impl Key {
     pub(in crate::layers::mirror) fn of(source: &str, path: &VPath, part: Part) -> Self {
-        let part = match part {
-            Part::Entry => b'e',
-            Part::Listing => b'l',
+        let (part, media) = match part {
+            Part::Entry => (b'e', ""),
+            Part::Listing => (b'l', ""),
+            Part::Page(media) => (b'p', media),
         };
         let mut hash = Sha256::new();
         hash.update((source.len() as u64).to_le_bytes());
         hash.update(source);
         hash.update([part]);
+        hash.update(media);
         hash.update(path.to_bytes());
         let mut first = [0; 16];
         first.copy_from_slice(&hash.finalize()[..16]);
@@ -74,6 +94,8 @@ mod tests {
         let keys = [
             Key::of("http://h/", &path("/a"), Part::Entry),
             Key::of("http://h/", &path("/a"), Part::Listing),
+            Key::of("http://h/", &path("/a"), Part::Page("text/html")),
+            Key::of("http://h/", &path("/a"), Part::Page("application/json")),
             Key::of("http://h/", &path("/b"), Part::Entry),
             Key::of("http://g/", &path("/a"), Part::Entry),
         ];

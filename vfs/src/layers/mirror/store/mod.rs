@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! FOLDER/v1/lock                     held with flock(2) by the process that uses the folder; its text is the state below
+//! FOLDER/v1/pins                     what is never let go of (pins.rs)
 //! FOLDER/v1/tmp/                     records under way; emptied at the start
 //! FOLDER/v1/o/ab/<key>.meta          one record a kept path (record.rs)
 //! FOLDER/v1/o/ab/<key>-<gen>.data    the bytes of one version, sparse where blocks are missing
@@ -9,15 +10,16 @@
 //!
 //! `<key>` is 32 hexadecimal digits, `ab` its first two, `<gen>` 16. A version's file is only ever added to; another version
 //! has another file, and who reads the old one goes on. A record names what lies in its file and what each block sums to,
-//! and is replaced by rename(2) after the bytes were written. Nothing is synced: after a run that did not end well a block is
-//! believed when its sum was seen to fit. A folder that is deleted, or parts of it, costs fetching and nothing else.
+//! and is replaced by rename(2) after the bytes were written. Nothing is synced, and disks forget: what an earlier run has
+//! kept is believed block by block when its sum was seen to fit. A folder that is deleted, or parts of it, costs fetching
+//! and nothing else.
 //!
-//! The state is `vfsd mirror 1\nrun N\ntrusted-from M\nopen|closed\n`: N counts the starts, records of runs before M hold
-//! blocks that are to be checked.
+//! The state is `vfsd mirror 1\nrun N\n`: N counts the starts.
 
 mod blocks;
 mod house;
 mod key;
+mod pins;
 mod record;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -35,11 +37,12 @@ pub(super) use self::blocks::{BLOCK_BYTES, Blocks};
 use self::house::House;
 pub use self::house::StoreOptions;
 pub(super) use self::key::{Key, Part};
+use self::pins::Pins;
 pub(super) use self::record::{Kind, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::jobs::Disk;
 use crate::path::VPath;
-use crate::producer::SpanFile;
+use crate::producer::{Rate, SpanFile};
 
 /// A generation is the run that made it, and a count below these bits.
 const RUN_BITS: u32 = 40;
@@ -53,13 +56,14 @@ pub struct Store {
     folder: PathBuf,
     disk: Disk,
     /// Held as long as the store is.
-    lock: File,
+    _lock: File,
     run: u64,
-    /// Blocks of records of earlier runs are checked before they are believed.
-    trusted_from: u64,
     /// Names the next version, the next temporary file.
     counter: AtomicU64,
     house: House,
+    pins: Pins,
+    /// How fast all mirrors fetch together.
+    rate: Option<Rate>,
     /// Wall clock and steady clock at the start.
     started: (SystemTime, Instant),
 }
@@ -80,9 +84,10 @@ impl Store {
         let store = Arc::new(Self {
             folder,
             disk,
-            lock: opened.lock,
+            _lock: opened.lock,
             run: opened.run,
-            trusted_from: opened.trusted_from,
+            pins: opened.pins,
+            rate: options.download.map(Rate::shared),
             counter: AtomicU64::new(0),
             house: House::new(options),
             started: (SystemTime::now(), Instant::now()),
@@ -104,9 +109,9 @@ impl Store {
         self.run
     }
 
-    /// True where the blocks of `record` may be served without being checked.
+    /// True where the blocks of `record` were written, or checked, by this run.
     pub(super) fn trusts(&self, record: &Record) -> bool {
-        record.run >= self.trusted_from
+        record.run == self.run
     }
 
     /// A name for another version's bytes.
@@ -137,8 +142,56 @@ impl Store {
             Ok(allocated(&path) + allocated(&data))
         });
         let bytes = saved.await?.map_err(|error| failure(error, &self.record_path(key)))?;
-        self.house.account(key, bytes, self.now());
+        let is_pinned = self.pins.hold(&record.source, &record.path);
+        self.house.account(key, bytes, is_pinned, self.now());
         Ok(())
+    }
+
+    /// The records whose keys begin with this byte. Those that cannot be read are left out.
+    pub(super) async fn records(&self, first: u8) -> Result<Vec<(Key, Record)>> {
+        let folder = self.folder.join("o").join(format!("{first:02x}"));
+        let read = move || -> Vec<(Key, Record)> {
+            let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };
+            let paths = entries.flatten().map(|entry| entry.path());
+            let records = paths.filter(|path| path.extension().is_some_and(|kind| kind == "meta"));
+            let read = records.filter_map(|path| {
+                let key = Key::parse(path.file_stem()?.to_str()?)?;
+                let mut bytes = Vec::new();
+                File::open(&path).ok()?.take(record::MAX_BYTES).read_to_end(&mut bytes).ok()?;
+                Some((key, Record::decode(&bytes)?))
+            });
+            read.collect()
+        };
+        self.disk.run("read_dir", read).await
+    }
+
+    pub(super) fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// Pins `path` of `source`, or no longer does. What is kept of it already is for [`Store::note_pin`].
+    pub(super) async fn pin(
+        self: &Arc<Self>,
+        source: &Arc<str>,
+        path: &VPath,
+        is_pinned: bool,
+    ) -> Result<()> {
+        let (store, of, at) = (Arc::clone(self), Arc::clone(source), path.clone());
+        let set = self.disk.run("write_at", move || store.pins.set(&of, &at, is_pinned)).await?;
+        set.map_err(|error| failure(error, &self.folder))
+    }
+
+    pub(super) fn note_pin(&self, key: Key, is_pinned: bool) {
+        self.house.pin(key, is_pinned);
+    }
+
+    /// True where a file of so many bytes may be kept.
+    pub(super) fn has_room(&self, len: u64) -> bool {
+        self.house.has_room(len)
+    }
+
+    pub(super) fn rate(&self) -> Option<&Rate> {
+        self.rate.as_ref()
     }
 
     /// The bytes of a version: made where there are none, and opened for reading and writing.
@@ -212,20 +265,11 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-impl Drop for Store {
-    /// Says that this run ended well. Where that fails, blocks will be checked.
-    fn drop(&mut self) {
-        if let Err(error) = write_state(&mut self.lock, self.run, self.trusted_from, "closed") {
-            tracing::warn!(folder = %self.folder.display(), %error, "the cache could not be closed");
-        }
-    }
-}
-
 /// What the start found.
 struct Opened {
     lock: File,
     run: u64,
-    trusted_from: u64,
+    pins: Pins,
 }
 
 impl Opened {
@@ -247,40 +291,30 @@ impl Opened {
         let mut text = String::new();
         // What cannot be read as text is no state.
         _ = (&lock).take(STATE_BYTES).read_to_string(&mut text);
-        let (run, trusted_from) = match State::parse(&text) {
-            Some(State { run, trusted_from, closed: true }) => (run + 1, trusted_from),
-            Some(State { run, .. }) => (run + 1, run + 1),
-            // A new folder, or one whose state is lost: whatever lies in it is checked.
+        let run = match run_in(&text) {
+            Some(run) => run + 1,
+            // A new folder, or one whose state is lost: a number that no record in it has.
             None => {
                 let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                (since.as_secs() & 0x7f_ffff, since.as_secs() & 0x7f_ffff)
+                since.as_secs() & (RUNS - 1)
             }
         };
-        write_state(&mut lock, run, trusted_from, "open")?;
-        Ok(Self { lock, run, trusted_from })
+        lock.set_len(0)?;
+        lock.rewind()?;
+        lock.write_all(format!("{STATE}{run}\n").as_bytes())?;
+        Ok(Self { lock, run, pins: Pins::open(folder)? })
     }
 }
 
-struct State {
-    run: u64,
-    trusted_from: u64,
-    closed: bool,
-}
+/// How the state begins; the number of the run follows.
+const STATE: &str = "vfsd mirror 1\nrun ";
 
-impl State {
-    fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("vfsd mirror 1\n")?;
-        let mut lines = rest.lines();
-        let run = lines.next()?.strip_prefix("run ")?.parse().ok().filter(|run| *run < 1 << 23)?;
-        let trusted_from = lines.next()?.strip_prefix("trusted-from ")?.parse().ok()?;
-        Some(Self { run, trusted_from, closed: lines.next()? == "closed" })
-    }
-}
+/// Runs that can be told apart.
+const RUNS: u64 = 1 << (u64::BITS - RUN_BITS - 1);
 
-fn write_state(lock: &mut File, run: u64, trusted_from: u64, state: &str) -> io::Result<()> {
-    lock.set_len(0)?;
-    lock.rewind()?;
-    lock.write_all(format!("vfsd mirror 1\nrun {run}\ntrusted-from {trusted_from}\n{state}\n").as_bytes())
+fn run_in(text: &str) -> Option<u64> {
+    let number = text.strip_prefix(STATE)?.lines().next()?;
+    number.parse().ok().filter(|run| *run < RUNS)
 }
 
 fn read_record(path: &Path) -> io::Result<Option<Record>> {

@@ -10,7 +10,7 @@ const INDEX: &str = "/dists/s/main/binary-amd64/Packages.xz";
 async fn archive() -> Scene {
     let rules = Rules::new([], Preset::Apt).unwrap();
     with_options(
-        MirrorOptions { rules, sets: Preset::Apt, ..MirrorOptions::default() },
+        MirrorOptions { rules, sets: Sets::Apt, ..MirrorOptions::default() },
         StoreOptions::default(),
     )
     .await
@@ -97,7 +97,7 @@ async fn a_file_is_what_its_name_says_or_it_is_not_served() {
     assert_eq!(scene.read(&wrong).await.unwrap_err().kind(), ErrorKind::Unavailable);
     let scene = scene.restarted(MirrorOptions {
         rules: Rules::new([], Preset::Apt).unwrap(),
-        sets: Preset::Apt,
+        sets: Sets::Apt,
         ..MirrorOptions::default()
     });
     let scene = scene.await;

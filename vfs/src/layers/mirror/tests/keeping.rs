@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::metadata::CacheStatus;
 
 const LEN: usize = 3 * BLOCK_BYTES as usize + 77;
 
@@ -147,7 +148,7 @@ async fn offline_the_source_is_never_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_an_unclean_end_a_damaged_block_is_fetched_anew() {
+async fn a_block_that_was_damaged_between_two_runs_is_fetched_anew() {
     let scene = scene().await;
     let bytes = content(LEN, 8);
     scene.origin.put("/f", &bytes);
@@ -155,9 +156,7 @@ async fn after_an_unclean_end_a_damaged_block_is_fetched_anew() {
     let Scene { origin, mirror, folder } = scene;
     drop(mirror);
     drop(mirror_in(folder.path(), &origin, MirrorOptions::default(), StoreOptions::default()).await);
-    // As if the machine had stopped: the state was not closed, and a page did not reach the disk.
-    let lock = folder.path().join("v1/lock");
-    fs::write(&lock, fs::read_to_string(&lock).unwrap().replace("closed", "open")).unwrap();
+    // As if the machine had stopped and a page did not reach the disk, or the disk had forgotten it.
     let mut scene = Scene {
         origin,
         folder,
@@ -238,7 +237,7 @@ async fn a_record_that_is_damaged_or_anothers_is_not_believed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_used_longest_ago_goes_when_there_is_too_much() {
-    let options = StoreOptions { bytes: 3 << 20, keep_free: 0 };
+    let options = StoreOptions { bytes: 3 << 20, keep_free: 0, download: None };
     let scene = with_options(MirrorOptions::default(), options).await;
     scene.origin.say(fresh_for(1_000_000));
     let bytes = content(LEN, 11);
@@ -268,13 +267,4 @@ async fn what_is_purged_is_fetched_anew() {
     assert_eq!(scene.read("/f").await.unwrap(), old);
     scene.mirror.purge(&path("/f")).await.unwrap();
     assert_eq!(scene.read("/f").await.unwrap(), new);
-}
-
-fn data_files(scene: &Scene) -> Vec<std::path::PathBuf> {
-    let folders = fs::read_dir(scene.folder.path().join("v1/o")).unwrap();
-    folders
-        .flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|kind| kind == "data"))
-        .collect()
 }

@@ -1,9 +1,11 @@
 //! A mirror over a source that counts, changes and breaks off.
 
 mod apt;
+mod folder;
 mod keeping;
 mod origin;
 mod reading;
+mod upkeep;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -73,6 +75,15 @@ impl Scene {
         let listing = self.mirror.read_dir(&path(at), &ListOptions::default()).await?;
         Ok(listing.collect(1000).await?.into_iter().map(|entry| entry.name).collect())
     }
+}
+
+fn data_files(scene: &Scene) -> Vec<std::path::PathBuf> {
+    let folders = std::fs::read_dir(scene.folder.path().join("v1/o")).unwrap();
+    folders
+        .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "data"))
+        .collect()
 }
 
 /// All bytes of a range, or the error that came instead of an end.

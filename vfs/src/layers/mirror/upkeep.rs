@@ -1,0 +1,155 @@
+//! What an operator does with what is kept: looks, lets go, asks anew, pins, fetches ahead.
+
+use std::sync::Arc;
+
+use super::finding::{Answer, Seen};
+use super::set::read_through;
+use super::store::{Key, Kind, Part, Record};
+use super::{Core, Mirror, Subject, Usage};
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::{Freshness, Intent};
+use crate::path::VPath;
+
+/// What is kept of a path and of all that lies below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Files all of whose bytes are there.
+    pub whole_files: u64,
+    /// Files that are not, or not yet.
+    pub partial_files: u64,
+    /// Folders and their listings.
+    pub folders: u64,
+    /// Names that are known to be missing.
+    pub missing: u64,
+    /// Bytes of files that are there.
+    pub bytes: u64,
+    /// It stays, however long nobody uses it.
+    pub is_pinned: bool,
+}
+
+impl Mirror {
+    /// What is kept at and below `path`. Reads all records.
+    ///
+    /// # Errors
+    /// What the cache folder fails with.
+    pub async fn status(&self, path: &VPath) -> Result<Status> {
+        let is_pinned = self.0.store.pins().hold(&self.0.source, path);
+        let mut status = Status { is_pinned, ..Status::default() };
+        self.0.each_below(path, |_, record| status.add(record)).await?;
+        Ok(status)
+    }
+
+    /// Forgets what is kept at and below `path`: the next reader fetches it anew, and who reads it goes on. How much it
+    /// was.
+    ///
+    /// # Errors
+    /// What the cache folder fails with.
+    pub async fn purge(&self, path: &VPath) -> Result<u64> {
+        let mut found = Vec::new();
+        self.0.each_below(path, |key, record| found.push((key, record.generation))).await?;
+        let count = found.len() as u64;
+        for (key, generation) in found {
+            self.0.forget(key);
+            self.0.store.remove(key, Some(generation)).await?;
+        }
+        Ok(count)
+    }
+
+    /// Asks the source about all that is kept at and below `path`, whatever its rule and age. How much it was.
+    ///
+    /// # Errors
+    /// The first failure of the source; what it was asked about before is as it says.
+    pub async fn refresh(&self, path: &VPath) -> Result<u64> {
+        let mut found = Vec::new();
+        self.0.each_below(path, |key, record| found.push((key, record.path.clone()))).await?;
+        let mut count = 0;
+        for (key, path) in found {
+            let part = Part::all().find(|part| self.0.key(&path, *part) == key);
+            let Some(subject) = part.map(|part| Subject { path, part }) else { continue };
+            let seen = self.0.readable(&subject).await;
+            let asking = self.0.clone().ask(subject, seen.as_ref().map(Seen::of), Intent::Header);
+            self.0.flights.begin(key, asking).landed().await?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Keeps what is, and will be, kept at and below `path`, however long nobody uses it; or no longer does. Survives a
+    /// restart.
+    ///
+    /// # Errors
+    /// What the cache folder fails with.
+    pub async fn pin(&self, path: &VPath, is_pinned: bool) -> Result<()> {
+        let store = &self.0.store;
+        store.pin(&self.0.source, path, is_pinned).await?;
+        let mut found = Vec::new();
+        self.0
+            .each_below(path, |key, record| {
+                found.push((key, store.pins().hold(&record.source, &record.path)));
+            })
+            .await?;
+        found.into_iter().for_each(|(key, is_pinned)| store.note_pin(key, is_pinned));
+        Ok(())
+    }
+
+    /// What is pinned.
+    pub fn pins(&self) -> Vec<VPath> {
+        self.0.store.pins().of(&self.0.source)
+    }
+
+    /// What the store holds that it shares with others.
+    pub fn usage(&self) -> Usage {
+        self.0.store.usage()
+    }
+
+    /// Sees to it that all of the file at `path` is kept; its length.
+    ///
+    /// # Errors
+    /// What its source fails with; `IsADirectory` for a folder, `Unsupported` for what must not be kept.
+    pub async fn warm(&self, path: &VPath) -> Result<u64> {
+        const OP: &str = "warm";
+        match self.0.find(&Subject::entry(path), Freshness::Any, Intent::Whole, OP).await? {
+            Answer::Kept(object, _) if object.kind() != Kind::File => {
+                Err(Error::new(ErrorKind::IsADirectory, OP, path))
+            }
+            Answer::Kept(object, _) => {
+                if !object.is_complete() || object.seal().is_some() {
+                    read_through(&object).await?;
+                }
+                Ok(object.progress().0.unwrap_or_default())
+            }
+            Answer::Passed(_) => {
+                let detail = "its source or a rule says that it must not be kept, or the cache is full";
+                Err(Error::new(ErrorKind::Unsupported, OP, path).with_detail(detail))
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Shows each record of this source at and below `path`.
+    async fn each_below(self: &Arc<Self>, path: &VPath, mut show: impl FnMut(Key, &Record)) -> Result<()> {
+        for first in 0..=u8::MAX {
+            for (key, record) in self.store.records(first).await? {
+                if record.source == self.source && record.path.is_covered_by(path) {
+                    show(key, &record);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Status {
+    fn add(&mut self, record: &Record) {
+        match record.kind {
+            Kind::File if record.blocks.is_complete() => self.whole_files += 1,
+            Kind::File => self.partial_files += 1,
+            Kind::Folder | Kind::Listing => self.folders += 1,
+            Kind::Missing => self.missing += 1,
+        }
+        if record.kind == Kind::File {
+            self.bytes += record.blocks.present();
+        }
+    }
+}
