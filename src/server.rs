@@ -8,7 +8,7 @@ use std::sync::Arc;
 use frontends::Site;
 use frontends::auth::Auth;
 use frontends::serve::{Address, Listener};
-use frontends::sight::{self, AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
+use frontends::sight::{AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
 use frontends::transport::tls::{Spoken, Tls};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use vfs::{FileSystem, Vfs};
 use crate::config::{Config, ConfigError, Listen, Origin, Protocol, shared_rate};
 use crate::failure::Failure;
 use crate::journal::LogFile;
+use crate::metrics::metrics;
 use crate::signals::{Signals, Wanted};
 
 /// Listeners that are bound and wait to be served.
@@ -268,17 +269,6 @@ fn log_file(path: &Path) -> Result<LogFile, Failure> {
             "log: {path}: cannot be written: {error}; name a file in a folder of your own"
         ))
     })
-}
-
-/// What `/metrics` says: each listener's counters, and the mounts.
-fn metrics(sources: Vec<Source>, space: Arc<Vfs>) -> impl Fn() -> String + Send + Sync {
-    move || {
-        let mut text = sight::render(&sources);
-        let mounts: Vec<_> =
-            space.mounts().into_iter().map(|mount| (vec![("at", mount.at.to_string())], 1)).collect();
-        sight::render_one(&mut text, "vfsd_mount", "What is mounted.", &mounts);
-        text
-    }
 }
 
 const fn name(protocol: &Protocol) -> &'static str {
