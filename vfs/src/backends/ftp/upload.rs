@@ -12,10 +12,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::changes::Changes;
+use super::data::Use;
 use super::error::Fault;
 use super::site::{Again, Site};
 use super::stat::stat;
-use super::wire::{Use, Wire};
+use super::wire::Wire;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::File;
 use crate::metadata::{FileType, Identity, Metadata};
@@ -238,14 +239,24 @@ impl Drop for Upload {
 
 /// Sends `bytes` to `place`, all of them.
 pub(super) async fn store(wire: &mut Wire, place: &[u8], what: Use, bytes: Bytes) -> Result<(), Fault> {
+    let stored = store_once(wire, place, what, bytes.clone()).await;
+    let Err(fault) = &stored else { return stored };
+    // What replaces the whole may be sent again, whatever came of it.
+    if fault.is_break() && what == Use::Store {
+        wire.doubt_session();
+    }
+    if wire.renew().await? {
+        return store_once(wire, place, what, bytes).await;
+    }
+    stored
+}
+
+async fn store_once(wire: &mut Wire, place: &[u8], what: Use, bytes: Bytes) -> Result<(), Fault> {
     let mut data = wire.open(what, place, 0).await?;
     let stall = wire.stall();
     match data.send(bytes, stall).await {
         Ok(()) => wire.finish(data).await,
-        Err(fault) => {
-            wire.discard(data);
-            Err(fault)
-        }
+        Err(fault) => Err(wire.leave(data, fault).await),
     }
 }
 
