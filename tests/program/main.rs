@@ -7,5 +7,6 @@ mod guarding;
 mod indexing;
 mod looking;
 mod running;
+mod secrets;
 mod serving;
 mod usage;
