@@ -26,6 +26,9 @@ pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 /// Blocks that are decoded at once, at most, for somebody who reads on where the last reader stopped.
 const BLOCKS_AHEAD: usize = 4;
 
+/// Blocks that are decoded at once for somebody who begins to read: what a small range may lie in.
+const BLOCKS_AT_FIRST: usize = 2;
+
 /// What is read at once of the compressed file, where a read costs nothing to speak of.
 const INPUT_BYTES: usize = 256 * 1024;
 
@@ -107,12 +110,13 @@ impl DecodedFile {
 }
 
 impl Engine {
-    /// The block that begins at `start`; shorter at the end of the content, or before damage.
-    async fn block(self: &Arc<Self>, start: u64) -> Flown {
+    /// The block that begins at `start`; shorter at the end of the content, or before damage. So many `blocks` are wanted
+    /// from there on.
+    async fn block(self: &Arc<Self>, start: u64, blocks: usize) -> Flown {
         if let Some(block) = self.owner.block(start) {
             return Ok((block, None));
         }
-        let mut flight = self.join(start);
+        let mut flight = self.join(start, blocks);
         let flown = flight.wait_for(Option::is_some).await.ok().and_then(|flown| flown.clone());
         flown.unwrap_or_else(|| {
             let detail = "the task that decoded it ended early";
@@ -121,28 +125,30 @@ impl Engine {
     }
 
     /// Waits with those who want the same block; the first one has it decoded.
-    fn join(self: &Arc<Self>, start: u64) -> watch::Receiver<Option<Flown>> {
+    fn join(self: &Arc<Self>, start: u64, blocks: usize) -> watch::Receiver<Option<Flown>> {
         let mut flights = self.flights();
         if let Some(flight) = flights.get(&start) {
             return flight.subscribe();
         }
         let (sender, receiver) = watch::channel(None);
         flights.insert(start, sender);
-        let flight = Flight { engine: Arc::clone(self), start, has_landed: false };
+        let blocks = blocks.clamp(1, BLOCKS_AT_FIRST);
+        let flight = Flight { engine: Arc::clone(self), start, blocks, has_landed: false };
         tokio::spawn(flight.fly());
         receiver
     }
 
-    /// Decodes the block at `start`, and a few more where somebody seems to read on. `is_wanted` says whether anybody
+    /// Decodes `blocks` from `start` on, and a few more where somebody seems to read on. `is_wanted` says whether anybody
     /// still waits; `None` where nobody does.
     async fn decode(
         &self,
         start: u64,
+        blocks: usize,
         is_wanted: impl Fn() -> bool,
     ) -> Result<Option<(Bytes, Option<Damage>)>> {
         let mut decoding = self.decoding_for(start).await?;
         let reads_on = decoding.output() == start && decoding.has_run();
-        let blocks = if reads_on { decoding.widen(BLOCKS_AHEAD) } else { 1 };
+        let blocks = if reads_on { decoding.widen(BLOCKS_AHEAD).max(blocks) } else { blocks };
         let last = start.saturating_add((blocks * BLOCK_BYTES) as u64);
         let mut cutter = Cutter::new(start, decoding.output(), blocks, self.learns);
         while !cutter.is_full() && is_wanted() {
@@ -294,13 +300,14 @@ impl Engine {
 struct Flight {
     engine: Arc<Engine>,
     start: u64,
+    blocks: usize,
     has_landed: bool,
 }
 
 impl Flight {
     async fn fly(mut self) {
         loop {
-            let flown = self.engine.decode(self.start, || self.is_wanted()).await.transpose();
+            let flown = self.engine.decode(self.start, self.blocks, || self.is_wanted()).await.transpose();
             if self.land(flown) {
                 return;
             }
@@ -437,7 +444,8 @@ impl File for DecodedFile {
             return Ok(Bytes::new());
         }
         let within = offset % BLOCK_BYTES as u64;
-        let (block, damage) = self.engine.block(offset - within).await?;
+        let blocks = (within as usize).saturating_add(max).div_ceil(BLOCK_BYTES);
+        let (block, damage) = self.engine.block(offset - within, blocks).await?;
         let from = usize::try_from(within).unwrap_or(usize::MAX).min(block.len());
         if let Some(damage) = damage.filter(|_| from == block.len()) {
             return Err(failure(&damage));

@@ -213,7 +213,7 @@ impl Pass {
     }
 
     /// Decodes and scans until the end, piece by piece; while one is decoded, the points of the last one are made small
-    /// and, where reads cost requests, the next input is read. `None`: nobody holds the archive any more.
+    /// and the next input is read. `None`: nobody holds the archive any more.
     async fn decode(
         &mut self,
         decoded: &DecodedFile,
@@ -224,9 +224,9 @@ impl Pass {
         let Some(mut scan) = scanning.take() else { return Ok(None) };
         let mut decoding = decoded.start_before(scan.from()).await?;
         scan.begin(decoding.output());
-        let (piece, reads_ahead) = match decoded.outer().seek_cost() {
-            SeekCost::Free => (INPUT_BYTES, false),
-            SeekCost::Request | SeekCost::Restart | SeekCost::Never => (STREAMING_BYTES, true),
+        let piece = match decoded.outer().seek_cost() {
+            SeekCost::Free => INPUT_BYTES,
+            SeekCost::Request | SeekCost::Restart | SeekCost::Never => STREAMING_BYTES,
         };
         let mut trail = Trail::new(decoding.next_input());
         let mut ahead: Option<Bytes> = None;
@@ -246,10 +246,10 @@ impl Pass {
             let Some(archive) = self.archive.upgrade() else { return Ok(None) };
             let next = decoding.next_input();
             let look_ahead = async {
-                if reads_ahead && ahead.is_none() {
-                    return decoded.outer().read_at(next, piece).await.ok();
+                match ahead.take() {
+                    None => decoded.outer().read_at(next, piece).await.ok(),
+                    ahead => ahead,
                 }
-                ahead.take()
             };
             let running = run(decoding, scan);
             let (step, compacted, read) = tokio::join!(running, compact(decoded, trail.ripe()), look_ahead);

@@ -4,8 +4,26 @@
 //! that are made up: each byte the lower half of its own index, that half inverted, the upper half. An output byte that
 //! differs between the first two came out of the window, and the first and third say from where.
 
+use std::sync::LazyLock;
+
 use super::entry::Inside;
 use super::inflate::{At, Stop, WINDOW_BYTES};
+
+/// The windows that are made up, of full length.
+struct MadeUp {
+    lower: Vec<u8>,
+    inverted: Vec<u8>,
+    upper: Vec<u8>,
+}
+
+static MADE_UP: LazyLock<MadeUp> = LazyLock::new(|| {
+    let made_up = |byte: fn(usize) -> u8| (0..WINDOW_BYTES).map(byte).collect();
+    MadeUp {
+        lower: made_up(|at| at as u8),
+        inverted: made_up(|at| !(at as u8)),
+        upper: made_up(|at| (at >> 8) as u8),
+    }
+});
 
 /// The window of `inside` with zeros for what is not referenced, and without the zeros at its start. `following` begins
 /// with the byte that holds the place's first bit, behind `skipped` others.
@@ -13,13 +31,10 @@ use super::inflate::{At, Stop, WINDOW_BYTES};
 /// None where `following` ends or goes wrong before the first 32 KiB of output, or the end of the stream.
 pub(super) fn sparse_window(inside: &Inside, skipped: u8, following: &[u8]) -> Option<Vec<u8>> {
     let window = &inside.window;
-    let decode = |byte: fn(usize) -> u8| {
-        let made_up: Vec<u8> = (0..window.len()).map(byte).collect();
-        decode_behind(inside, &made_up, skipped, following)
-    };
-    let lower = decode(|at| at as u8)?;
-    let inverted = decode(|at| !(at as u8))?;
-    let upper = decode(|at| (at >> 8) as u8)?;
+    let decode = |made_up: &[u8]| decode_behind(inside, &made_up[..window.len()], skipped, following);
+    let lower = decode(&MADE_UP.lower)?;
+    let inverted = decode(&MADE_UP.inverted)?;
+    let upper = decode(&MADE_UP.upper)?;
     let mut sparse = vec![0; window.len()];
     let mut first = window.len();
     for ((lower, inverted), upper) in lower.iter().zip(&inverted).zip(&upper) {

@@ -13,6 +13,7 @@ use super::contents::Stored;
 use crate::error::{Error, ErrorKind, Result};
 use crate::jobs::Disk;
 use crate::path::VPath;
+use crate::residency;
 
 /// An index file. It never changes; who holds it open reads on, also where its name has gone.
 pub(in super::super) struct IndexFile {
@@ -26,18 +27,26 @@ impl IndexFile {
         Self { file: Arc::new(file), path, disk }
     }
 
-    /// Reads a part, and checks it.
+    /// Reads a part, on the spot where it is in memory, and checks it.
     pub(super) async fn read(&self, stored: Stored) -> Result<Bytes> {
+        let warm = residency::read(&self.file, stored.at, stored.len);
+        let bytes = match warm.filter(|bytes| bytes.len() == stored.len) {
+            Some(bytes) => bytes,
+            None => self.read_cold(stored).await?,
+        };
+        if crc32fast::hash(&bytes) != stored.sum {
+            return Err(lost("a part of it does not fit its sum"));
+        }
+        Ok(bytes.into())
+    }
+
+    async fn read_cold(&self, stored: Stored) -> Result<Vec<u8>> {
         let file = Arc::clone(&self.file);
         let read = self.disk.run("read_at", move || {
             let mut bytes = vec![0; stored.len];
             file.read_exact_at(&mut bytes, stored.at).map(|()| bytes)
         });
-        let bytes = read.await?.map_err(|error| lost("it cannot be read").with_source(error))?;
-        if crc32fast::hash(&bytes) != stored.sum {
-            return Err(lost("a part of it does not fit its sum"));
-        }
-        Ok(bytes.into())
+        read.await?.map_err(|error| lost("it cannot be read").with_source(error))
     }
 
     /// Takes its name from the disk, unless a newer index has it by now.

@@ -65,16 +65,19 @@ impl Header {
 /// The sum of all bytes, those of the sum itself taken as spaces. Some old programs summed signed bytes.
 fn check(block: &Block) -> Result<(), String> {
     let stated = number(&block[CHECKSUM]).map_err(|what| format!("a header's checksum {what}"))?;
-    let (mut unsigned, mut signed) = (0_i64, 0_i64);
-    for (at, byte) in block.iter().enumerate() {
-        let byte = if CHECKSUM.contains(&at) { b' ' } else { *byte };
-        unsigned += i64::from(byte);
-        signed += i64::from(byte.cast_signed());
-    }
-    if stated == unsigned || stated == signed {
+    let unsigned = sum(block, u8::into);
+    if stated == unsigned || stated == sum(block, |byte| byte.cast_signed().into()) {
         return Ok(());
     }
     Err(format!("a header's checksum is {unsigned}, and {stated} is stated"))
+}
+
+/// Of all bytes, as `value` takes them. A plain sum of a whole block, so that the compiler can make it of vectors.
+fn sum(block: &Block, value: impl Fn(u8) -> i32) -> i64 {
+    let all: i32 = block.iter().map(|byte| value(*byte)).sum();
+    let stated: i32 = block[CHECKSUM].iter().map(|byte| value(*byte)).sum();
+    let spaces = CHECKSUM.len() as i32 * value(b' ');
+    i64::from(all - stated + spaces)
 }
 
 /// `prefix/name` where the format has a prefix; GNU keeps times in that place.
