@@ -34,10 +34,12 @@ const DIFFER_BY_WRITABLE_FTP: &[&str] = &[
 /// What a server has not, and where it differs from other trees.
 fn manners(server: FtpServer) -> (&'static [Skill], &'static [&'static str]) {
     match server {
-        // It takes a doubled 0xFF for two, and anonymous users may not change modes. LIST tells of folders by the day.
-        Vsftpd => {
-            (&[Skill::ByteNames, Skill::SetTimes], &["a_new_file_has_the_mode_asked_for", "a_mode_is_set"])
-        }
+        // It takes a doubled 0xFF for two, and anonymous users may not change modes. That times cannot be set is known from
+        // FEAT, and not before it is asked.
+        Vsftpd => (
+            &[Skill::ByteNames, Skill::SetTimes],
+            &["a_new_file_has_the_mode_asked_for", "a_mode_is_set", "it_can_do_what_it_says"],
+        ),
         // The same, and it opens no name with a backslash, and makes none that ends in a blank.
         PureFtpd => (&[Skill::ByteNames, Skill::BackslashNames], &["odd_names_are_made_moved_and_removed"]),
         Proftpd => (&[], &[]),
@@ -105,18 +107,18 @@ macro_rules! sites {
 sites! {
     vsftpd: shows of Vsftpd, Plain;
     vsftpd_writable: changes of Vsftpd, Plain;
-    vsftpd_over_explicit_tls: changes of Vsftpd, Explicit;
-    vsftpd_over_implicit_tls: changes of Vsftpd, Implicit;
+    vsftpd_over_explicit_tls: shows of Vsftpd, Explicit;
+    vsftpd_over_implicit_tls: shows of Vsftpd, Implicit;
     pure_ftpd: shows of PureFtpd, Plain;
     pure_ftpd_writable: changes of PureFtpd, Plain;
-    pure_ftpd_over_explicit_tls: changes of PureFtpd, Explicit;
+    pure_ftpd_over_explicit_tls: shows of PureFtpd, Explicit;
     proftpd: shows of Proftpd, Plain;
     proftpd_writable: changes of Proftpd, Plain;
     proftpd_over_explicit_tls: changes of Proftpd, Explicit;
-    proftpd_over_implicit_tls: changes of Proftpd, Implicit;
+    proftpd_over_implicit_tls: shows of Proftpd, Implicit;
     pyftpdlib: shows of Pyftpdlib, Plain;
     pyftpdlib_writable: changes of Pyftpdlib, Plain;
-    pyftpdlib_over_explicit_tls: changes of Pyftpdlib, Explicit;
+    pyftpdlib_over_explicit_tls: shows of Pyftpdlib, Explicit;
 }
 
 fn path(text: &str) -> VPath {

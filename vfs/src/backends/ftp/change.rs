@@ -58,7 +58,7 @@ impl FtpFs {
             self.site()
                 .run(OP, path, Again::No, move |wire| {
                     let place = place.clone();
-                    Box::pin(async move { store(wire, &place, Use::Store, Bytes::new()).await })
+                    Box::pin(async move { store(wire, &place, Use::Store, Bytes::new(), None).await })
                 })
                 .await?;
             self.changes().note(path);

@@ -171,11 +171,12 @@ impl Inner {
     async fn send(&self, state: &mut State) -> Result<()> {
         let what = if state.has_begun { Use::Append } else { Use::Store };
         let (place, bytes) = (self.place.clone(), state.collected.split().freeze());
+        let at = (self.mode != Mode::Append).then(|| state.next - bytes.len() as u64);
         state.has_begun = true;
         let root = VPath::root();
         let sent = self.site.run("write_at", &root, Again::No, move |wire| {
             let (place, bytes) = (place.clone(), bytes.clone());
-            Box::pin(async move { store(wire, &place, what, bytes).await })
+            Box::pin(async move { store(wire, &place, what, bytes, at).await })
         });
         let sent = sent.await;
         self.changes.note(&self.path);
@@ -237,18 +238,28 @@ impl Drop for Upload {
     }
 }
 
-/// Sends `bytes` to `place`, all of them.
-pub(super) async fn store(wire: &mut Wire, place: &[u8], what: Use, bytes: Bytes) -> Result<(), Fault> {
+/// Sends `bytes` to `place`, all of them. `at`: how long that is before, where somebody knows.
+pub(super) async fn store(
+    wire: &mut Wire,
+    place: &[u8],
+    what: Use,
+    bytes: Bytes,
+    at: Option<u64>,
+) -> Result<(), Fault> {
     let stored = store_once(wire, place, what, bytes.clone()).await;
     let Err(fault) = &stored else { return stored };
-    // What replaces the whole may be sent again, whatever came of it.
-    if fault.is_break() && what == Use::Store {
+    // What replaces the whole may be sent again, whatever came of it; what is added, where nothing of it came.
+    let is_doubted = fault.is_break() && (what == Use::Store || at.is_some());
+    if is_doubted {
         wire.doubt_session();
     }
-    if wire.renew().await? {
-        return store_once(wire, place, what, bytes).await;
+    if !wire.renew().await? {
+        return stored;
     }
-    stored
+    if is_doubted && what == Use::Append && stat(wire, place, true).await?.len != at {
+        return stored;
+    }
+    store_once(wire, place, what, bytes).await
 }
 
 async fn store_once(wire: &mut Wire, place: &[u8], what: Use, bytes: Bytes) -> Result<(), Fault> {
