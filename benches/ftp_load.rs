@@ -2,18 +2,25 @@
 //!
 //! Threads and blocking sockets, so that it costs little beside the server. It logs in as anonymous and is not strict:
 //! it measures servers that others test. `cargo bench --bench ftp_load -- help` lists the loads.
+//!
+//! Before an address, `tls:` puts both connections inside TLS; whose certificate it is does not matter here.
 
 // What fails here ends the measurement, and says where; what is printed is the result.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::env::args;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::linux::net::TcpStreamExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use tokio::time::Instant;
 
 const USAGE: &str = "\
@@ -92,7 +99,7 @@ fn store(at: &str, prefix: &str, len: usize, count: usize) {
         for _ in 0..len / piece.len() {
             data.write_all(&piece).unwrap();
         }
-        drop(data);
+        data.end();
         session.expect("226");
     }
     println!("{:.6} {}", start.elapsed().as_secs_f64(), len * count);
@@ -136,7 +143,7 @@ fn abort(at: &str, path: &str, count: usize) {
     thread::sleep(STALL);
     let mut times = Vec::new();
     for (session, _) in &mut sessions {
-        session.control.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        session.control.get_ref().socket().set_read_timeout(Some(PATIENCE)).unwrap();
         let start = Instant::now();
         session.send("ABOR");
         session.expect("426");
@@ -201,17 +208,27 @@ fn quantiles(mut times: Vec<Duration>) -> String {
 
 /// A control connection that is logged in, in TYPE I.
 struct Session {
-    control: BufReader<TcpStream>,
+    control: BufReader<Connection>,
     line: String,
+    /// What its data connections are inside of.
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl Session {
     fn log_in(at: &str) -> Self {
+        let (at, is_secure) = match at.strip_prefix("tls:") {
+            Some(at) => (at, true),
+            None => (at, false),
+        };
         let control = TcpStream::connect(at).unwrap();
         control.set_nodelay(true).unwrap();
         control.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let mut session = Self { control: BufReader::with_capacity(512, control), line: String::new() };
+        let control = BufReader::with_capacity(512, Connection::Plain(control));
+        let mut session = Self { control, line: String::new(), tls: None };
         session.expect("220");
+        if is_secure {
+            session.secure();
+        }
         session.send("USER anonymous");
         if session.reply().starts_with("331") {
             session.send("PASS bench@");
@@ -220,6 +237,20 @@ impl Session {
         session.send("TYPE I");
         session.expect("200");
         session
+    }
+
+    /// AUTH TLS, and PROT P for what is transferred.
+    fn secure(&mut self) {
+        self.send("AUTH TLS");
+        self.expect("234");
+        let tls = client_config();
+        let socket = self.control.get_ref().socket().try_clone().unwrap();
+        self.control = BufReader::with_capacity(512, Connection::inside(&tls, socket));
+        self.tls = Some(tls);
+        self.send("PBSZ 0");
+        self.expect("200");
+        self.send("PROT P");
+        self.expect("200");
     }
 
     fn send(&mut self, line: &str) {
@@ -231,7 +262,7 @@ impl Session {
         loop {
             self.line.clear();
             // A server that does not switch Nagle's algorithm off would wait 40 ms for us between 150 and 226.
-            self.control.get_ref().set_quickack(true).unwrap();
+            self.control.get_ref().socket().set_quickack(true).unwrap();
             assert!(self.control.read_line(&mut self.line).unwrap() > 0, "the server closed the connection");
             let bytes = self.line.as_bytes();
             if bytes.len() > 3 && bytes[..3].iter().all(u8::is_ascii_digit) && bytes[3] == b' ' {
@@ -247,16 +278,131 @@ impl Session {
     }
 
     /// Sends a command that needs a data connection, and that connection.
-    fn transfer(&mut self, command: &str) -> TcpStream {
+    fn transfer(&mut self, command: &str) -> Connection {
         self.send("EPSV");
         let reply = self.reply();
         let port = reply.split('|').nth(3).unwrap_or_else(|| panic!("no port: {reply}")).parse().unwrap();
-        let mut address: SocketAddr = self.control.get_ref().peer_addr().unwrap();
+        let mut address: SocketAddr = self.control.get_ref().socket().peer_addr().unwrap();
         address.set_port(port);
         let data = TcpStream::connect(address).unwrap();
         self.send(command);
         let reply = self.reply();
         assert!(reply.starts_with("150") || reply.starts_with("125"), "{command}: {reply}");
-        data
+        match &self.tls {
+            Some(tls) => Connection::inside(tls, data),
+            None => Connection::Plain(data),
+        }
+    }
+}
+
+/// A connection, inside TLS or not.
+enum Connection {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Connection {
+    fn inside(tls: &Arc<ClientConfig>, socket: TcpStream) -> Self {
+        let session = ClientConnection::new(Arc::clone(tls), "localhost".try_into().unwrap()).unwrap();
+        let mut stream = StreamOwned::new(session, socket);
+        // A server may wait for the whole handshake before it says anything.
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).unwrap();
+        }
+        Self::Tls(Box::new(stream))
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+
+    /// Says that nothing more comes, and closes it. Inside TLS what the server has sent is read before: whoever closes with a
+    /// ticket unread resets the connection.
+    fn end(mut self) {
+        if let Self::Tls(stream) = &mut self {
+            stream.conn.send_close_notify();
+            stream.flush().unwrap();
+            stream.sock.shutdown(Shutdown::Write).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buf),
+            Self::Tls(stream) => stream.read(buf),
+        }
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(buf),
+            Self::Tls(stream) => stream.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// What one session's connections are inside of: they resume what its control connection began.
+fn client_config() -> Arc<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Takes any certificate.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -58,6 +58,9 @@ pub struct Over {
     /// Lay SOURCE over the host's tree at AT: a folder, an archive, memory: (repeatable)
     #[arg(long = "mount", value_name = "AT=SOURCE")]
     pub mounts: Vec<OsString>,
+    /// Go on behind the zeros that end a tar, as for tar --ignore-zeros
+    #[arg(long)]
+    pub(crate) ignore_zeros: bool,
     #[command(flatten)]
     pub(crate) sites: Sites,
 }

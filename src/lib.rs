@@ -50,7 +50,7 @@ async fn obey(command: &Command, console: &mut Console) -> Result<(), Failure> {
         Command::Cat(arguments) => commands::cat::run(arguments, console).await,
         Command::Stat(arguments) => commands::stat::run(arguments, console).await,
         Command::Tree(arguments) => commands::tree::run(arguments, console).await,
-        Command::Cp(arguments) => commands::cp::run(arguments).await,
+        Command::Cp(arguments) => commands::cp::run(arguments, console).await,
         Command::Find(arguments) => commands::find::run(arguments, console).await,
         Command::Passwd(arguments) => commands::passwd::run(arguments, console),
         Command::Index(arguments) => commands::index::run(arguments, console).await,

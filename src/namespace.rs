@@ -18,11 +18,11 @@ use vfs::backends::remote::Login;
 use vfs::layers::mirror::Store;
 use vfs::layers::{Access, RightsFs, Rules, TimeoutOptions};
 use vfs::path::Scheme;
-use vfs::{ErrorKind, FileSystem, Keeping, MountOptions, Registry, Traffic, VPath, Vfs};
+use vfs::{ErrorKind, FileSystem, Keeping, MountOptions, Registry, Traffic, VPath, Vfs, VfsOptions};
 
 use crate::cache::Cache;
 use crate::cli::Over;
-use crate::config::{CacheFolder, ConfigError, Mount, Right, Source, host_path, path_of_host};
+use crate::config::{Archives, CacheFolder, ConfigError, Mount, Right, Source, host_path, path_of_host};
 use crate::failure::Failure;
 
 /// What a call of a remote mount may take beyond its site's own deadline.
@@ -36,29 +36,39 @@ pub(crate) struct Sources {
     registry: Registry,
     /// `None`: nothing is kept of remote mounts.
     cache: Option<CacheFolder>,
+    /// Indexes beside archives are used.
+    indexes_beside: bool,
     /// Opened for the first mirror: two servers without any share their place in peace.
     store: OnceCell<Option<Arc<Store>>>,
 }
 
 impl Sources {
     /// For a server: its remote mounts are mirrors.
-    pub(crate) fn of_server(cache: &CacheFolder) -> Self {
+    pub(crate) fn of_server(cache: &CacheFolder, archives: Archives) -> Self {
         let place = cache.place.clone().unwrap_or_else(Cache::usual);
-        Self { cache: Some(cache.clone()), ..Self::looking(&place) }
+        Self { cache: Some(cache.clone()), ..Self::looking(&place, archives) }
     }
 
     /// For who only looks: nothing is kept of remote mounts.
-    pub(crate) fn looking(cache: &Cache) -> Self {
-        Self::with(ArchiveOptions { index: cache.indexes(), ..ArchiveOptions::default() })
+    pub(crate) fn looking(cache: &Cache, archives: Archives) -> Self {
+        let Archives { ignore_zeros, indexes_beside } = archives;
+        let options = ArchiveOptions { ignore_zeros, index: cache.indexes(), ..ArchiveOptions::default() };
+        Self { indexes_beside, ..Self::with(options) }
     }
 
     /// For a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
-    fn patient() -> Self {
-        Self::with(patient_archives(&Cache::usual()))
+    fn patient(ignore_zeros: bool) -> Self {
+        Self::with(patient_archives(&Cache::usual(), ignore_zeros))
     }
 
     fn with(archives: ArchiveOptions) -> Self {
-        Self { registry: registry(archives), cache: None, store: OnceCell::new() }
+        Self { registry: registry(archives), cache: None, indexes_beside: false, store: OnceCell::new() }
+    }
+
+    /// An empty tree.
+    fn space(&self) -> Arc<Vfs> {
+        let options = VfsOptions { indexes_beside: self.indexes_beside, ..VfsOptions::default() };
+        Vfs::with_options(self.registry.clone(), options)
     }
 
     /// What is to be kept of `mount`.
@@ -100,8 +110,9 @@ async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> 
 }
 
 /// Bounds of archives for a command.
-pub(crate) fn patient_archives(cache: &Cache) -> ArchiveOptions {
-    ArchiveOptions { patience: Duration::MAX, index: cache.indexes(), ..ArchiveOptions::default() }
+pub(crate) fn patient_archives(cache: &Cache, ignore_zeros: bool) -> ArchiveOptions {
+    let index = cache.indexes();
+    ArchiveOptions { patience: Duration::MAX, ignore_zeros, index, ..ArchiveOptions::default() }
 }
 
 /// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.
@@ -109,7 +120,7 @@ pub(crate) fn patient_archives(cache: &Cache) -> ArchiveOptions {
 /// # Errors
 /// [`Failure::Usage`], which names the mount whose source cannot be had.
 pub(crate) async fn served(mounts: &[Mount], sources: &Sources) -> Result<Arc<Vfs>, Failure> {
-    let space = Vfs::new(sources.registry.clone());
+    let space = sources.space();
     for mount in mounts {
         prepare(mount, Mode::served(mount), sources).await?.lay(&space)?;
     }
@@ -237,7 +248,7 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
 fn host(mode: Mode, sources: &Sources) -> vfs::Result<Arc<Vfs>> {
     let writable = mode == Mode::Write;
     let root = LocalFs::open_with("/", &LocalOptions { writable, links: Links::ReRooted })?;
-    let space = Vfs::new(sources.registry.clone());
+    let space = sources.space();
     let options = MountOptions { writable, source: "/".to_owned(), ..MountOptions::default() };
     space.mount(&VPath::root(), Arc::new(root), options)?;
     Ok(space)
@@ -323,7 +334,7 @@ impl Host {
 
     async fn with(over: &Over, mode: Mode) -> Result<Self, Failure> {
         let folder = current_folder()?;
-        let sources = Sources::patient();
+        let sources = Sources::patient(over.ignore_zeros);
         let space = host(mode, &sources)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;

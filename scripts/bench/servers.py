@@ -131,9 +131,20 @@ http {{
             yield server
 
 
+def identity(folder):
+    """A certificate for localhost and its key, in one file."""
+    path = os.path.join(folder, "identity.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-keyout", path, "-out", f"{path}.crt"],
+                   check=True, stderr=subprocess.DEVNULL)
+    with open(path, "a") as both, open(f"{path}.crt") as certificate:
+        both.write(certificate.read())
+    return path
+
+
 @contextlib.contextmanager
-def vsftpd(folder):
-    """Anonymous may add files, as everybody may who logs in to the others."""
+def vsftpd(folder, identity=None):
+    """Anonymous may add files, as everybody may who logs in to the others. `identity` is a file for TLS."""
     port = free_port()
     with tempfile.TemporaryDirectory() as private:
         config = os.path.join(private, "vsftpd.conf")
@@ -155,17 +166,26 @@ use_sendfile=YES
 seccomp_sandbox=NO
 pasv_address=127.0.0.1
 """)
+            if identity:
+                file.write(f"""ssl_enable=YES
+allow_anon_ssl=YES
+rsa_cert_file={identity}
+ssl_ciphers=HIGH
+require_ssl_reuse=NO
+""")
         with listening("vsftpd", ["vsftpd", config], "ftp", port) as server:
             yield server
 
 
 @contextlib.contextmanager
-def pure_ftpd(program, folder):
+def pure_ftpd(program, folder, identity=None):
     port = free_port()
     # Its anonymous users see the home of the user ftp and nothing else: there the folder is mounted, for it alone.
     home = pwd.getpwnam("ftp").pw_dir
     mount = f'mount --bind "{folder}" "{home}" && exec "$@"'
     options = ["-S", f"127.0.0.1,{port}", "-e", "-H", "-4", "-c", "20000", "-C", "20000", "-I", "60", "-L", "1000000:5"]
+    if identity:
+        options += ["-Y", "1", "-2", identity]
     arguments = ["unshare", "--mount", "sh", "-c", mount, "sh", program, *options]
     with listening("pure-ftpd", arguments, "ftp", port) as server:
         yield server

@@ -24,7 +24,8 @@ pub struct Check {
 /// [`Failure::Usage`] with file, line, key and cure.
 pub async fn run(arguments: &Check, console: &mut Console) -> Result<(), Failure> {
     let config = Config::load(&arguments.file)?;
-    let space = namespace::served(&config.mounts, &Sources::looking(&Cache::usual())).await?;
+    let space =
+        namespace::served(&config.mounts, &Sources::looking(&Cache::usual(), config.archives)).await?;
     namespace::guarded(&space, &config.rights)?;
     console.line(config.to_string())
 }

@@ -13,6 +13,7 @@ use vfs::{
 };
 
 use crate::cli::Over;
+use crate::console::Console;
 use crate::content::Content;
 use crate::failure::Failure;
 use crate::listing::{Order, Wish};
@@ -40,25 +41,25 @@ pub struct Cp {
     target: OsString,
 }
 
-/// Copies, and stops at the first thing that fails. Each file appears as a whole or not at all; what was copied before
-/// stays. A signal counts as a failure.
+/// Copies. Each file appears as a whole or not at all. What cannot be copied is complained about, and the rest follows. A
+/// signal counts as a failure; what was copied before stays.
 ///
 /// # Errors
-/// [`Failure::Operation`] with the path that failed; [`Failure::Interrupted`].
-pub async fn run(arguments: &Cp) -> Result<(), Failure> {
+/// [`Failure::Operation`] where nothing can be copied, with the reason; [`Failure::Interrupted`].
+pub async fn run(arguments: &Cp, console: &mut Console) -> Result<(), Failure> {
     // Taken before anything is written: an interrupted copy drops its future, and that removes the part file.
     let mut signals = Signals::take()?;
     tokio::select! {
-        copied = copy_all(arguments) => copied,
+        copied = copy_all(arguments, console) => copied,
         _ = signals.next() => Err(Failure::Interrupted),
     }
 }
 
-async fn copy_all(arguments: &Cp) -> Result<(), Failure> {
+async fn copy_all(arguments: &Cp, console: &mut Console) -> Result<(), Failure> {
     let host = Host::writable(&arguments.over).await?;
     let sources = host.operands(&arguments.sources)?;
     let target = host.operand(&arguments.target)?;
-    let copier = Copier { tree: Arc::clone(host.tree()), recursive: arguments.recursive };
+    let mut copier = Copier { tree: Arc::clone(host.tree()), recursive: arguments.recursive, console };
     let into_folder = copier.is_folder(target.path()).await?;
     if sources.len() > 1 && !into_folder {
         let error = Error::new(ErrorKind::NotADirectory, "copy", target.path());
@@ -75,7 +76,9 @@ async fn copy_all(arguments: &Cp) -> Result<(), Failure> {
         }
     }
     for (target, source) in &copies {
-        copier.copy(source, target).await?;
+        if let Err(error) = copier.copy(source, target).await {
+            copier.console.complain(error);
+        }
     }
     Ok(())
 }
@@ -90,12 +93,14 @@ fn inside(folder: &VPath, source: &Operand) -> vfs::Result<VPath> {
     }
 }
 
-struct Copier {
+struct Copier<'a> {
     tree: Arc<dyn FileSystem>,
     recursive: bool,
+    /// Hears of what cannot be copied.
+    console: &'a mut Console,
 }
 
-impl Copier {
+impl Copier<'_> {
     async fn is_folder(&self, path: &VPath) -> vfs::Result<bool> {
         match self.tree.metadata(path, &StatOptions::default()).await {
             Ok(about) => Ok(about.is_dir()),
@@ -105,7 +110,7 @@ impl Copier {
     }
 
     /// Copies one source of the command line. A link there is followed unless folders are copied too.
-    async fn copy(&self, source: &VPath, target: &VPath) -> vfs::Result<()> {
+    async fn copy(&mut self, source: &VPath, target: &VPath) -> vfs::Result<()> {
         let stat = StatOptions { follow: !self.recursive, ..StatOptions::default() };
         let about = self.tree.metadata(source, &stat).await?;
         match about.file_type {
@@ -118,7 +123,11 @@ impl Copier {
         }
     }
 
-    async fn copy_folder(&self, source: &VPath, about: &Metadata, target: &VPath) -> vfs::Result<()> {
+    /// Copies a folder with all that is in it; says of each entry that cannot be copied why, and goes on.
+    ///
+    /// # Errors
+    /// Where the folder itself cannot be listed, or made.
+    async fn copy_folder(&mut self, source: &VPath, about: &Metadata, target: &VPath) -> vfs::Result<()> {
         if self.resolved(target).await?.is_covered_by(&self.resolved(source).await?) {
             let detail = format!("a folder cannot be copied into itself, to {target}");
             return Err(Error::new(ErrorKind::InvalidInput, "copy", source).with_detail(detail));
@@ -129,24 +138,42 @@ impl Copier {
         let mut pending = vec![self.create_folder(target, Some(about)).await?];
         walk.enter(source).await?;
         while let Some(step) = walk.next().await {
-            match step? {
-                Step::Found(found) => {
+            let done = match step {
+                Ok(Step::Found(found)) => {
                     let to = counterpart(&found.path, source, target);
                     if found.file_type == FileType::Dir {
-                        pending.push(self.create_folder(&to, found.entry.metadata.as_ref()).await?);
-                        walk.enter(&found.path).await?;
+                        self.enter_folder(&found, &to, &mut walk, &mut pending).await
                     } else {
-                        self.copy_entry(&found, &to).await?;
+                        self.copy_entry(&found, &to).await
                     }
                 }
-                Step::Left(path) => {
-                    if let Some(attributes) = pending.pop().flatten() {
+                Ok(Step::Left(path)) => match pending.pop().flatten() {
+                    Some(attributes) => {
                         let left = counterpart(&path, source, target);
-                        self.tree.set_attributes(&left, &attributes, false).await?;
+                        self.tree.set_attributes(&left, &attributes, false).await
                     }
-                }
+                    None => Ok(()),
+                },
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
+                self.console.complain(error);
             }
         }
+        Ok(())
+    }
+
+    /// Makes the folder `to` for the one that the walk has come to, and goes into that.
+    async fn enter_folder(
+        &self,
+        found: &Found,
+        to: &VPath,
+        walk: &mut Walk,
+        pending: &mut Vec<Option<SetAttributes>>,
+    ) -> vfs::Result<()> {
+        let attributes = self.create_folder(to, found.entry.metadata.as_ref()).await?;
+        walk.enter(&found.path).await?;
+        pending.push(attributes);
         Ok(())
     }
 

@@ -74,6 +74,12 @@ pub struct Serve {
     /// Where indexes of archives are kept, and what was fetched of remote mounts, or off [default: $XDG_CACHE_HOME/vfsd]
     #[arg(long, value_name = "DIR")]
     cache: Option<Cache>,
+    /// Use an index that lies beside its archive, where only trusted people write; vfsd index --beside makes them
+    #[arg(long)]
+    indexes_beside: bool,
+    /// Go on behind the zeros that end a tar, as for tar --ignore-zeros
+    #[arg(long)]
+    ignore_zeros: bool,
     /// How much is kept of remote mounts [default: 10GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     cache_size: Option<u64>,
@@ -122,7 +128,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     let config = arguments.config()?;
     logging::start(&config.log)
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
-    let sources = Sources::of_server(&config.cache);
+    let sources = Sources::of_server(&config.cache, config.archives);
     let space = namespace::served(&config.mounts, &sources).await?;
     let tree = namespace::guarded(&space, &config.rights)?;
     let auth = Arc::new(Auth::new(config.auth.users()));
@@ -267,6 +273,8 @@ impl Serve {
     }
 
     fn set_cache(&self, config: &mut Config) {
+        config.archives.indexes_beside |= self.indexes_beside;
+        config.archives.ignore_zeros |= self.ignore_zeros;
         if let Some(place) = &self.cache {
             config.cache.place = Some(place.clone());
         }

@@ -27,6 +27,7 @@ pub(super) struct RawFtp {
 enum RawPartialUploads {
     Delete,
     Keep,
+    Hide,
 }
 
 impl TryFrom<RawFtp> for Options {
@@ -40,6 +41,7 @@ impl TryFrom<RawFtp> for Options {
                 None => defaults.partial_uploads,
                 Some(RawPartialUploads::Delete) => PartialUploads::Delete,
                 Some(RawPartialUploads::Keep) => PartialUploads::Keep,
+                Some(RawPartialUploads::Hide) => PartialUploads::Hide,
             },
             guests_overwrite: raw.guests_overwrite.unwrap_or(defaults.guests_overwrite),
             converts_lines: raw.converts_lines.unwrap_or(defaults.converts_lines),
@@ -84,8 +86,10 @@ pub(super) fn write_options(f: &mut fmt::Formatter<'_>, options: &Options) -> fm
         Masquerade::Address(address) => write!(text, ", masquerade {address}")?,
         Masquerade::Name(name) => write!(text, ", masquerade {name}")?,
     }
-    if options.partial_uploads == PartialUploads::Keep {
-        text.push_str(", partial uploads kept");
+    match options.partial_uploads {
+        PartialUploads::Delete => {}
+        PartialUploads::Keep => text.push_str(", partial uploads kept"),
+        PartialUploads::Hide => text.push_str(", partial uploads hidden"),
     }
     if options.guests_overwrite {
         text.push_str(", guests overwrite");

@@ -3,6 +3,7 @@
 //! Each room of the configuration is one file here: what is written (a raw struct), what is meant (a ready struct), and
 //! one `TryFrom` between them, the only place that refuses.
 
+mod archives;
 mod auth;
 mod cache;
 mod ftp;
@@ -22,6 +23,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::archives::Archives;
 pub(crate) use self::auth::shared_rate;
 pub use self::auth::{Account, Auth};
 pub use self::cache::CacheFolder;
@@ -52,6 +54,8 @@ pub struct Config {
     pub auth: Auth,
     /// Where is kept what can be had again.
     pub cache: CacheFolder,
+    /// How archives are looked at.
+    pub archives: Archives,
     /// Who shows it.
     pub listeners: Vec<Listen>,
     /// Where operators' programs ask. Default: nowhere.
@@ -78,6 +82,8 @@ struct RawConfig {
     admin: Option<listen::RawAdmin>,
     #[serde(default)]
     cache: cache::RawCache,
+    #[serde(default)]
+    archives: Archives,
     #[serde(default)]
     http: web::RawWeb,
     #[serde(default)]
@@ -135,7 +141,7 @@ impl TryFrom<(RawConfig, &Document<'_>)> for Config {
         let admin = raw.admin.map(|admin| Admin::try_from((admin, document))).transpose()?;
         let cache = CacheFolder::try_from((raw.cache, document))?;
         let (http, log) = (raw.http.try_into()?, (raw.log, document).into());
-        let mut config = Self { http, log, admin, cache, ..Self::default() };
+        let mut config = Self { http, log, admin, cache, archives: raw.archives, ..Self::default() };
         for written in raw.mount {
             let span = written.span();
             let mount = Mount::try_from((written.into_inner(), document))?;
@@ -362,7 +368,7 @@ mod tests {
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nftp = { partial_uploads = \"kept\" }",
-                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep",
+                "vfsd.toml:4: serve.ftp.partial_uploads: \"kept\" is not known here; did you mean \"keep\"? Known: delete, keep, hide",
             ),
             (
                 "[[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:21\"\nlimits = { idle = 300 }",
@@ -415,7 +421,7 @@ mod tests {
             ("[logs]", "vfsd.toml:1: logs: unknown key; did you mean \"log\"?"),
             (
                 "zzzzzz = 1",
-                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, http, log",
+                "vfsd.toml:1: zzzzzz: unknown key. Known: mount, right, auth, user, serve, admin, cache, archives, http, log",
             ),
             ("[[mount]\n", "vfsd.toml:1: "),
         ] {

@@ -1,25 +1,29 @@
-//! Archives made by the programs that everybody has: what is read at random offsets inside of them, on the host and over
-//! HTTP, is what those programs extract.
+//! Archives made by the programs that everybody has: what is read at random offsets inside of them is what those programs
+//! extract, on the host, from remote sites, over HTTP with Range, over FTP with REST, and by the command line.
 
 // What fails here fails its test.
 #![allow(clippy::unwrap_used)]
 
 mod shelf;
 
+use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use support::Served;
+use support::{Served, WebServer, run};
 use vfs::backends::archive::ArchiveOptions;
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::LocalFs;
 use vfs::backends::registry;
-use vfs::{File, FileSystem, MountOptions, OpenOptions, VPath, Vfs};
+use vfs::{File, FileSystem, MountOptions, OpenOptions, StatOptions, VPath, Vfs};
 
 use crate::shelf::{Random, Shelf};
 
 /// Reads that are compared in each file.
 const READS: usize = 8;
+
+/// Files that clients get, each by several programs.
+const CLIENT_FILES: usize = 3;
 
 /// A way into an archive of the shelf, and the folder beside it into which that archive was extracted.
 struct Case {
@@ -39,6 +43,16 @@ macro_rules! same_bytes {
         mod remote {
             $(#[tokio::test] async fn $name() {
                 super::compare_over_http(&super::Case { script: $script, inside: $inside }).await;
+            })*
+        }
+        mod nginx {
+            $(#[tokio::test] async fn $name() {
+                super::compare_from_nginx(&super::Case { script: $script, inside: $inside }).await;
+            })*
+        }
+        mod clients {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+                super::compare_what_clients_get(&super::Case { script: $script, inside: $inside }).await;
             })*
         }
     };
@@ -63,6 +77,14 @@ same_bytes! {
     zip_stored: "zip -q -0 -r a.zip tree && unzip -q a.zip -d out" => "a.zip#zip:";
     zip_by_bzip2: "zip -q -Z bzip2 -r a.zip tree && unzip -q a.zip -d out" => "a.zip#zip:";
     zip_on_a_pipe: "zip -q -r - tree | cat > a.zip && unzip -q a.zip -d out" => "a.zip#auto:";
+    zip_by_7z: "7z a -tzip -mx=9 a.zip tree >/dev/null && unzip -q a.zip -d out" => "a.zip#zip:";
+    zip64: "zip -q -fz -r a.zip tree && unzip -q a.zip -d out" => "a.zip#zip:";
+    zip_by_python: "python3 -m zipfile -c a.zip tree && python3 -m zipfile -e a.zip out" => "a.zip#zip:";
+    tar_by_bsdtar: "bsdtar --format=pax -cf a.tar tree && tar -C out -xf a.tar" => "a.tar#tar:";
+    tgz_by_pigz: "tar -cf - tree | pigz -b 128 > a.tgz && tar -C out -xzf a.tgz" => "a.tgz#tgz:";
+    tgz_by_bgzip: "tar -cf - tree | bgzip > a.tgz && tar -C out -xzf a.tgz" => "a.tgz#tgz:";
+    tbz2_by_pbzip2: "tar -cf a.tar tree && pbzip2 -b1 -c a.tar > a.tbz2 && tar -C out -xf a.tbz2" => "a.tbz2#tbz2:";
+    txz_by_pixz: "tar -cf a.tar tree && pixz a.tar a.txz && tar -C out -xf a.txz" => "a.txz#txz:";
     zip_behind_a_program: "zip -q -r b.zip tree && cat /bin/true b.zip > a && (unzip -q a -d out || test $? = 1)" => "a#auto:";
     tgz_in_zip: "tar -czf a.tgz tree && zip -q a.zip a.tgz && tar -C out -xf a.tgz" => "a.zip#zip:/a.tgz#tgz:";
     stored_tgz_in_zip: "tar -czf a.tgz tree && zip -q -0 a.zip a.tgz && tar -C out -xf a.tgz" => "a.zip#zip:/a.tgz#tgz:";
@@ -80,16 +102,65 @@ same_bytes! {
 }
 
 async fn compare_on_the_host(case: &Case) {
-    let shelf = Shelf::make(case.script);
+    let Some(shelf) = Shelf::make(case.script) else { return };
     let tree = Arc::new(LocalFs::open(shelf.path()).unwrap());
     compare(tree, &shelf, case.inside).await;
 }
 
 async fn compare_over_http(case: &Case) {
-    let shelf = Shelf::make(case.script);
+    let Some(shelf) = Shelf::make(case.script) else { return };
     let served = Served::start(Arc::new(LocalFs::open(shelf.path()).unwrap())).await;
     let tree = HttpFs::new(&served.http.url("http", "/"), HttpOptions::default()).unwrap();
     compare(Arc::new(tree), &shelf, case.inside).await;
+}
+
+async fn compare_from_nginx(case: &Case) {
+    let Some(shelf) = Shelf::make(case.script) else { return };
+    shelf.open_to_all();
+    let Some(site) = WebServer::Nginx.serve(shelf.path()) else { return };
+    let tree = HttpFs::new(&site.url, HttpOptions::default()).unwrap();
+    compare(Arc::new(tree), &shelf, case.inside).await;
+}
+
+/// The same files by curl, over both protocols and from anywhere, and by the program.
+async fn compare_what_clients_get(case: &Case) {
+    let Some(shelf) = Shelf::make(case.script) else { return };
+    let space = Vfs::new(registry(ArchiveOptions::default()));
+    let tree = Arc::new(LocalFs::open(shelf.path()).unwrap());
+    space.mount(&VPath::root(), tree, MountOptions::default()).unwrap();
+    let served = Served::start(Arc::clone(&space) as _).await;
+    let mut random = Random::new(case.inside);
+    for (name, content) in shelf.extracted().into_iter().take(CLIENT_FILES) {
+        let path = format!("{}/{name}", case.inside);
+        // Of a bare file the length comes with the end of the first pass, and ranges with the length.
+        let known = VPath::parse(format!("/{path}")).unwrap();
+        while space.metadata(&known, &StatOptions::default()).await.unwrap().len.is_none() {}
+        let address = path.replace('#', "%23");
+        let from = random.below(content.len() + 1);
+        let end = content.len().min(from + 1 + random.below(100_000));
+        if from < end {
+            let range = format!("{from}-{}", end - 1);
+            let url = served.http.url("http", &format!("/{address}"));
+            assert!(curl(&["-r", &range, &url]) == content[from..end], "HTTP: {path} {range}");
+        }
+        let url = served.ftp.url("ftp", &format!("/{address}"));
+        if from > 0 {
+            // REST; the rest of the file follows.
+            let from = from.to_string();
+            assert!(
+                curl(&["-C", &from, &url]) == content[content.len().min(from.parse().unwrap())..],
+                "FTP: {path} from {from}"
+            );
+        }
+        assert!(curl(&[&url]) == content, "FTP: {path}");
+        let mut program = Command::new(env!("CARGO_BIN_EXE_vfsd"));
+        program.env("XDG_CACHE_HOME", shelf.path().join("cache"));
+        assert!(run(program.args(["cat", &path]).current_dir(shelf.path())).stdout == content, "cat {path}");
+    }
+}
+
+fn curl(arguments: &[&str]) -> Vec<u8> {
+    run(Command::new("curl").args(["-sS", "--fail", "--max-time", "60"]).args(arguments)).stdout
 }
 
 /// Compares every file that was extracted with the one below `inside`, read at random and as a whole.

@@ -219,8 +219,31 @@ assert ftp.voidcmd("NOOP").startswith("200")
     run(python.command().args(["-c", script, host, port]));
 }
 
+#[test]
+fn curl_wget_and_lftp_fetch_a_folder_as_an_archive() {
+    let serving = Serving::writable();
+    let tree = serving.folder.path().join("tree");
+    std::fs::create_dir_all(tree.join("deep")).unwrap();
+    std::fs::write(tree.join("deep/file"), long()).unwrap();
+    let into = tempfile::tempdir().unwrap();
+    let got = into.path().join("tree.tar");
+    for program in [Program::Curl, Program::Wget, Program::Lftp] {
+        let Some(mut client) = program.find() else { return };
+        let (command, url) = (client.command().current_dir(into.path()), format!("{}tree.tar", serving.ftp));
+        run(match program {
+            Program::Curl => command.args(["-sS", "-O", &url]),
+            Program::Wget => command.args(["-q", &url]),
+            _ => command.args(["--norc", "-c", &format!("set cmd:fail-exit yes; get {url}")]),
+        });
+        run(std::process::Command::new("tar").args(["-xf", "tree.tar"]).current_dir(into.path()));
+        assert_same(&into.path().join("tree"), &support::read_folder(&tree));
+        std::fs::remove_file(&got).unwrap();
+        std::fs::remove_dir_all(into.path().join("tree")).unwrap();
+    }
+}
+
 /// Three megabytes and a bit, no two pieces alike.
-fn long() -> Vec<u8> {
+pub(crate) fn long() -> Vec<u8> {
     (0..3_000_077_u32).map(|at| (at / 251) as u8).collect()
 }
 

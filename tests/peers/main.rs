@@ -9,5 +9,6 @@ mod apt;
 mod archives;
 mod browser;
 mod ftp;
+mod ftps;
 mod http;
 mod program;

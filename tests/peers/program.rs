@@ -1,7 +1,7 @@
 //! The program, serving a folder of odd names.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use support::{Layout, read_folder, write_folder};
@@ -15,6 +15,8 @@ pub(crate) struct Serving {
     pub(crate) folder: TempDir,
     pub(crate) http: String,
     pub(crate) ftp: String,
+    /// Where its certificate lies, and the key.
+    secrets: Option<TempDir>,
     child: Child,
 }
 
@@ -27,11 +29,34 @@ impl Serving {
 
     /// An empty folder that clients may fill.
     pub(crate) fn writable() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::filled(tempfile::tempdir().unwrap(), "")
+    }
+
+    /// The same, with TLS over FTP.
+    pub(crate) fn secure() -> Self {
+        let (folder, secrets) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let made =
+            rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let (certificate, key) = (secrets.path().join("c.pem"), secrets.path().join("k.pem"));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let tls = format!("tls = {{ cert = {certificate:?}, key = {key:?} }}\n");
+        let mut serving = Self::filled(folder, &tls);
+        serving.secrets = Some(secrets);
+        serving
+    }
+
+    /// The certificate of a server with TLS.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.secrets.as_ref().unwrap().path().join("c.pem")
+    }
+
+    /// A folder that clients may fill, `more` being said of FTP.
+    fn filled(folder: TempDir, more: &str) -> Self {
         let configuration = format!(
             "[[mount]]\nat = \"/\"\nsource = {:?}\nwritable = true\n\
              [[serve]]\nprotocol = \"http\"\nlisten = \"127.0.0.1:0\"\n\
-             [[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:0\"\nftp = {{ guests_overwrite = true }}\n",
+             [[serve]]\nprotocol = \"ftp\"\nlisten = \"127.0.0.1:0\"\nftp = {{ guests_overwrite = true }}\n{more}",
             folder.path()
         );
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -70,7 +95,7 @@ impl Serving {
         let mut line = || lines.next().unwrap().unwrap();
         let (http, ftp) = (line(), line());
         assert!(http.starts_with("http://127.0.0.1:") && ftp.starts_with("ftp://127.0.0.1:"), "{http} {ftp}");
-        Self { folder, http, ftp, child }
+        Self { folder, http, ftp, secrets: None, child }
     }
 
     /// Takes files out of the folder.

@@ -95,6 +95,37 @@ fn a_folder_is_copied_with_all_that_is_in_it_and_links_as_links() {
 }
 
 #[test]
+fn what_cannot_be_copied_is_named_and_the_rest_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("tree/sub")).unwrap();
+    for (name, content) in
+        [("tree/a", "a".repeat(70_000)), ("tree/sub/b", "b".to_owned()), ("tree/z", "z".to_owned())]
+    {
+        fs::write(at(name), content).unwrap();
+    }
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("tree/fifo"), rustix::fs::Mode::from(0o600)).unwrap();
+    let packed = Command::new("zip")
+        .args(["-q", "-r", "x.zip", "tree", "-x", "tree/fifo"])
+        .current_dir(folder.path())
+        .status();
+    assert!(packed.unwrap().success());
+    let mut zip = fs::read(at("x.zip")).unwrap();
+    let data = zip.windows(6).position(|bytes| bytes == b"tree/a").unwrap() + 60;
+    zip[data] ^= 0xff;
+    fs::write(at("x.zip"), zip).unwrap();
+    for (from, bad) in [("tree", "/tree/fifo: "), ("x.zip#zip:/tree", "/x.zip#zip:/tree/a: ")] {
+        let copied = run(folder.path(), &["cp", "-r", from, "out"]);
+        assert_eq!((copied.status, copied.err.lines().count()), (1, 1), "{from}: {}", copied.err);
+        assert!(copied.err.contains(bad), "{from}: {}", copied.err);
+        assert_eq!(fs::read(at("out/z")).unwrap(), b"z", "{from}");
+        assert_eq!(fs::read(at("out/sub/b")).unwrap(), b"b", "{from}");
+        assert_eq!(at("out/a").exists(), from == "tree", "{from}: no half of a file");
+        fs::remove_dir_all(at("out")).unwrap();
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_a_cure() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

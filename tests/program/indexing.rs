@@ -64,6 +64,77 @@ fn an_archive_that_cannot_be_read_through_is_told_and_stops_no_other() {
 }
 
 #[test]
+fn a_bare_file_that_is_damaged_is_told_and_bytes_behind_a_tars_end_are_remarked_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "seq 90000 > a && xz -k --check=crc32 a && cp a b && gzip -k b && seq 9 > c && tar -cf c.tar c && echo more >> c.tar";
+    assert!(Command::new("sh").args(["-ec", script]).current_dir(folder.path()).status().unwrap().success());
+    for name in ["a.xz", "b.gz"] {
+        let mut bytes = fs::read(folder.path().join(name)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 9].fill(0xff);
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let built = run(folder.path(), &["index", "--cache", "cache", "a.xz#xz:", "b.gz#gz:", "c.tar"]);
+    assert_eq!(built.status, 1, "{}", built.err);
+    let lines: Vec<_> = built.err.lines().collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("/a.xz") && lines[0].contains("damaged"), "{lines:?}");
+    assert!(lines[1].contains("/b.gz") && lines[1].contains("damaged"), "{lines:?}");
+    assert!(lines[2].contains("/c.tar: there are bytes behind its end"), "{lines:?}");
+    assert!(String::from_utf8(built.out).unwrap().ends_with("/c.tar: 1 names\n"));
+}
+
+#[test]
+fn an_index_beside_its_archive_saves_another_machine_the_pass_where_it_is_trusted() {
+    let folder = archives();
+    run(folder.path(), &["index", "--cache", "cache", "--beside", "a.tgz"]).good();
+    fs::create_dir(folder.path().join("other")).unwrap();
+    for name in ["a.tgz", ".a.tgz.vfsd-index"] {
+        fs::copy(folder.path().join(name), folder.path().join("other").join(name)).unwrap();
+    }
+    let wanted = fs::read(folder.path().join("tree/17")).unwrap();
+    for (cache, option, said) in [
+        ("trusting", Some("--indexes-beside"), "an archive's index was found"),
+        ("wary", None, "an archive was read through"),
+    ] {
+        let arguments = ["--http", "127.0.0.1:0", "--ftp", "off", "--log", "debug", "--cache", cache];
+        let arguments: Vec<_> = arguments.into_iter().chain(option).chain(["other"]).collect();
+        let mut server = Server::start(folder.path(), &arguments, 1);
+        assert!(get(server.address("http"), "/a.tgz%23tgz:/tree/17").1 == wanted, "{cache}");
+        server.log_until(said);
+    }
+    // One of another archive is none.
+    fs::copy(folder.path().join("b.tgz"), folder.path().join("other/a.tgz")).unwrap();
+    let arguments = [
+        "--http",
+        "127.0.0.1:0",
+        "--ftp",
+        "off",
+        "--log",
+        "info",
+        "--cache",
+        "third",
+        "--indexes-beside",
+        "other",
+    ];
+    let mut server = Server::start(folder.path(), &arguments, 1);
+    assert!(get(server.address("http"), "/a.tgz%23tgz:/tree/17").1 == wanted);
+    server.log_until("it is of another archive");
+}
+
+#[test]
+fn a_second_tar_behind_the_first_is_shown_where_zeros_are_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo 1 > a && echo 2 > b && tar -cf x.tar a && tar -cf y.tar b && cat y.tar >> x.tar";
+    assert!(Command::new("sh").args(["-ec", script]).current_dir(folder.path()).status().unwrap().success());
+    assert_eq!(run(folder.path(), &["ls", "x.tar#tar:/"]).good(), b"a\n");
+    assert_eq!(run(folder.path(), &["ls", "--ignore-zeros", "x.tar#tar:/"]).good(), b"a\nb\n");
+    let arguments = ["--http", "127.0.0.1:0", "--ftp", "off", "--ignore-zeros", "."];
+    let server = Server::start(folder.path(), &arguments, 1);
+    assert_eq!(get(server.address("http"), "/x.tar%23tar:/b").1, b"2\n");
+}
+
+#[test]
 fn without_a_cache_nothing_is_written_and_there_is_nothing_to_index() {
     let folder = archives();
     let refused = run(folder.path(), &["index", "--cache", "off", "a.tgz"]).refused(2);

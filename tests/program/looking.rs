@@ -111,7 +111,7 @@ fn what_cannot_be_read_is_named_and_the_rest_follows() {
         ),
         (
             "/dev/null",
-            "open /dev/null: invalid request: it is a device, FIFO or socket; only files and folders are opened",
+            "open /dev/null: permission denied: it is a device, FIFO or socket; only files and folders are opened",
         ),
     ] {
         let read = run(folder.path(), &["cat", path, "file"]);

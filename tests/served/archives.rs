@@ -138,3 +138,85 @@ impl File for Held {
         Ok(self.content.slice(offset..(offset + max).min(self.limit)))
     }
 }
+
+/// A folder with what `script` makes in it, served.
+async fn made_by(script: &str) -> (tempfile::TempDir, Served) {
+    let folder = tempfile::tempdir().unwrap();
+    run(Command::new("sh").args(["-ec", script]).current_dir(folder.path()));
+    let served = serve(Arc::new(LocalFs::open(folder.path()).unwrap()), ArchiveOptions::default()).await;
+    (folder, served)
+}
+
+async fn refused_by_ftp(ftp: &mut FtpClient, path: &str) -> (Status, String) {
+    match ftp.read_from(path, 0).await {
+        Err(FtpError::UnexpectedResponse(response)) => {
+            (response.status, String::from_utf8_lossy(&response.body).into_owned())
+        }
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_entered_says_why_to_the_client_and_is_not_asked_for_again() {
+    let (_folder, served) = made_by("seq 9 > a && tar -cf x.tar a && mkfifo f && tar -cf f.tar f").await;
+    let (http, mut ftp) = (HttpClient::new(&served), FtpClient::new(&served).await);
+    for (path, status, words) in [
+        ("/x.tar#zip:/a", 400, "#zip: was asked for, and it holds a tar"),
+        ("/x.tar#tgz:/a", 400, "#tgz: was asked for, and it holds a tar"),
+        ("/a#tar:/a", 400, "it holds something that is not known here"),
+        ("/x.tar#gz:#gz:#gz:#gz:#gz:/a", 400, "a path enters at most 4 archives"),
+        ("/f.tar#tar:/f", 403, "permission denied"),
+    ] {
+        let answer = http.get(path.as_bytes(), None).await;
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        assert!(answer.headers().get("retry-after").is_none(), "{path}");
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(words), "{path}: {text}");
+        let (status, text) = refused_by_ftp(&mut ftp, path).await;
+        assert_eq!(status, Status::FileUnavailable, "{path}: {text}");
+        assert!(text.contains(words), "{path}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_whose_checksum_fails_ends_in_an_error_on_both_protocols() {
+    let script = "seq 9000 > a && seq 99 > b && tar -czf x.tgz a b && gzip -k b && \
+                  for f in x.tgz b.gz; do truncate -s -8 $f && printf 12345678 >> $f; done";
+    let (_folder, served) = made_by(script).await;
+    let (http, mut ftp) = (HttpClient::new(&served), FtpClient::new(&served).await);
+    for path in ["/x.tgz#tgz:/a", "/x.tgz#tgz:/b", "/b.gz#gz:/b"] {
+        for _ in 0..2 {
+            let answer = http.get(path.as_bytes(), None).await;
+            assert_eq!(answer.status().as_u16(), 200, "{path}");
+            assert!(answer.bytes().await.is_err(), "{path} ends as if it were whole");
+            match ftp.read_from(path, 0).await {
+                Err(FtpError::UnexpectedResponse(response)) => {
+                    assert_eq!(response.status.code(), 451, "{path}: {response:?}");
+                }
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+    let part = http.get(b"/x.tgz#tgz:/a", Some("bytes=10-99")).await;
+    assert_eq!(part.status().as_u16(), 206);
+    assert!(part.bytes().await.is_err());
+    let listing = http.get(b"/x.tgz#tgz:/", None).await;
+    assert!(listing.bytes().await.is_err(), "the listing says that the archive is damaged");
+}
+
+#[tokio::test]
+async fn a_tar_that_is_written_over_in_place_is_entered_anew() {
+    let (folder, served) =
+        made_by("echo one > a && tar -cf x.tar a && echo two > a && tar -cf y.tar a").await;
+    let (http, mut ftp) = (HttpClient::new(&served), FtpClient::new(&served).await);
+    let path = "/x.tar#tar:/a";
+    assert_eq!(http.read(path.as_bytes()).await, Answer::Yes(b"one\n".to_vec()));
+    assert_eq!(ftp.read(path).await, Answer::Yes(b"one\n".to_vec()));
+    let (old, new) = (folder.path().join("x.tar"), std::fs::read(folder.path().join("y.tar")).unwrap());
+    assert_eq!(std::fs::metadata(&old).unwrap().len(), new.len() as u64);
+    let file = std::fs::File::options().write(true).open(&old).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &new, 0).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+    assert_eq!(http.read(path.as_bytes()).await, Answer::Yes(b"two\n".to_vec()));
+    assert_eq!(ftp.read(path).await, Answer::Yes(b"two\n".to_vec()));
+}

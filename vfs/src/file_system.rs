@@ -49,7 +49,7 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behaviour
     /// - A folder is `IsADirectory`, whatever is asked for but `create_new`, which is `AlreadyExists` of anything there.
-    /// - What is neither file nor folder is refused with `InvalidInput` and never waited for.
+    /// - What is neither file nor folder is refused with `PermissionDenied` and never waited for.
     /// - `create_new` is atomic: of many callers one succeeds, the others get `AlreadyExists`.
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>>;
 

@@ -35,6 +35,6 @@ pub use self::options::{
     SetAttributes, StatOptions, WriteMode,
 };
 pub use self::path::VPath;
-pub use self::registry::{ConnectSource, EnterArchive, Registry};
+pub use self::registry::{ConnectSource, EnterArchive, Registry, index_beside};
 pub use self::traffic::{Traffic, TrafficTotals};
 pub use self::vfs::{Keeping, MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};

@@ -36,6 +36,9 @@ pub struct Metadata {
     pub identity: Option<Identity>,
     /// What the source says about keeping its answer. `None`: nothing, as sources do that know no caches.
     pub caching: Option<Caching>,
+    /// Bytes that may still be written where it lies, where [`StatOptions::room`](crate::StatOptions::room) asks for that and the
+    /// source knows. Others may take them first.
+    pub room: Option<u64>,
     /// How this description came about.
     pub provenance: Provenance,
 }
@@ -150,6 +153,7 @@ impl Metadata {
             validator: None,
             identity: None,
             caching: None,
+            room: None,
             provenance: Provenance {
                 age: None,
                 cache: CacheStatus::None,

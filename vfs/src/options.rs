@@ -15,6 +15,8 @@ pub struct StatOptions {
     pub follow: bool,
     /// How old the answer may be.
     pub freshness: Freshness,
+    /// Say how much room there is, too: [`Metadata::room`](crate::Metadata::room). Default false, for it may cost a call more.
+    pub room: bool,
 }
 
 /// Wishes for [`read_dir`](crate::FileSystem::read_dir).
@@ -138,7 +140,7 @@ pub struct ByteRange {
 
 impl Default for StatOptions {
     fn default() -> Self {
-        Self { follow: true, freshness: Freshness::Any }
+        Self { follow: true, freshness: Freshness::Any, room: false }
     }
 }
 
@@ -146,6 +148,11 @@ impl StatOptions {
     /// Describes a link itself.
     pub fn no_follow() -> Self {
         Self { follow: false, ..Self::default() }
+    }
+
+    /// Asks how much room there is, too.
+    pub fn with_room() -> Self {
+        Self { room: true, ..Self::default() }
     }
 }
 

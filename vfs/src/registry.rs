@@ -16,7 +16,26 @@ pub trait EnterArchive: fmt::Debug + Send + Sync + 'static {
     /// The tree inside `file`, which `path` names in messages. A file of another format is `InvalidInput` and says what
     /// was found instead.
     async fn enter(&self, scheme: Scheme, file: Arc<dyn File>, path: &VPath) -> Result<Arc<dyn FileSystem>>;
+
+    /// Offers what was found beside `file` and may be its index, before it is entered. Default: nobody wants it.
+    ///
+    /// # Errors
+    /// Why it is not used; entering goes on without.
+    async fn offer(&self, _file: &Arc<dyn File>, _index: Arc<dyn File>) -> Result<()> {
+        Ok(())
+    }
 }
+
+/// Where the index of the archive at `path` lies, if it lies beside it: `/pub/x.tgz` has `/pub/.x.tgz.vfsd-index`. `None`
+/// for the root, and where the name would be too long.
+pub fn index_beside(path: &VPath) -> Option<VPath> {
+    let name = path.file_name()?.name();
+    let name = [b".", &name[..], INDEX_SUFFIX].concat();
+    path.parent()?.child(name).ok()
+}
+
+/// What the name of an index ends in that lies beside its archive.
+const INDEX_SUFFIX: &[u8] = b".vfsd-index";
 
 /// Makes a tree of a source's URL.
 #[async_trait]
@@ -68,6 +87,17 @@ impl Registry {
             return Err(Error::new(ErrorKind::Unsupported, "enter", path).with_detail(detail));
         };
         enter.enter(scheme, file, path).await
+    }
+
+    /// Offers what may be the index of the archive `file` to whoever enters it by `scheme`.
+    ///
+    /// # Errors
+    /// As [`EnterArchive::offer`].
+    pub async fn offer(&self, scheme: Scheme, file: &Arc<dyn File>, index: Arc<dyn File>) -> Result<()> {
+        match self.archives.get(&scheme) {
+            Some(enter) => enter.offer(file, index).await,
+            None => Ok(()),
+        }
     }
 
     /// Connects the source `url`.

@@ -3,6 +3,8 @@
 
 mod changing;
 mod hashing;
+mod packing;
+mod parts;
 mod rows;
 mod storing;
 
@@ -13,12 +15,16 @@ use std::time::SystemTime;
 
 use vfs::jobs::Disk;
 use vfs::producer::{self, Algorithm, Producer};
-use vfs::{ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath};
+use vfs::{
+    ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath, Writes,
+};
 
+use self::packing::Wanted;
+pub(super) use self::parts::Publication;
 pub(super) use self::rows::Look;
 pub(super) use self::storing::{Storing, Upload};
 use super::ascii;
-use super::command::{Answer, Edit, Errand};
+use super::command::{Answer, Edit, Errand, Room};
 use super::facts::Facts;
 use super::list::Listing;
 use crate::auth::{Asker, Credentials, Denied, Entry};
@@ -36,6 +42,15 @@ pub(super) enum Outcome {
     Measured(u64),
     /// A file changed last at this time.
     Dated(SystemTime),
+    /// There is room for so many bytes.
+    Roomy {
+        /// How it is told.
+        room: Room,
+        /// How many.
+        bytes: u64,
+        /// Where.
+        path: VPath,
+    },
     /// The facts about a path, as they stand before its name.
     Described {
         /// What is described.
@@ -124,10 +139,16 @@ pub(super) enum Failure {
     LenInAscii,
     /// The tree does not know when it changed.
     TimeUnknown,
+    /// The tree does not know how much room there is.
+    RoomUnknown,
     /// An offset means bytes, and TYPE A sends others.
     RestartInAscii,
     /// The offset lies behind the end.
     RestartPastEnd,
+    /// An offset into an archive that is made while it is sent.
+    PartOfPacked,
+    /// TYPE A would spoil an archive that is made while it is sent.
+    LinesOfPacked,
     /// RANG was sent for an upload, whose client decides where it ends.
     RangeOfUpload,
     /// A guest wants to change a file that is there.
@@ -170,14 +191,21 @@ impl Ask {
         }
     }
 
-    /// SIZE (RFC 3659 §4): the number of bytes that RETR would send.
-    pub(super) async fn measure(self, converts: bool) -> Outcome {
+    /// SIZE (RFC 3659 §4): the number of bytes that RETR would send. Of a file that has only begun to come, out of sight, how
+    /// far it has come: clients ask that way where to go on.
+    pub(super) async fn measure(self, converts: bool, has_parts: bool) -> Outcome {
         let failure = match self.stat().await {
+            Err(error) => {
+                let part = if has_parts && !converts { self.part_len().await } else { None };
+                match part {
+                    Some(len) => return Outcome::Measured(len),
+                    None => self.why_unmeasured(error).await,
+                }
+            }
             Ok(found) if !found.is_file() => Failure::NotAFile,
             Ok(_) if converts => Failure::LenInAscii,
             Ok(Metadata { len: Some(len), .. }) => return Outcome::Measured(len),
             Ok(_) => Failure::LenUnknown,
-            Err(error) => Failure::Tree(error),
         };
         self.fail(failure)
     }
@@ -187,6 +215,19 @@ impl Ask {
         let failure = match self.stat().await {
             Ok(Metadata { modified: Some(time), .. }) => return Outcome::Dated(time),
             Ok(_) => Failure::TimeUnknown,
+            Err(error) => Failure::Tree(error),
+        };
+        self.fail(failure)
+    }
+
+    /// AVBL and SITE DF: of the disk, or whatever the tree lies on; what others take meanwhile is theirs.
+    pub(super) async fn measure_room(self, room: Room) -> Outcome {
+        if self.view.capabilities(&self.path).writes == Writes::None {
+            return self.fail(Failure::Tree(Error::new(ErrorKind::ReadOnly, "metadata", &self.path)));
+        }
+        let failure = match self.view.metadata(&self.path, &StatOptions::with_room()).await {
+            Ok(Metadata { room: Some(bytes), .. }) => return Outcome::Roomy { room, bytes, path: self.path },
+            Ok(_) => Failure::RoomUnknown,
             Err(error) => Failure::Tree(error),
         };
         self.fail(failure)
@@ -205,10 +246,10 @@ impl Ask {
         }
     }
 
-    /// RETR of `wanted`. Where lines are to end with CRLF, `converts` is where spans are read for that.
-    pub(super) async fn retrieve(self, wanted: ByteRange, converts: Option<Disk>) -> Outcome {
+    /// RETR of `wanted`, its lines ending with CRLF where it `converts`. Spans are read through `disk` for that.
+    pub(super) async fn retrieve(self, wanted: ByteRange, converts: bool, disk: Disk) -> Outcome {
         let is_whole = wanted == ByteRange::default();
-        if converts.is_some() && !is_whole {
+        if converts && !is_whole {
             return self.fail(Failure::RestartInAscii);
         }
         let intent = if is_whole { Intent::Whole } else { Intent::Range };
@@ -216,10 +257,18 @@ impl Ask {
         let opened = async {
             let file = self.view.open(&self.path, &options).await?;
             let found = file.metadata().await?;
-            Ok((file, found))
+            Ok::<_, Error>((file, found))
         };
         let (file, found) = match opened.await {
             Ok(opened) => opened,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let wanted = match (is_whole, converts) {
+                    (false, _) => Wanted::Part,
+                    (true, true) => Wanted::Lines,
+                    (true, false) => Wanted::Whole,
+                };
+                return self.pack(error, wanted, &disk).await;
+            }
             Err(error) => return self.fail(Failure::Tree(error)),
         };
         let range = match found.len {
@@ -230,8 +279,8 @@ impl Ask {
         };
         let source = producer::of(file, range);
         let (source, len) = match converts {
-            Some(disk) => (ascii::with_network_line_ends(source, &disk), None),
-            None => (source, range.len()),
+            true => (ascii::with_network_line_ends(source, &disk), None),
+            false => (source, range.len()),
         };
         Outcome::Opened(Opening { path: self.path, content: Content::Out(source), len, is_file: true })
     }
@@ -254,6 +303,7 @@ impl fmt::Debug for Outcome {
             Self::Moved(_) => "Moved",
             Self::Measured(_) => "Measured",
             Self::Dated(_) => "Dated",
+            Self::Roomy { .. } => "Roomy",
             Self::Described { .. } => "Described",
             Self::Edited { .. } => "Edited",
             Self::Hashed { .. } => "Hashed",

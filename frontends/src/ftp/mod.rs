@@ -89,7 +89,7 @@ pub enum Reuse {
     Require,
 }
 
-/// What becomes of an upload that breaks off. A file that was there before stays as it was in either case, unless the
+/// What becomes of an upload that breaks off. A file that was there before stays as it was in any case, unless the
 /// upload went on in it, by REST or APPE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PartialUploads {
@@ -98,6 +98,9 @@ pub enum PartialUploads {
     Delete,
     /// A new file grows under its own name and stays as far as it came, so that the client can go on by REST.
     Keep,
+    /// It stays as far as it came, out of sight as `.NAME.part`, and gets its name when it is whole. SIZE of a name that is not
+    /// there tells how far it came, and REST and APPE go on in it. Guests who do not overwrite have this as [`Delete`](Self::Delete).
+    Hide,
 }
 
 impl Default for Options {

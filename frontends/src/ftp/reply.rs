@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::net::SocketAddrV4;
 use std::time::{Duration, SystemTime};
 
+use vfs::path::escaped;
 use vfs::producer::Algorithm;
-use vfs::{ByteRange, ErrorKind, VPath};
+use vfs::{ByteRange, Error, ErrorKind, VPath};
 
 use super::active::Forbidden;
 use super::calls::{Content, Failure, Opening, Outcome, Upload};
-use super::command::{Answer, Edit, Errand, Form, Refusal, VERBS};
+use super::command::{Answer, Edit, Errand, Form, Refusal, Room, VERBS};
 use super::facts::Facts;
 use super::transfer::Ended;
 use super::wire::Reply;
@@ -31,7 +32,7 @@ pub(super) const FOREIGN: Reply = Reply::fixed(421, "This is an FTP server; good
 pub(super) const GOODBYE: Reply = Reply::fixed(221, "Goodbye.");
 pub(super) const GREETING: Reply = Reply::fixed(220, "FTP server ready.");
 pub(super) const GUESTS_TRIED: Reply = Reply::fixed(421, "Too many failed logins; goodbye.");
-pub(super) const HELP_SITE: Reply = Reply::fixed(214, "CHMOD CPFR CPTO HELP IDLE SYMLINK UTIME");
+pub(super) const HELP_SITE: Reply = Reply::fixed(214, "CHMOD CPFR CPTO DF HELP IDLE SYMLINK UTIME");
 pub(super) const HOST_CHOSEN: Reply = Reply::fixed(220, "FTP server ready for this host.");
 pub(super) const HOST_TOO_LATE: Reply = Reply::fixed(503, "HOST comes before the login.");
 pub(super) const HOST_UNKNOWN: Reply = Reply::fixed(504, "No such host here.");
@@ -109,6 +110,11 @@ pub(super) fn outcome(outcome: &Outcome) -> Reply {
         Outcome::Moved(_) => Reply::fixed(250, "Done."),
         Outcome::Measured(len) => Reply::new(213, len.to_string().into_bytes()),
         Outcome::Dated(time) => dated(*time),
+        Outcome::Roomy { room: Room::Number, bytes, .. } => Reply::new(213, bytes.to_string().into_bytes()),
+        Outcome::Roomy { room: Room::Sentence, bytes, path } => Reply::new(
+            200,
+            [&path.to_bytes()[..], format!(" has room for {bytes} bytes.").as_bytes()].concat(),
+        ),
         Outcome::Described { path, row } => {
             let line = [&b" "[..], row, &path.to_bytes()].concat();
             Reply::block(250, &b"Facts:"[..], vec![line.into()])
@@ -194,20 +200,37 @@ fn opened(opening: &Opening) -> Reply {
 
 fn failed(sent: &[u8], failure: &Failure) -> Reply {
     let (code, why) = match failure {
-        Failure::Tree(error) => (code(error.kind()), error.kind().as_str()),
+        Failure::Tree(error) => {
+            return Reply::new(code(error.kind()), [sent, b": ", words(error).as_bytes(), b"."].concat());
+        }
         Failure::Path(why) => return Reply::new(550, why.clone().into_bytes()),
         Failure::NotAFile => (550, "not a file"),
         Failure::NotAFolder => (501, "not a folder; MLST describes files"),
-        Failure::LenUnknown => (550, "its length is not known before it is read"),
+        // Not 550: clients that ask for the size first (curl) would take the file for missing.
+        Failure::LenUnknown => (504, "its length is not known before it is read"),
         Failure::LenInAscii => (550, "its length in TYPE A is not known; use TYPE I"),
         Failure::TimeUnknown => (550, "its time is not known"),
+        Failure::RoomUnknown => (550, "how much room there is is not known"),
         Failure::RestartInAscii => (554, "a transfer restarts in TYPE I only"),
+        Failure::PartOfPacked => (554, "an archive that is made while it is sent has no parts"),
+        Failure::LinesOfPacked => (550, "a folder is packed in TYPE I only"),
         Failure::TooManyHashes => (450, "enough files are being hashed; try again later"),
         Failure::GuestsAdd => (550, "guests add files and change none"),
         Failure::RangeOfUpload => (504, "RANG is for RETR and HASH; use REST"),
         Failure::RestartPastEnd => (554, "it ends before the restart position"),
     };
     Reply::new(code, [sent, b": ", why.as_bytes(), b"."].concat())
+}
+
+/// What is wrong, for the peer: the kind, and of a question that makes no sense why. Other details are for the log.
+fn words(error: &Error) -> Cow<'static, str> {
+    let kind = error.kind().as_str();
+    match error.detail() {
+        Some(detail) if error.kind() == ErrorKind::InvalidInput => {
+            format!("{kind}: {}", escaped(detail.as_bytes())).into()
+        }
+        _ => kind.into(),
+    }
 }
 
 /// The answer at the end of a transfer, after its data connection was closed.
@@ -277,7 +300,7 @@ pub(super) fn features(facts: Facts, hash: Algorithm, has_tls: bool) -> Reply {
     if has_tls {
         lines.extend([&b" AUTH TLS"[..], b" PBSZ", b" PROT"].map(Cow::from));
     }
-    lines.extend([&b" CLNT"[..], b" CSID", b" EPRT", b" EPSV"].map(Cow::from));
+    lines.extend([&b" AVBL"[..], b" CLNT", b" CSID", b" EPRT", b" EPSV"].map(Cow::from));
     lines.push(format!(" HASH {}", hashes.join(";")).into_bytes().into());
     lines.extend(before.map(Cow::from));
     lines.push(format!(" MLST {}", facts.feature()).into_bytes().into());

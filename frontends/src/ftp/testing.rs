@@ -10,7 +10,7 @@ use rustix::net::SendFlags;
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
@@ -266,6 +266,13 @@ impl Running {
         Self::start_whole(tree, Arc::new(site), options).await
     }
 
+    /// A server at another address than the others.
+    pub(super) async fn start_at(address: &str, files: &[(&str, &[u8])]) -> Self {
+        let tree = Tree::new(files).await;
+        let site = site(Arc::clone(&tree) as Arc<dyn FileSystem>, Limits::default());
+        Self::start_whole_at(address, tree, site, writable()).await
+    }
+
     async fn start_site(
         files: &[(&str, &[u8])],
         limits: Limits,
@@ -278,7 +285,11 @@ impl Running {
     }
 
     async fn start_whole(tree: Arc<Tree>, site: Arc<Site>, options: Options) -> Self {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        Self::start_whole_at("127.0.0.1:0", tree, site, options).await
+    }
+
+    async fn start_whole_at(address: &str, tree: Arc<Tree>, site: Arc<Site>, options: Options) -> Self {
+        let listener = Listener::bind(&address.parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.local_address() else { unreachable!("bound to TCP") };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
@@ -288,7 +299,12 @@ impl Running {
 
     /// A client that has read the greeting.
     pub(super) async fn connect(&self) -> Client<TcpStream> {
-        let mut client = Client::new(TcpStream::connect(self.address).await.unwrap());
+        self.connect_to(self.address).await
+    }
+
+    /// The same, where it is reached at `address`.
+    pub(super) async fn connect_to(&self, address: impl ToSocketAddrs) -> Client<TcpStream> {
+        let mut client = Client::new(TcpStream::connect(address).await.unwrap());
         assert!(client.reply().await.starts_with("220 "));
         client
     }

@@ -163,8 +163,12 @@ impl Transfer {
                         Phase::Moving { stream, flow: Flow::Out(_), .. } => {
                             Phase::Closing { stream, since: Instant::now() }
                         }
-                        // The client has closed its side; a close that it does not see spoils nothing.
-                        _ => Phase::Closed,
+                        Phase::Moving { mut stream, flow: Flow::In(_), .. } => {
+                            // Inside TLS some clients wait for the word. The file is whole: whether they get it spoils nothing.
+                            let _ = Pin::new(&mut stream).poll_shutdown(cx);
+                            Phase::Closed
+                        }
+                        phase => phase,
                     };
                 }
                 Phase::Closing { stream, .. } => {

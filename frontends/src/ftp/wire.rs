@@ -2,7 +2,8 @@
 //!
 //! The control connection speaks Telnet: 0xFF starts a Telnet sequence and is doubled where it is meant, and a CR that
 //! ends no line is followed by NUL. Clients send Telnet commands in front of a verb only (RFC 959 §4.1.3), and most of
-//! them know nothing of doubling: within an argument 0xFF is itself, doubled or not, so that every name can be asked for. A wrong line is a [`Line`] like any other: nothing a peer sends is an error here.
+//! them know nothing of doubling: within an argument 0xFF is itself, doubled or not, so that every name can be asked for.
+//! A wrong line is a [`Line`] like any other: nothing a peer sends is an error here.
 
 use std::borrow::Cow;
 

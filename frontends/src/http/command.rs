@@ -6,11 +6,12 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderName, Method, Version};
+use vfs::producer::Packing;
 use vfs::{Freshness, VPath};
 
 use super::wire::{
-    BadTarget, Codings, Conditions, Packing, Placed, Ranges, Target, View, form_boundary, is_download,
-    packing, parse_host, parse_ranges,
+    BadTarget, Codings, Conditions, Placed, Ranges, Target, View, form_boundary, is_download, packing,
+    parse_host, parse_ranges,
 };
 
 /// Where MOVE and COPY lead (RFC 4918 §10.3).

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use vfs::jobs::Disk;
-use vfs::producer::Coding;
+use vfs::producer::{Coding, Packing};
 use vfs::{
     ByteRange, CacheStatus, DirStream, Error, ErrorKind, File, FileSystem, Intent, ListOptions, Metadata,
     OpenOptions, SeekCost, StatOptions, VPath, Validator, Writes,
@@ -16,7 +16,7 @@ use super::command::{Command, Fetch, Refusal};
 use super::incoming::Incoming;
 use super::media;
 use super::options::Options;
-use super::wire::{Packing, Selection, Verdict, View, encode_path};
+use super::wire::{Selection, Verdict, View, encode_path};
 use crate::auth::{Asker, Credentials, Denied, Entry};
 use crate::site::Site;
 

@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use vfs::jobs::Disk;
 use vfs::path::escaped;
-use vfs::producer::{self, Coding, PackFormat, Producer, ProducerExt, pack};
+use vfs::producer::{self, Coding, Packing, Producer, ProducerExt};
 use vfs::{ByteRange, CacheStatus, Error, ErrorKind, Retry};
 
 use super::changes::Allowed;
@@ -20,7 +20,7 @@ use super::command::Refusal;
 use super::listing::{self, Listing};
 use super::multipart::Multipart;
 use super::session::{Challenge, Coded, Facts, Listed, Opened, Outcome, Packed, Sent};
-use super::wire::{BadTarget, CHALLENGE, Fault, Format, Packing, attachment, entity_tag, http_date};
+use super::wire::{BadTarget, CHALLENGE, Fault, Format, attachment, entity_tag, http_date};
 use crate::auth::Denied;
 
 /// What can be done where nothing can be changed.
@@ -160,7 +160,8 @@ impl Answer {
         }
     }
 
-    /// The peer hears the kind and the path that it sent; the log hears everything.
+    /// The peer hears the kind and the path that it sent, and of a question that makes no sense why; the log hears
+    /// everything.
     fn failure(error: &Error, target: &str) -> Self {
         let status = status_of(error.kind());
         if status.is_server_error() {
@@ -168,7 +169,7 @@ impl Answer {
         } else {
             tracing::debug!(path = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
         }
-        let answer = Self::text(status, target, error.kind().as_str());
+        let answer = Self::text(status, target, &words(error));
         match (status, error.retry()) {
             (_, Retry::After(time)) => {
                 let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
@@ -245,17 +246,13 @@ impl Answer {
         let mut name = path.file_name().map_or(b"files".to_vec(), |segment| segment.name().to_vec());
         name.push(b'.');
         name.extend_from_slice(packing.suffix().as_bytes());
-        let (format, coding, media) = match packing {
-            Packing::Tar => (PackFormat::Tar, None, "application/x-tar"),
-            Packing::TarGz => (PackFormat::Tar, Some(Coding::Gzip), "application/gzip"),
-            Packing::TarZst => (PackFormat::Tar, Some(Coding::Zstd), "application/zstd"),
-            Packing::Zip => (PackFormat::Zip, None, "application/zip"),
+        let media = match packing {
+            Packing::Tar => "application/x-tar",
+            Packing::TarGz => "application/gzip",
+            Packing::TarZst => "application/zstd",
+            Packing::Zip => "application/zip",
         };
-        let packed = pack(tree, &path, entries, format, disk);
-        let content: Box<dyn Producer> = match coding {
-            Some(coding) => Box::new(packed.compress(coding, disk)),
-            None => Box::new(packed),
-        };
+        let content = packing.pack(tree, &path, entries, disk);
         Self::new(StatusCode::OK, Content::Produced(content, None))
             .with(CONTENT_TYPE, HeaderValue::from_static(media))
             .with(CACHE_CONTROL, NO_STORE)
@@ -343,6 +340,18 @@ fn allow(allowed: Allowed) -> HeaderValue {
     match allowed {
         Allowed::Reading => READING,
         Allowed::Changing => CHANGING,
+    }
+}
+
+/// What is wrong, for the peer. Details speak of sources and are for the log; but those of a question that makes no sense
+/// speak of the question: what was found where a path names an archive of another format.
+fn words(error: &Error) -> Cow<'static, str> {
+    let kind = error.kind().as_str();
+    match error.detail() {
+        Some(detail) if error.kind() == ErrorKind::InvalidInput => {
+            format!("{kind}: {}", escaped(detail.as_bytes())).into()
+        }
+        _ => kind.into(),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod proxy;
 mod span_io;
 mod stream;
 pub mod tls;
+mod turn;
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};

@@ -14,21 +14,17 @@ use tokio::net::{TcpStream, UnixStream};
 use vfs::producer::FileSpan;
 
 use super::pace::Gate;
+use super::turn::Turn;
 use super::{Rates, Transport};
 use crate::sight::Sight;
-
-/// What a connection sends without letting others have the thread: a peer that reads as fast as we write would else keep
-/// it. Each turn more costs a trip through the scheduler, often to another core: with turns of 1 MiB a transfer costs up
-/// to twice the CPU.
-const TURN_BYTES: usize = 8 * FileSpan::MAX_BYTES;
 
 /// A plain socket. Dropping it closes it.
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
     sight: Arc<Sight>,
-    /// Bytes sent since the thread was last given up.
-    turn: usize,
+    /// What it moves before others have the thread.
+    turn: Turn,
     /// Where its bytes a second are bounded.
     gates: Option<Box<Gates>>,
 }
@@ -52,12 +48,12 @@ impl Stream {
     /// What the system says to the socket option.
     pub fn tcp(socket: TcpStream, sight: Arc<Sight>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
-        Ok(Self { socket: Socket::Tcp(socket), sight, turn: 0, gates: None })
+        Ok(Self { socket: Socket::Tcp(socket), sight, turn: Turn::new(), gates: None })
     }
 
     /// A connection on a Unix socket.
     pub fn unix(socket: UnixStream, sight: Arc<Sight>) -> Self {
-        Self { socket: Socket::Unix(socket), sight, turn: 0, gates: None }
+        Self { socket: Socket::Unix(socket), sight, turn: Turn::new(), gates: None }
     }
 
     /// The same, within `rates`.
@@ -82,11 +78,7 @@ impl Stream {
         cx: &mut Context<'_>,
         send: impl FnOnce(&mut Self, &mut Context<'_>, usize) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if self.turn >= TURN_BYTES {
-            self.turn = 0;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        ready!(self.turn.poll_begun(cx));
         let most = match &mut self.gates {
             Some(gates) => ready!(gates.send.poll_open(cx)),
             None => usize::MAX,
@@ -96,8 +88,8 @@ impl Stream {
             gates.send.went(*sent);
         }
         match &sent {
-            Poll::Ready(Ok(sent)) => self.turn += sent,
-            Poll::Ready(Err(_)) | Poll::Pending => self.turn = 0,
+            Poll::Ready(Ok(sent)) => self.turn.went(*sent),
+            Poll::Ready(Err(_)) | Poll::Pending => self.turn.rest(),
         }
         sent
     }
@@ -148,7 +140,7 @@ impl Transport for Stream {
     fn poll_send_span(&mut self, cx: &mut Context<'_>, span: &FileSpan) -> Poll<io::Result<usize>> {
         let sent = ready!(self.poll_in_turn(cx, |this, cx, most| {
             this.poll_io(cx, || {
-                let mut offset = span.offset();
+                let (mut offset, most) = (span.offset(), most.min(this.turn.left()));
                 Ok(rustix::fs::sendfile(this.fd(), span.file(), Some(&mut offset), span.len().min(most))?)
             })
         }))?;
@@ -188,15 +180,22 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        ready!(self.turn.poll_begun(cx));
         if let Some(gates) = &mut self.gates {
             ready!(gates.receive.poll_open(cx));
         }
-        ready!(match &mut self.socket {
+        let read = match &mut self.socket {
             Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
             Socket::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
-        })?;
+        };
+        if read.is_pending() {
+            self.turn.rest();
+        }
+        ready!(read)?;
+        let count = buf.filled().len() - before;
+        self.turn.went(count);
         if let Some(gates) = &mut self.gates {
-            gates.receive.went(buf.filled().len() - before);
+            gates.receive.went(count);
         }
         Poll::Ready(Ok(()))
     }

@@ -289,9 +289,9 @@ pub(super) async fn a_special_file_is_shown_and_never_opened(subject: &Subject) 
     for options in [OpenOptions::reading(), OpenOptions { read: true, write: true, ..OpenOptions::default() }]
     {
         let opened = subject.open(&path, &options).await;
-        let kinds = [ErrorKind::InvalidInput, ErrorKind::ReadOnly];
+        let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnly];
         let kinds = if options.changes() { &kinds[..] } else { &kinds[..1] };
-        opened.must_be_one_of(kinds, "opening what is neither file nor folder is InvalidInput");
+        opened.must_be_one_of(kinds, "opening what is neither file nor folder is PermissionDenied");
     }
 }
 

@@ -13,7 +13,7 @@
 //! - `..` is resolved in the text, before any link is followed: `/link/..` is `/`. A slash at the end changes nothing.
 //! - A segment such as `x.tar.gz#tgz:` goes into the archive; a file of that very name is written `x.tar.gz##tgz:`.
 //!   [`DirEntry::path`] and [`DirEntry::file_name`] are already written so, and lead back to the entry.
-//! - [`File::open`] refuses folders with `IsADirectory`, and devices, FIFOs and sockets with `InvalidInput`.
+//! - [`File::open`] refuses folders with `IsADirectory`, and devices, FIFOs and sockets with `PermissionDenied`.
 //! - [`copy`] refuses to copy a file onto itself, where the standard library empties it.
 //! - What a source does not say stays unknown: [`Metadata::inner`] and [`Metadata::size`] tell it from zero.
 //! - Errors carry ours: `io::Error::get_ref` gives the [`Error`](crate::Error) with operation, path and cause.

@@ -17,6 +17,10 @@ use crate::path::VPath;
 /// What a job reads at once while it brings a span into memory.
 const FETCH_BYTES: usize = 64 * 1024;
 
+/// Where spans start, but for the first: a member of a tar lies anywhere, and sending from amid a page takes the kernel a piece
+/// more each time.
+const PAGE_BYTES: u64 = 4096;
+
 /// `len` bytes of an open file from `offset`, as spans of at most [`FileSpan::MAX_BYTES`].
 ///
 /// A span that is in memory comes at once. One that is not is `Pending` while a job of `disk` brings it there, so a cold
@@ -37,9 +41,14 @@ pub struct FileRegion {
 }
 
 impl FileRegion {
+    /// How long the next span may be: up to the end of a page.
+    fn span_bytes(&self) -> u64 {
+        self.left.min(FileSpan::MAX_BYTES as u64 - self.offset % PAGE_BYTES)
+    }
+
     /// The next span, where all of it is in memory. Its last byte is, so the file reaches that far.
     fn warm_span(&self) -> Option<FileSpan> {
-        let span = FileSpan::new(self.file.clone(), self.offset, self.left);
+        let span = FileSpan::new(self.file.clone(), self.offset, self.span_bytes());
         (self.fetch.is_none() && span.is_resident()).then_some(span)
     }
 
@@ -48,8 +57,8 @@ impl FileRegion {
         let stat = rustix::fs::fstat(&self.file)
             .map_err(|errno| Error::from_io(errno.into(), "read", &VPath::root()))?;
         let end = u64::try_from(stat.st_size).unwrap_or(0);
-        let span =
-            FileSpan::new(self.file.clone(), self.offset, self.left.min(end.saturating_sub(self.offset)));
+        let len = self.span_bytes().min(end.saturating_sub(self.offset));
+        let span = FileSpan::new(self.file.clone(), self.offset, len);
         if span.is_empty() {
             let detail = format!("the file ends at {end}, {} bytes before it should", self.missing(end));
             return Err(failure(ErrorKind::Truncated, "read").with_detail(detail));
@@ -164,7 +173,7 @@ mod tests {
         let open = warm_file(&content);
         for (offset, len, lengths) in [
             (0, content.len(), vec![SPAN, SPAN, 100]),
-            (50, SPAN, vec![SPAN]),
+            (50, SPAN, vec![SPAN - 50, 50]),
             (SPAN - 1, 3, vec![3]),
             (7, 0, vec![]),
         ] {

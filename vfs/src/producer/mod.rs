@@ -95,7 +95,7 @@ pub use self::file::{FileRegion, file};
 pub use self::lower::Lower;
 pub use self::map_err::MapErr;
 pub use self::on_end::{Ended, OnEnd, Outcome};
-pub use self::pack::{Pack, PackFormat, pack};
+pub use self::pack::{Pack, PackFormat, Packing, pack};
 pub use self::peek::Peeked;
 pub use self::range::Range;
 pub use self::source::of;

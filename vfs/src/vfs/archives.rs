@@ -11,7 +11,7 @@ use crate::file_system::{File, FileSystem};
 use crate::metadata::{Identity, Metadata, Validator};
 use crate::options::{Freshness, Intent, OpenOptions, StatOptions};
 use crate::path::{Scheme, VPath};
-use crate::registry::Registry;
+use crate::registry::{Registry, index_beside};
 
 /// How often an archive whose file changes while it is being entered is looked at anew.
 const ATTEMPTS: usize = 3;
@@ -26,6 +26,8 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Archives {
     limit: usize,
+    /// Indexes beside archives are offered.
+    indexes_beside: bool,
     kept: Mutex<Kept>,
 }
 
@@ -68,8 +70,8 @@ pub(super) struct ArchiveFile<'a> {
 }
 
 impl Archives {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit, kept: Mutex::default() }
+    pub(super) fn new(limit: usize, indexes_beside: bool) -> Self {
+        Self { limit, indexes_beside, kept: Mutex::default() }
     }
 
     /// The tree inside `file`. Errors are addressed.
@@ -91,6 +93,9 @@ impl Archives {
             let enter = || async {
                 let opened = file.open(freshness).await?;
                 file.check(&key.0, &*opened).await?;
+                if self.indexes_beside {
+                    file.offer_index(registry, scheme, &opened).await;
+                }
                 registry.enter(scheme, opened, file.address).await
             };
             match entering.get_or_init(enter).await {
@@ -172,6 +177,19 @@ impl ArchiveFile<'_> {
         let options = OpenOptions { freshness, intent: Intent::Range, ..OpenOptions::reading() };
         let file = self.tree.open(self.path, &options).await.map_err(|error| self.addressed(error))?;
         Ok(super::addressed::file(file, self.address.clone()))
+    }
+
+    /// Offers what lies beside it, if anything does.
+    async fn offer_index(&self, registry: &Registry, scheme: Scheme, opened: &Arc<dyn File>) {
+        let Some(beside) = index_beside(self.path) else { return };
+        let offered = match self.tree.open(&beside, &OpenOptions::reading()).await {
+            Ok(index) => registry.offer(scheme, opened, index).await,
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = offered {
+            tracing::info!(path = %self.address, %error, "the index beside an archive is not used");
+        }
     }
 
     /// Refuses with `Changed` where the opened file is not the one that was described. An open file that says nothing of

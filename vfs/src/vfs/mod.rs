@@ -37,8 +37,11 @@ type Mounts = Table<Arc<Mount>>;
 pub struct VfsOptions {
     /// Entered archives that are kept. Default 64; the one that was not used for the longest time goes.
     pub entered_archives: usize,
-    /// Archives that one path goes into at most, one inside the other. Default 4; more is `LimitExceeded`.
+    /// Archives that one path goes into at most, one inside the other. Default 4; more is `InvalidInput`.
     pub archive_depth: usize,
+    /// An index that lies beside an archive, as [`index_beside`](crate::index_beside) names it, is used. For trees
+    /// where only trusted people write: it says what the archive's members are called, and where they begin. Default false.
+    pub indexes_beside: bool,
 }
 
 /// One tree made of many: mounts at any depth, and archives entered by the markers of a path.
@@ -76,7 +79,7 @@ impl Vfs {
             options,
             mounts: ArcSwap::from_pointee(Table::new()),
             last_mount: Mutex::new(0),
-            archives: Archives::new(options.entered_archives),
+            archives: Archives::new(options.entered_archives, options.indexes_beside),
         })
     }
 
@@ -166,7 +169,7 @@ pub fn subtree(tree: Arc<dyn FileSystem>, path: &VPath) -> Arc<dyn FileSystem> {
 
 impl Default for VfsOptions {
     fn default() -> Self {
-        Self { entered_archives: 64, archive_depth: 4 }
+        Self { entered_archives: 64, archive_depth: 4, indexes_beside: false }
     }
 }
 

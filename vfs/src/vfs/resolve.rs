@@ -55,7 +55,7 @@ impl Vfs {
         }
         if path.archive_depth() > self.options.archive_depth {
             let detail = format!("a path enters at most {} archives", self.options.archive_depth);
-            return Err(Error::new(ErrorKind::LimitExceeded, op, path).with_detail(detail));
+            return Err(Error::new(ErrorKind::InvalidInput, op, path).with_detail(detail));
         }
         let target = self.enter_all(op, mounts, path, freshness).await?;
         Ok(Place { target: Some(target), node: None })

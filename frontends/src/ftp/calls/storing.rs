@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use vfs::{ByteRange, Error, ErrorKind, File, OpenOptions};
 
+use super::parts::{Part, Publication};
 use super::{Ask, Content, Failure, Opening, Outcome};
 use crate::ftp::PartialUploads;
 use crate::ftp::command::Store;
@@ -25,6 +26,8 @@ pub(in crate::ftp) struct Upload {
     pub(in crate::ftp) converts: bool,
     /// The server has chosen the name, and tells it.
     pub(in crate::ftp) is_named_here: bool,
+    /// How it gets its name when it is whole, where it has another one until then.
+    pub(in crate::ftp) publication: Option<Publication>,
 }
 
 /// What a session has chosen for its uploads.
@@ -46,6 +49,12 @@ impl Ask {
     /// STOR, APPE and STOU.
     pub(in crate::ftp) async fn store(mut self, storing: Storing) -> Outcome {
         let offset = storing.range.start;
+        if storing.partial == PartialUploads::Hide
+            && storing.overwrites
+            && let Some(outcome) = self.store_hidden(storing).await
+        {
+            return outcome;
+        }
         let opened = match (storing.store, offset) {
             _ if storing.range.end.is_some() => Err(Failure::RangeOfUpload),
             // An offset means bytes, and TYPE A sends others.
@@ -68,8 +77,31 @@ impl Ask {
             offset: if storing.store == Store::Replace { offset } else { 0 },
             converts: storing.converts,
             is_named_here: storing.store == Store::Unique,
+            publication: None,
         };
         Outcome::Opened(Opening { path: self.path, content: Content::In(upload), len: None, is_file: true })
+    }
+
+    /// STOR and APPE of a file that grows out of sight. `None` where it does not: what goes on in a file that is there goes on
+    /// in that file.
+    async fn store_hidden(&self, storing: Storing) -> Option<Outcome> {
+        let start = storing.range.start;
+        let part = match (storing.store, start) {
+            _ if storing.range.end.is_some() => return None,
+            (_, 1..) if storing.converts => return None,
+            (Store::Replace, 0) => self.begin_part().await.map(Some),
+            (Store::Replace, 1..) => self.resume_part(Some(start)).await,
+            (Store::Append, _) => self.resume_part(None).await,
+            (Store::Unique, _) => return None,
+        };
+        let Part { file, offset, publication } = match part {
+            Ok(part) => part?,
+            Err(failure) => return Some(self.fail(failure)),
+        };
+        let publication = Some(publication);
+        let upload = Upload { file, offset, converts: storing.converts, is_named_here: false, publication };
+        let path = self.path.clone();
+        Some(Outcome::Opened(Opening { path, content: Content::In(upload), len: None, is_file: true }))
     }
 
     /// The old file stays until the new one is whole. Where pieces are kept, a new file grows under its own name.

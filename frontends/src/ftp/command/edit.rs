@@ -2,7 +2,8 @@
 
 use vfs::SetAttributes;
 
-use super::{Command, Refusal, Result, path};
+use super::argument::path;
+use super::{Command, Refusal, Result};
 use crate::clock::Moment;
 
 /// A change of the tree at a path.

@@ -3,7 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Command, Refusal, Result, number};
+use super::argument::number;
+use super::{Command, Refusal, Result};
 
 const PORT: Refusal = Refusal::Syntax("PORT takes six numbers: an IPv4 address and a port.");
 const EPRT: Refusal = Refusal::Syntax("EPRT takes |1|IPv4 address|port| or |2|IPv6 address|port|.");

@@ -2,7 +2,8 @@
 
 use vfs::producer::Algorithm;
 
-use super::{Command, Refusal, Result, number, path};
+use super::argument::{number, path};
+use super::{Command, Refusal, Result};
 
 const USAGE: Refusal = Refusal::Syntax("Say which path, and where to start and to end if not the whole.");
 

@@ -2,8 +2,9 @@
 
 use vfs::SetAttributes;
 
+use super::argument::{number, path};
 use super::edit::{Edit, Form, mode};
-use super::{Command, Errand, Refusal, Result, number, path};
+use super::{Command, Errand, Refusal, Result, Room};
 use crate::clock::Moment;
 
 const CHMOD: Refusal = Refusal::Syntax("SITE CHMOD takes an octal mode and a path.");
@@ -22,6 +23,7 @@ pub(super) fn parse(argument: &[u8]) -> Result<Command> {
         b"UTIME" => utime(argument),
         b"CPFR" => Ok(Command::From(Errand::Copy, path(argument)?)),
         b"CPTO" => Ok(Command::To(Errand::Copy, path(argument)?)),
+        b"DF" => Ok(Command::Room(Room::Sentence, argument.to_vec())),
         b"SYMLINK" => symlink(argument),
         b"IDLE" => match argument.trim_ascii() {
             b"" => Ok(Command::IdleLimit(None)),
@@ -122,6 +124,8 @@ mod tests {
             ("CPFR a b", Command::From(Errand::Copy, b"a b".to_vec())),
             ("CPTO c", Command::To(Errand::Copy, b"c".to_vec())),
             ("SYMLINK ../a my link", Command::Edit(Edit::Link(b"../a".to_vec()), b"my link".to_vec())),
+            ("DF", Command::Room(Room::Sentence, Vec::new())),
+            ("df a b", Command::Room(Room::Sentence, b"a b".to_vec())),
             ("IDLE", Command::IdleLimit(None)),
             ("IDLE 60", Command::IdleLimit(Some(60))),
         ] {

@@ -35,6 +35,7 @@ impl Session {
             Outcome::Awaited(Some(_))
             | Outcome::Measured(_)
             | Outcome::Dated(_)
+            | Outcome::Roomy { .. }
             | Outcome::Described { .. }
             | Outcome::Edited { .. }
             | Outcome::Hashed { .. }

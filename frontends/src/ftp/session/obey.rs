@@ -12,6 +12,7 @@ use super::lapse::LOGIN_TIME;
 use super::work::Work;
 use super::{Login, Session, Settings};
 use crate::auth::{Asker, Credentials};
+use crate::ftp::PartialUploads;
 use crate::ftp::active::Active;
 use crate::ftp::calls::{self, Ask, Failure, Look, Outcome, Storing};
 use crate::ftp::command::{
@@ -90,10 +91,15 @@ impl Session {
                 self.control.say(&reply::restart(range));
             }
             Command::Retrieve(path) => self.retrieve(&path),
+            Command::Room(room, path) => {
+                self.ask(&path, reply::CALL_ABORTED, move |ask| ask.measure_room(room));
+            }
             Command::SiteHelp => self.control.say(&reply::HELP_SITE),
             Command::Size(path) => {
                 let converts = self.converts();
-                self.ask(&path, reply::CALL_ABORTED, move |ask| ask.measure(converts));
+                let has_parts =
+                    self.house.options.partial_uploads == PartialUploads::Hide && self.overwrites();
+                self.ask(&path, reply::CALL_ABORTED, move |ask| ask.measure(converts, has_parts));
             }
             Command::Status(None) => self.say_status(),
             Command::Status(Some(path)) => self.ask(&path, reply::CALL_ABORTED, Ask::report),
@@ -262,8 +268,8 @@ impl Session {
     }
 
     fn retrieve(&mut self, sent: &[u8]) {
-        let converts = self.converts().then(|| self.house.disk.clone());
-        self.begin(sent, move |ask, range| ask.retrieve(range, converts));
+        let (converts, disk) = (self.converts(), self.house.disk.clone());
+        self.begin(sent, move |ask, range| ask.retrieve(range, converts, disk));
     }
 
     fn store(&mut self, store: Store, sent: &[u8]) {

@@ -100,6 +100,17 @@ async fn a_reader_that_takes_nothing_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_does_not_close_after_quit_is_closed() {
+    let (mut client, running, _stop) = session(Limits::default()).await;
+    client.log_in().await;
+    let start = Instant::now();
+    assert!(client.ask("QUIT").await.starts_with("221 "));
+    assert_eq!(client.reply().await, "");
+    running.await.unwrap();
+    assert_eq!(seconds(start), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn replies_that_nobody_reads_are_given_up() {
     let (mut client, running, _stop) = session(Limits::default()).await;
     client.log_in().await;

@@ -1,8 +1,32 @@
-//! Attacks, one test each.
+//! Attacks, one test each; here are those that go over the control connection and plain data connections.
+//!
+//! | what is attacked | the tests |
+//! |---|---|
+//! | others, by bounce (RFC 2577) | `bounce_…`, `nothing_of_the_tree_…`; `active` and its own tests |
+//! | a client's file, by its port | `a_stolen_pasv_port_…`, `a_peer_is_the_same_…`; `passive`'s own |
+//! | what comes inside TLS, by what came before | `tls::plaintext_…`, `tls::nothing_that_was_said_in_the_clear_…` |
+//! | a browser's user, by another protocol | `a_request_of_http_…`, `ten_lines_…`, `tls::another_protocol_by_alpn_…` |
+//! | replies and rows, by names | `names_with_line_breaks_…`; `wire`'s own |
+//! | memory, by lines | `a_line_without_bound_…`, `a_flood_of_commands_…`, `limits::a_login_that_does_not_come_…` |
+//! | passwords, by trying | `limits::failed_logins_…`; those of `auth` and `auth::bans`, which HTTP shares |
+//! | data connections, by another's TLS session | `tls::a_data_connection_resumes_…` |
+//! | uploads, by a cut within TLS | `tls::an_upload_that_is_cut_…` |
+//! | the host, by paths and links | `dots_…`, `a_link_does_not_lead_…` |
+//! | processor time, by patterns | `a_glob_bomb_…` |
+//! | files, by names that are chosen here | `a_name_chosen_by_the_server_…`, `a_guest_never_overwrites` |
+//! | files, by transfers that break off | `uploads::…`, `order::abor_…`, `a_client_that_vanishes_…` |
+//! | the server, by copies and hashes | `nothing_of_the_tree_…`, `a_guest_never_overwrites`, `hashing::abor_stops_…` |
+//! | sockets, by waiting | `limits::…`, `active::a_client_that_never_answers_…`, `a_handshake_that_…`; `transport::tls`'s own |
+//! | sockets, by number | `limits::one_connection_too_many_…`, `four_hundred_pasv_…`; `auth`'s own |
+//! | passwords, by listening | `tls::a_password_is_asked_for_…` |
+
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use vfs::{FileSystem, OpenOptions, VPath};
+use vfs::backends::local::{LocalFs, LocalOptions};
+use vfs::{FileSystem, ListOptions, OpenOptions, VPath};
 
 use crate::ftp::testing::Running;
 use crate::ftp::{Masquerade, Options};
@@ -52,6 +76,24 @@ async fn a_stolen_pasv_port_gives_nothing_and_stays_open_for_its_owner() {
     assert!(client.reply().await.starts_with("226 "));
     for mut thief in thieves {
         assert_eq!(thief.read(&mut [0]).await.unwrap_or(0), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_is_the_same_over_ipv4_and_within_ipv6() {
+    let running = Running::start_at("[::]:0", &[("/file", b"content")]).await;
+    let port = running.address.port();
+    for host in ["127.0.0.1", "::1"] {
+        let mut client = running.connect_to((host, port)).await;
+        client.log_in().await;
+        let data_port = client.port().await;
+        let mut data = TcpStream::connect((host, data_port)).await.unwrap();
+        assert!(client.ask("RETR file").await.starts_with("150 "), "{host}");
+        let mut content = Vec::new();
+        data.read_to_end(&mut content).await.unwrap();
+        assert_eq!(content, b"content", "{host}");
+        assert!(client.reply().await.starts_with("226 "));
+        assert_eq!(client.ask("PASV").await.starts_with("227 "), host == "127.0.0.1");
     }
 }
 
@@ -112,6 +154,16 @@ async fn names_with_line_breaks_or_nul_are_refused_and_listed_in_one_row() {
     running.tree.memory.open(&path, &OpenOptions::writing()).await.unwrap();
     let mut client = running.log_in().await;
     assert_eq!(client.fetch("NLST").await.0, b"a\\r\\n226 done\\n\r\n");
+    for command in ["LIST", "MLSD"] {
+        let (rows, _) = client.fetch(command).await;
+        let rows = String::from_utf8(rows).unwrap();
+        assert!(rows.ends_with(" a\\r\\n226 done\\n\r\n"), "{command}: {rows:?}");
+    }
+    let rows = client.ask("STAT /").await;
+    assert!(
+        rows.starts_with("213-") && rows.lines().filter(|line| line.starts_with("226")).count() == 0,
+        "{rows}"
+    );
     for line in [&b"SIZE a\r\0b\r\n"[..], b"RETR a\r\0\r\n", b"MLST a\0b\r\n", b"CWD \r\0\r\n"] {
         client.data().await;
         client.send(line).await;
@@ -225,6 +277,42 @@ async fn dots_do_not_lead_out_of_the_tree() {
     assert!(client.ask("CWD d/file").await.starts_with("550 "));
     assert!(client.ask("CWD nothing").await.starts_with("550 "));
     assert_eq!(client.ask("SIZE ../../d/../d/file").await, "213 1\r\n");
+}
+
+#[tokio::test]
+async fn a_link_does_not_lead_out_of_a_folder() {
+    let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let open = |folder: &tempfile::TempDir| {
+        let options = LocalOptions { writable: true, ..LocalOptions::default() };
+        Arc::new(LocalFs::open_with(folder.path(), &options).unwrap())
+    };
+    let (tree, victim) = (open(&inside), open(&outside));
+    let secret = VPath::parse("/secret").unwrap();
+    victim.open(&secret, &OpenOptions::writing()).await.unwrap().write_at(0, "secret".into()).await.unwrap();
+    symlink(outside.path(), inside.path().join("away")).unwrap();
+    symlink(outside.path().join("secret"), inside.path().join("file")).unwrap();
+    let running = Running::start_over(|_| tree, &[]).await;
+    let mut client = running.log_in().await;
+    for line in
+        ["CWD away", "SIZE file", "MDTM away/secret", "HASH file", "DELE away/secret", "SITE CHMOD 777 file"]
+    {
+        let reply = client.ask(line).await;
+        assert!(reply.starts_with("550 "), "{line}: {reply}");
+    }
+    for line in ["RETR file", "RETR away/secret", "LIST away/", "RETR away.tar"] {
+        let reply = client.fetch(line).await.1;
+        assert!(reply.starts_with("550 "), "{line}: {reply}");
+    }
+    for line in ["STOR away/new", "APPE file"] {
+        let reply = client.store(line, b"x").await;
+        assert!(reply.starts_with("55"), "{line}: {reply}");
+    }
+    // It is replaced itself, and not what it leads to.
+    client.store("STOR file", b"mine").await;
+    let found = victim.open(&secret, &OpenOptions::reading()).await.unwrap();
+    assert_eq!(found.read_at(0, 100).await.unwrap(), "secret");
+    let names = victim.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+    assert_eq!(names.collect(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

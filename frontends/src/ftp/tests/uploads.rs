@@ -120,6 +120,65 @@ async fn what_came_of_a_new_file_is_kept_where_asked_and_goes_on_by_rest() {
     assert_eq!(running.tree.content("/file").await.unwrap(), "old");
 }
 
+/// What the client sees in the root.
+async fn names<S>(client: &mut Client<S>) -> String
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    String::from_utf8(client.fetch("NLST").await.0).unwrap()
+}
+
+#[tokio::test]
+async fn what_came_grows_out_of_sight_where_asked_and_goes_on_by_rest_and_appe() {
+    let options = Options { partial_uploads: PartialUploads::Hide, ..writable() };
+    let running = Running::start_with(&[("/file", b"old")], Limits::default(), options).await;
+    let mut client = running.log_in().await;
+    let content = long();
+    for command in ["STOR", "APPE"] {
+        let reply = break_off(&mut client, &running, "STOR new", &content[..1_500_000]).await;
+        assert!(reply.starts_with("426 "), "{reply}");
+        assert_eq!(running.tree.content("/new").await, None);
+        let size = client.ask("SIZE new").await;
+        let len: usize = size[4..].trim_end().parse().unwrap();
+        assert!(len > 0 && content.starts_with(&running.tree.content("/.new.part").await.unwrap()));
+
+        client.ask(&format!("REST {}", if command == "STOR" { len } else { 0 })).await;
+        let reply = client.store(&format!("{command} new"), &content[len..]).await;
+        assert!(reply.starts_with("226 "), "{command}: {reply}");
+        assert!(running.tree.content("/new").await.unwrap() == content, "{command}");
+        assert_eq!(names(&mut client).await, "file\r\nnew\r\n");
+        assert!(client.ask("DELE new").await.starts_with("250 "));
+    }
+    client.ask("MKD folder").await;
+    assert!(client.store("STOR folder", b"x").await.starts_with("550 "));
+    assert!(client.ask("RMD folder").await.starts_with("250 "));
+    // A file that is there stays until the new one is whole, and takes no part for its own beginning.
+    break_off(&mut client, &running, "STOR file", &content[..1_500_000]).await;
+    assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+    assert_eq!(client.ask("SIZE file").await, "213 3\r\n");
+    assert!(client.store("APPE file", b"er").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "older");
+    assert!(client.store("STOR file", b"new").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "new");
+    assert_eq!(names(&mut client).await, "file\r\n");
+}
+
+#[tokio::test]
+async fn one_upload_at_a_time_grows_out_of_sight_under_a_name() {
+    let options = Options { partial_uploads: PartialUploads::Hide, ..writable() };
+    let running = Running::start_with(&[], Limits::default(), options).await;
+    let (mut first, mut second) = (running.log_in().await, running.log_in().await);
+    let mut data = first.data().await;
+    assert!(first.ask("STOR new").await.starts_with("150 "));
+    assert!(second.store("STOR new", b"second").await.starts_with("450 "));
+    data.write_all(b"first").await.unwrap();
+    drop(data);
+    assert!(first.reply().await.starts_with("226 "));
+    assert_eq!(running.tree.content("/new").await.unwrap(), "first");
+    assert!(second.store("STOR new", b"second").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/new").await.unwrap(), "second");
+}
+
 #[tokio::test]
 async fn rest_goes_on_in_the_file_and_cuts_what_lies_behind() {
     let running = Running::start(&[("/file", b"0123456789")]).await;

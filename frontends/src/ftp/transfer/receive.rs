@@ -12,7 +12,7 @@ use vfs::File;
 
 use super::Ended;
 use crate::ftp::ascii::LocalLineEnds;
-use crate::ftp::calls::Upload;
+use crate::ftp::calls::{Publication, Upload};
 use crate::transport::Transport;
 
 /// The most that is written at once; as much again may be on its way.
@@ -31,6 +31,8 @@ pub(super) struct Receiving {
     offset: u64,
     /// Line ends that are converted.
     line_ends: Option<LocalLineEnds>,
+    /// How it gets its name in the end.
+    publication: Option<Publication>,
     /// What came and is not written yet.
     buffer: BytesMut,
     stage: Stage,
@@ -64,6 +66,7 @@ impl Receiving {
             file: upload.file,
             offset: upload.offset,
             line_ends: upload.converts.then(LocalLineEnds::default),
+            publication: upload.publication,
             buffer: BytesMut::new(),
             stage: Stage::Reading,
             call: None,
@@ -164,8 +167,14 @@ impl Receiving {
         if !rest.is_empty() {
             return self.write_piece(Bytes::from_static(rest));
         }
-        let file = Arc::clone(&self.file);
-        self.call = Some(Box::pin(async move { file.finish().await }));
+        let (file, publication) = (Arc::clone(&self.file), self.publication.take());
+        self.call = Some(Box::pin(async move {
+            file.finish().await?;
+            match publication {
+                Some(publication) => publication.publish().await,
+                None => Ok(()),
+            }
+        }));
         self.stage = Stage::Finishing;
     }
 

@@ -9,11 +9,12 @@ use std::sync::LazyLock;
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use vfs::path::{Scheme, printed_name};
+use vfs::producer::Packing;
 use vfs::{Availability, Error, ErrorKind, VPath};
 
 use super::rows::{Order, Row, shown};
 use super::write;
-use crate::http::wire::{Packing, Sort, View, encode_segment, listing_date};
+use crate::http::wire::{Sort, View, encode_segment, listing_date};
 
 /// Where the date starts in a row, as far as the name leaves room.
 const NAME_WIDTH: usize = 50;

@@ -27,4 +27,4 @@ pub(super) use self::host::parse_host;
 pub(super) use self::placed::Placed;
 pub(super) use self::range::{Ranges, Selection, parse_ranges};
 pub(super) use self::target::{BadTarget, Target, encode_path, encode_segment};
-pub(super) use self::view::{After, Packing, Sort, View, is_download, packing};
+pub(super) use self::view::{After, Sort, View, is_download, packing};

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use vfs::VPath;
+use vfs::producer::Packing;
 
 use super::format::Format;
 
@@ -52,19 +53,6 @@ pub(in crate::http) struct After {
     pub(in crate::http) value: Option<i64>,
 }
 
-/// The archive in which a whole folder is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) enum Packing {
-    /// `tar`
-    Tar,
-    /// `tar.gz`
-    TarGz,
-    /// `tar.zst`
-    TarZst,
-    /// `zip`
-    Zip,
-}
-
 impl Sort {
     /// All of them with their name in a query.
     pub(in crate::http) const ALL: [(Self, &str); 3] =
@@ -76,21 +64,6 @@ impl Sort {
             Self::Name => "name",
             Self::Size => "size",
             Self::Time => "time",
-        }
-    }
-}
-
-impl Packing {
-    /// All of them.
-    pub(in crate::http) const ALL: [Self; 4] = [Self::Zip, Self::TarGz, Self::TarZst, Self::Tar];
-
-    /// The archive's suffix, which is its name in a query.
-    pub(in crate::http) const fn suffix(self) -> &'static str {
-        match self {
-            Self::Tar => "tar",
-            Self::TarGz => "tar.gz",
-            Self::TarZst => "tar.zst",
-            Self::Zip => "zip",
         }
     }
 }

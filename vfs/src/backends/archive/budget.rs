@@ -68,6 +68,12 @@ pub(super) struct Owner {
     charged: AtomicUsize,
 }
 
+/// Memory in use, a decoder that runs.
+pub(super) struct Loan {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
 impl Budget {
     /// Room for `limit` bytes.
     pub(super) fn new(limit: usize) -> Arc<Self> {
@@ -78,6 +84,13 @@ impl Budget {
     pub(super) fn owner(self: &Arc<Self>) -> Owner {
         let id = self.owners.fetch_add(1, Ordering::Relaxed);
         Owner { id, budget: Arc::clone(self), charged: AtomicUsize::new(0) }
+    }
+
+    /// Counts `bytes` more; what goes for them is to be dropped.
+    fn take(&self, bytes: usize) -> Vec<Slot> {
+        let mut kept = self.kept();
+        kept.bytes += bytes;
+        kept.shrink(self.limit)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -170,6 +183,12 @@ impl Owner {
         }
     }
 
+    /// Whether a decoder rests there; both offsets are in.
+    pub(super) fn rests_between(&self, from: u64, end: u64) -> bool {
+        let range = self.key(What::Resting, from)..=self.key(What::Resting, end);
+        self.budget.kept().slots.range(range).next().is_some()
+    }
+
     /// Lets a decoder of `bytes` rest until somebody reads on where it is.
     pub(super) fn rest(&self, decoding: Decoding, bytes: usize) {
         let key = self.key(What::Resting, decoding.output());
@@ -186,6 +205,13 @@ impl Owner {
         drop(evicted);
     }
 
+    /// Counts `bytes` that are in use until the loan is dropped; something else goes for them where there is no room.
+    pub(super) fn lend(&self, bytes: usize) -> Loan {
+        let evicted = self.budget.take(bytes);
+        drop(evicted);
+        Loan { budget: Arc::clone(&self.budget), bytes }
+    }
+
     /// Lets go of all that can be made again.
     pub(super) fn clear(&self) {
         let mut kept = self.budget.kept();
@@ -198,6 +224,12 @@ impl Owner {
 
     fn key(&self, what: What, at: u64) -> Key {
         Key { owner: self.id, what, at }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.budget.kept().bytes -= self.bytes;
     }
 }
 
@@ -259,6 +291,20 @@ mod tests {
         assert_eq!(one.block(7), Some(block(3)));
         drop(one);
         assert_eq!(budget.kept().bytes, 0);
+    }
+
+    #[test]
+    fn what_is_in_use_counts_and_makes_what_is_kept_go() {
+        let budget = Budget::new(3 * BLOCK);
+        let owner = budget.owner();
+        owner.keep_block(0, block(1));
+        let loan = owner.lend(2 * BLOCK + 1);
+        assert_eq!(owner.block(0), None);
+        owner.keep_block(1, block(2));
+        drop(loan);
+        assert_eq!(budget.kept().bytes, 0);
+        owner.keep_block(2, block(3));
+        assert_eq!(owner.block(2), Some(block(3)));
     }
 
     #[test]

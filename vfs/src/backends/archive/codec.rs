@@ -111,4 +111,32 @@ pub(super) struct Damage {
     pub(super) what: String,
     /// The input ended early; nothing else is known to be wrong.
     pub(super) cut: bool,
+    /// From this byte of output on, what was made may be wrong too. `None` where nothing speaks against it.
+    pub(super) doubt: Option<u64>,
+}
+
+/// A wrong bit shows that much output behind itself at the most, as a rule: decoders stumble within a block or two of what
+/// it made of the stream.
+pub(super) const STUMBLING_BYTES: u64 = 1 << 20;
+
+impl Damage {
+    /// Something is wrong with the stream.
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), cut: false, doubt: None }
+    }
+
+    /// The input ends early.
+    pub(super) fn cut(what: impl Into<String>) -> Self {
+        Self { cut: true, ..Self::new(what) }
+    }
+
+    /// The same; the output from `from` on was made, and does not fit its checksum.
+    pub(super) fn unproven(self, from: u64) -> Self {
+        Self { doubt: Some(from), ..self }
+    }
+
+    /// The same; the decoder stumbled `output` bytes into the content, in what is checked together from `from` on.
+    pub(super) fn stumbled(self, from: u64, output: u64) -> Self {
+        self.unproven(from.max(output.saturating_sub(STUMBLING_BYTES)))
+    }
 }

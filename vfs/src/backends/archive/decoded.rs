@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use tokio::sync::watch;
 
+use super::bounds::Bounds;
 use super::budget::{Budget, Owner};
 use super::codec::{Codec, Damage, Decoder, SeekPoint};
 pub(super) use super::decoding::{Decoding, Sink, Step};
@@ -28,6 +29,8 @@ const BLOCKS_AHEAD: usize = 4;
 
 /// Blocks that are decoded at once for somebody who begins to read: what a small range may lie in.
 const BLOCKS_AT_FIRST: usize = 2;
+/// Content that is decoded to get to a block without waiting for a pass that is on its way there.
+const NEAR_BYTES: u64 = 256 * 1024;
 
 /// What is read at once of the compressed file, where a read costs nothing to speak of.
 const INPUT_BYTES: usize = 256 * 1024;
@@ -49,9 +52,12 @@ struct Engine {
     outer: Arc<dyn File>,
     codec: Arc<dyn Codec>,
     owner: Owner,
+    bounds: Bounds,
     /// No pass finds its points.
     learns: bool,
     contents: Mutex<Contents>,
+    /// How much a pass that is under way has decoded; none where none is, or its source does not answer.
+    front: watch::Sender<Option<u64>>,
     /// The blocks that are being decoded, by where they begin.
     flights: Mutex<HashMap<u64, watch::Sender<Option<Flown>>>>,
 }
@@ -60,20 +66,32 @@ struct Engine {
 type Flown = Result<(Bytes, Option<Damage>)>;
 
 impl DecodedFile {
-    /// The content of `outer`, of which nothing is known yet.
-    pub(super) fn new(outer: Arc<dyn File>, codec: Arc<dyn Codec>, budget: &Arc<Budget>) -> Self {
-        Self::of(outer, codec, budget, false)
+    /// The content of `outer`, of which nothing is known yet; nobody reads beyond `bounds`.
+    pub(super) fn new(
+        outer: Arc<dyn File>,
+        codec: Arc<dyn Codec>,
+        budget: &Arc<Budget>,
+        bounds: Bounds,
+    ) -> Self {
+        Self::of(outer, codec, budget, bounds, false)
     }
 
     /// The same, for content that is read without a pass: points are kept as reads come by them, so that who goes back,
-    /// or reads a later range, does not start over.
+    /// or reads a later range, does not start over. The codec bounds it.
     pub(super) fn learning(outer: Arc<dyn File>, codec: Arc<dyn Codec>, budget: &Arc<Budget>) -> Self {
-        Self::of(outer, codec, budget, true)
+        Self::of(outer, codec, budget, Bounds::default(), true)
     }
 
-    fn of(outer: Arc<dyn File>, codec: Arc<dyn Codec>, budget: &Arc<Budget>, learns: bool) -> Self {
+    fn of(
+        outer: Arc<dyn File>,
+        codec: Arc<dyn Codec>,
+        budget: &Arc<Budget>,
+        bounds: Bounds,
+        learns: bool,
+    ) -> Self {
         let (owner, contents, flights) = (budget.owner(), Mutex::default(), Mutex::default());
-        Self { engine: Arc::new(Engine { outer, codec, owner, learns, contents, flights }) }
+        let front = watch::Sender::default();
+        Self { engine: Arc::new(Engine { outer, codec, owner, bounds, learns, contents, front, flights }) }
     }
 
     /// Length of the compressed file, where its source states one.
@@ -91,6 +109,11 @@ impl DecodedFile {
             0 => Ok(Decoding::new(self.engine.codec.start(), 0, 0)),
             output => self.engine.resume(output).await,
         }
+    }
+
+    /// Hears from a pass how much it has decoded; `None` when it does not go on, or not now.
+    pub(super) fn advance(&self, front: Option<u64>) {
+        self.engine.front.send_replace(front);
     }
 
     /// Looks at what is known of the content.
@@ -146,34 +169,40 @@ impl Engine {
         blocks: usize,
         is_wanted: impl Fn() -> bool,
     ) -> Result<Option<(Bytes, Option<Damage>)>> {
+        self.let_the_pass_come_near(start).await;
         let mut decoding = self.decoding_for(start).await?;
+        let _in_use = self.owner.lend(self.codec.decoder_bytes() + INPUT_BYTES);
         let reads_on = decoding.output() == start && decoding.has_run();
         let blocks = if reads_on { decoding.widen(BLOCKS_AHEAD).max(blocks) } else { blocks };
         let last = start.saturating_add((blocks * BLOCK_BYTES) as u64);
         let mut cutter = Cutter::new(start, decoding.output(), blocks, self.learns);
-        while !cutter.is_full() && is_wanted() {
+        while (!cutter.is_full() || self.is_at_end(&decoding)) && is_wanted() {
             let max = self.input_bytes(&decoding, last);
             if let Err(error) = decoding.fill(&*self.outer, max).await {
                 self.rest(decoding);
                 return Err(error);
             }
-            let room = usize::try_from(last - decoding.output()).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+            // At the content's end one byte more: it must not come, and the checksum must fit.
+            let room = last.saturating_sub(decoding.output()).max(1);
+            let room = usize::try_from(room).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
             let step = decoding.run(room, cutter).await?;
             (decoding, cutter) = (step.decoding, step.sink);
             self.come_by(std::mem::take(&mut cutter.points)).await?;
             match step.end {
-                None => {}
+                None => self.bounds.check_size(&decoding)?,
                 Some(Ok(())) => {
                     let len = decoding.output();
                     drop(decoding);
-                    return self.land(cutter.finish(), start, Some(len)).map(|block| Some((block, None)));
+                    return self
+                        .land(cutter.finish(), start, Some(len), None)
+                        .map(|block| Some((block, None)));
                 }
                 Some(Err(damage)) => {
                     // A pass came by here and found nothing wrong: so what is wrong is new.
                     if self.contents().sum(start).is_some() && cutter.is_before_end() {
                         return Err(self.refuse(&damage.what));
                     }
-                    let block = self.land(cutter.finish(), start, None)?;
+                    let block = self.land(cutter.finish(), start, None, damage.doubt)?;
                     return Ok(Some((block, Some(damage))));
                 }
             }
@@ -183,7 +212,28 @@ impl Engine {
         if !is_done {
             return Ok(None);
         }
-        self.land(cutter.finish(), start, None).map(|block| Some((block, None)))
+        self.land(cutter.finish(), start, None, None).map(|block| Some((block, None)))
+    }
+
+    /// Waits for a pass that is on its way to `start`, unless there is something near to begin with: it gets there as soon
+    /// as anybody, and many who want what lies far ahead would each do its work again.
+    async fn let_the_pass_come_near(&self, start: u64) {
+        if self.front.borrow().is_none() {
+            return;
+        }
+        let is_near = |from: u64| start.saturating_sub(from) <= NEAR_BYTES;
+        let known = self.contents().point_before(start).map_or(0, |(point, _)| point.output);
+        if is_near(known) || self.owner.rests_between(start.saturating_sub(NEAR_BYTES), start) {
+            return;
+        }
+        let mut front = self.front.subscribe();
+        // The sender is here, so there is no error.
+        let _ = front.wait_for(|front| front.is_none_or(is_near)).await;
+    }
+
+    /// Whether all of the content is out, as far as is known, and its end has not been seen.
+    fn is_at_end(&self, decoding: &Decoding) -> bool {
+        self.contents().len == Some(decoding.output())
     }
 
     fn learn(&self, learn: impl FnOnce(&mut Contents)) {
@@ -212,15 +262,15 @@ impl Engine {
     }
 
     /// Checks blocks and keeps those that are whole; gives the one at `start`. `len` is the content's, where its end was
-    /// reached.
-    fn land(&self, cuts: Vec<Cut>, start: u64, len: Option<u64>) -> Result<Bytes> {
+    /// reached; from `doubt` on blocks are not kept, for they have failed a checksum.
+    fn land(&self, cuts: Vec<Cut>, start: u64, len: Option<u64>, doubt: Option<u64>) -> Result<Bytes> {
         let mut wanted = Bytes::new();
         for Cut { at, bytes, sum } in cuts {
             let is_whole = bytes.len() == BLOCK_BYTES || len == Some(at + bytes.len() as u64);
             if is_whole && self.contents().sum(at).is_some_and(|known| known != sum) {
                 return Err(self.refuse("its content is not what it was"));
             }
-            if is_whole {
+            if is_whole && doubt.is_none_or(|from| at < from) {
                 self.owner.keep_block(at, bytes.clone());
             }
             if at == start {
@@ -447,10 +497,19 @@ impl File for DecodedFile {
         let blocks = (within as usize).saturating_add(max).div_ceil(BLOCK_BYTES);
         let (block, damage) = self.engine.block(offset - within, blocks).await?;
         let from = usize::try_from(within).unwrap_or(usize::MAX).min(block.len());
-        if let Some(damage) = damage.filter(|_| from == block.len()) {
-            return Err(failure(&damage));
+        let mut end = block.len();
+        if let Some(damage) = damage {
+            let until = offset - within + end as u64;
+            let is_last = end < BLOCK_BYTES || self.contents(|known| known.len == Some(until));
+            // What failed its checksum must not end well: its last byte stays away.
+            if is_last && end > 0 && damage.doubt.is_some_and(|doubt| doubt <= offset) {
+                end -= 1;
+            }
+            if from >= end {
+                return Err(failure(&damage));
+            }
         }
-        Ok(block.slice(from..block.len().min(from.saturating_add(max))))
+        Ok(block.slice(from..end.min(from.saturating_add(max))))
     }
 
     fn seek_cost(&self) -> SeekCost {

@@ -17,6 +17,8 @@ const STEP_BYTES: usize = 128 * 1024;
 pub(super) struct Decoding {
     decoder: Box<dyn Decoder>,
     input: Bytes,
+    /// Bytes of the piece that it is the rest of, which stays in memory as a whole.
+    fed: usize,
     /// Where the input that follows begins.
     next_input: u64,
     is_last: bool,
@@ -53,6 +55,7 @@ impl Decoding {
         Self {
             decoder,
             input,
+            fed: 0,
             next_input,
             is_last: false,
             output,
@@ -81,6 +84,7 @@ impl Decoding {
     pub(super) fn feed(&mut self, input: Bytes) {
         self.next_input += input.len() as u64;
         self.is_last = input.is_empty();
+        self.fed = input.len();
         self.input = input;
     }
 
@@ -135,9 +139,9 @@ impl Decoding {
         self.next_input
     }
 
-    /// Bytes of input at hand.
+    /// What the input at hand takes in memory.
     pub(super) fn input_bytes(&self) -> usize {
-        self.input.len()
+        if self.input.is_empty() { 0 } else { self.fed }
     }
 
     /// Time of the processor that its runs took.
@@ -148,6 +152,10 @@ impl Decoding {
     /// Gives back what is needed in a run only.
     pub(super) fn shrink(&mut self) {
         self.step = Vec::new();
+        if self.input.is_empty() {
+            // Nothing of a piece keeps all of it.
+            self.input = Bytes::new();
+        }
     }
 
     /// How many blocks to make for who reads on: twice as many each time, `most` at most, so that a read that only

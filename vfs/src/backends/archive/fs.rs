@@ -34,7 +34,7 @@ pub(super) struct Archive {
     pub(super) passing: Passing,
     /// What its names take of the memory that all archives share.
     pub(super) share: Owner,
-    /// Where sums of its content are checked.
+    /// What decodes it, where it is compressed as a whole, and checks its sums.
     pub(super) decoded: Option<Arc<DecodedFile>>,
     /// True once its names lie in its index, packed.
     pub(super) is_kept: AtomicBool,
@@ -206,7 +206,7 @@ impl FileSystem for ArchiveFs {
             Shape::Symlink => return Err(fail(ErrorKind::Loop)),
             Shape::Other => {
                 return Err(
-                    fail(ErrorKind::InvalidInput).with_detail("it is a device or FIFO in the archive")
+                    fail(ErrorKind::PermissionDenied).with_detail("it is a device or FIFO in the archive")
                 );
             }
             Shape::Broken => {

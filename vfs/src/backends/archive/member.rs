@@ -9,12 +9,13 @@ use bytes::Bytes;
 use super::catalog::{Member, Shape};
 use super::entry::Piece;
 use super::fs::Archive;
+use super::proven::Proven;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
 use crate::metadata::{FileType, Identity, Metadata, Owner, Provenance, Validator};
 use crate::options::ByteRange;
 use crate::path::VPath;
-use crate::producer::Producer;
+use crate::producer::{self, Producer};
 
 /// The most that is read at once of a hole.
 const HOLE_BYTES: usize = 64 * 1024;
@@ -130,20 +131,42 @@ pub(super) struct MemberFile {
     size: u64,
     pieces: Option<Arc<[Piece]>>,
     metadata: Metadata,
-    /// Keeps the archive's first pass going, which may have to come to this member yet.
-    _archive: Option<Arc<Archive>>,
+    /// Keeps the archive's first pass going, which may have to come to this member yet, and knows what it found.
+    archive: Option<Arc<Archive>>,
 }
 
 impl MemberFile {
     /// A member of what `source` reads.
     pub(super) fn new(source: Arc<dyn File>, member: &Member, metadata: Metadata) -> Self {
         let (data, size, pieces) = (member.data, member.size, member.pieces.clone());
-        Self { source, data, size, pieces, metadata, _archive: None }
+        Self { source, data, size, pieces, metadata, archive: None }
     }
 
     /// The same; as long as it is open, `archive` is held.
     pub(super) fn keeping(self, archive: Arc<Archive>) -> Self {
-        Self { _archive: Some(archive), ..self }
+        Self { archive: Some(archive), ..self }
+    }
+
+    /// Some bytes from `offset` on, whatever speaks against them.
+    async fn read(&self, offset: u64, max: usize) -> Result<Bytes> {
+        let max = clamp(self.size.saturating_sub(offset), max);
+        if max == 0 {
+            return Ok(Bytes::new());
+        }
+        let Some(pieces) = &self.pieces else { return self.read_stored(offset, max).await };
+        match stored_at(pieces, offset, self.size) {
+            Stored::Here { at, len } => self.read_stored(at, clamp(len, max)).await,
+            Stored::Hole { len } => Ok(vec![0; clamp(len, max).min(HOLE_BYTES)].into()),
+        }
+    }
+
+    /// Where what is stored of its first `len` bytes ends in the archive's content.
+    fn end_of(&self, len: u64) -> u64 {
+        let stored = match &self.pieces {
+            None => len,
+            Some(pieces) => pieces.last().map_or(0, |last| last.stored + last.len),
+        };
+        self.data.saturating_add(stored)
     }
 
     /// At most `max` stored bytes; fewer than one is a member that is cut.
@@ -168,30 +191,64 @@ impl File for MemberFile {
         self.metadata.identity.clone()
     }
 
+    /// The last byte does not come where the archive's checksum speaks against the member.
     async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
-        let max = clamp(self.size.saturating_sub(offset), max);
-        if max == 0 {
-            return Ok(Bytes::new());
+        let bytes = self.read(offset, max).await?;
+        if bytes.is_empty() || offset + (bytes.len() as u64) < self.size {
+            return Ok(bytes);
         }
-        let Some(pieces) = &self.pieces else { return self.read_stored(offset, max).await };
-        match stored_at(pieces, offset, self.size) {
-            Stored::Here { at, len } => self.read_stored(at, clamp(len, max)).await,
-            Stored::Hole { len } => Ok(vec![0; clamp(len, max).min(HOLE_BYTES)].into()),
+        let doubt = match &self.archive {
+            Some(archive) => archive.doubt(self.end_of(self.size)).await,
+            None => None,
+        };
+        match (bytes.len(), doubt) {
+            (_, None) => Ok(bytes),
+            (1, Some(doubt)) => Err(doubt),
+            (len, Some(_)) => Ok(bytes.slice(..len - 1)),
         }
     }
 
-    /// The archive's own way, so that a member of a plain tar of the host leaves it without being read.
+    /// The archive's own way, so that a member of a plain tar of the host leaves it without being read. Of a compressed
+    /// one, whatever range it is ends in an error where the archive's checksum speaks against it.
     fn native(self: Arc<Self>, range: ByteRange) -> Option<Box<dyn Producer>> {
         let end = range.end.unwrap_or(self.size);
-        if self.pieces.is_some() || end > self.size || range.start >= end {
+        if end > self.size || range.start >= end {
             return None;
         }
         let region = ByteRange { start: self.data + range.start, end: Some(self.data + end) };
-        Arc::clone(&self.source).native(region)
+        if self.pieces.is_none()
+            && let Some(native) = Arc::clone(&self.source).native(region)
+        {
+            return Some(native);
+        }
+        let archive = self.archive.clone().filter(|archive| archive.decoded.is_some())?;
+        let proven_to = self.end_of(end);
+        let range = ByteRange { start: range.start, end: Some(end) };
+        let inner = producer::of(Arc::new(Unproven(self)), range);
+        Some(Box::new(Proven::new(inner, archive, proven_to)))
     }
 
     fn seek_cost(&self) -> SeekCost {
         self.source.seek_cost()
+    }
+}
+
+/// A member's bytes, whatever speaks against them.
+#[derive(Debug)]
+struct Unproven(Arc<MemberFile>);
+
+#[async_trait]
+impl File for Unproven {
+    async fn metadata(&self) -> Result<Metadata> {
+        self.0.metadata().await
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.0.identity()
+    }
+
+    async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
+        self.0.read(offset, max).await
     }
 }
 

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod attacks;
 mod bare;
+mod bounds;
 mod budget;
 mod bzip2;
 mod catalog;
@@ -27,6 +28,7 @@ mod packing;
 mod pass;
 mod passed;
 mod progress;
+mod proven;
 mod reading;
 mod runs;
 mod scan;

@@ -87,10 +87,10 @@ impl Opening {
                 self.head.extend_from_slice(take(input, rest, len));
                 if self.head.len() == FOREIGN_BYTES { Err(self.foreign(format)) } else { Ok(Opened::Input) }
             }
-            Must::Named => Err(Damage {
-                what: format!("no {} stream begins at its byte {at}, where its index has one", format.name),
-                cut: false,
-            }),
+            Must::Named => Err(Damage::new(format!(
+                "no {} stream begins at its byte {at}, where its index has one",
+                format.name
+            ))),
             Must::Another => Ok(Opened::End(remark(format, at))),
         }
     }
@@ -101,17 +101,17 @@ impl Opening {
         match self.must {
             Must::Another if self.head.is_empty() => Ok((Next::End, None)),
             Must::Another => Ok((Next::End, Some(remark(format, at)))),
-            Must::First if input == 0 => Err(Damage { what: "it is empty".to_owned(), cut: true }),
+            Must::First if input == 0 => Err(Damage::cut("it is empty")),
             Must::First if !(format.fits)(&self.head) => Err(self.foreign(format)),
-            Must::First | Must::Named => Err(Damage {
-                what: format!("it ends early, after {input} bytes, where a {} stream begins", format.name),
-                cut: true,
-            }),
+            Must::First | Must::Named => Err(Damage::cut(format!(
+                "it ends early, after {input} bytes, where a {} stream begins",
+                format.name
+            ))),
         }
     }
 
     fn foreign(&self, format: &Format) -> Damage {
-        Damage { what: foreign::describe(format.name, format.magic, &self.head), cut: false }
+        Damage::new(foreign::describe(format.name, format.magic, &self.head))
     }
 }
 

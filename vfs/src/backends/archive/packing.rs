@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bounds::Bounds;
 use super::budget::Budget;
 use super::bzip2::Bzip2;
 use super::codec::{Codec, Survey};
@@ -81,6 +82,7 @@ impl Packing {
         file: &Arc<dyn File>,
         spools: &Arc<Spools>,
         budget: &Arc<Budget>,
+        bounds: Bounds,
     ) -> Result<Unpacked> {
         let codec = self.codec();
         let survey = match codec.survey(&**file).await {
@@ -94,7 +96,7 @@ impl Packing {
         let is_solid = self.may_be_solid() && survey.as_ref().is_none_or(is_solid);
         let spool = is_solid.then(|| Arc::new(Spool::new(Arc::clone(spools))));
         let len = survey.as_ref().map(|survey| survey.len);
-        let decoded = Arc::new(DecodedFile::new(Arc::clone(file), codec, budget));
+        let decoded = Arc::new(DecodedFile::new(Arc::clone(file), codec, budget, bounds));
         let points = survey.map_or(Vec::new(), |survey| survey.points);
         decoded.learn(|known| points.into_iter().for_each(|point| known.add_point(point)));
         Ok(Unpacked { decoded, spool, len })

@@ -16,7 +16,8 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::codec::SeekPoint;
+use super::bounds::Bounds;
+use super::codec::{Damage, STUMBLING_BYTES, SeekPoint};
 use super::decoded::{DecodedFile, Decoding, Step, failure as damaged};
 use super::fs::{Archive, Contents as Held};
 use super::growing::Names;
@@ -38,11 +39,11 @@ const JUMPING_BYTES: usize = 4 * 1024;
 /// What is read at once where a jump costs a request: jumps pay from about this length on.
 const STREAMING_BYTES: usize = 1 << 20;
 
+/// What is looked at behind the end of a tar; writers fill up their last record with zeros.
+const TAIL_BYTES: u64 = 1 << 20;
+
 /// What is read at once of a compressed file on the host.
 const INPUT_BYTES: usize = 256 * 1024;
-
-/// Content below which nobody looks at the ratio: a small archive of zeros does no harm.
-const FREE_BYTES: u64 = 10 << 20;
 
 /// Reads of a tar that can be jumped in whose entries are published together, unless they take longer than that: waking
 /// those who wait costs as much as scanning an entry.
@@ -62,26 +63,35 @@ static PASSES: LazyLock<Semaphore> = LazyLock::new(|| {
     Semaphore::new(cores.saturating_sub(1).max(1))
 });
 
-/// What a pass through compressed data may cost; more is taken for a bomb.
+/// How a tar is looked at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// Content that a compressed byte may stand for, once [`FREE_BYTES`] have come.
-    pub(super) ratio: u64,
-    /// Time of one core.
-    pub(super) work: Duration,
-    /// Bytes of content.
-    pub(super) content: u64,
+pub(super) struct Tar {
+    /// Names that are taken of it.
+    pub(super) names: usize,
+    /// Blocks of zeros are passed over.
+    pub(super) ignores_zeros: bool,
+}
+
+impl Tar {
+    fn scanner(self, boundary: Boundary) -> Scanner {
+        Scanner::resume(boundary).ignoring_zeros(self.ignores_zeros)
+    }
+
+    /// Its name in an index, which fits one way of looking only.
+    fn format(self) -> &'static str {
+        if self.ignores_zeros { "tars" } else { "tar" }
+    }
 }
 
 /// Reads a plain tar, unless an index of it is there.
-pub(super) async fn scan_tar(file: Arc<dyn File>, archive: Weak<Archive>, store: Arc<Store>, names: usize) {
-    let keeping = store.keeping("tar".to_owned(), &file, names).await;
+pub(super) async fn scan_tar(file: Arc<dyn File>, archive: Weak<Archive>, store: Arc<Store>, tar: Tar) {
+    let keeping = store.keeping(tar.format().to_owned(), &file, tar.names).await;
     let mut pass = Pass::new(None, archive, store, keeping);
     let boundary = match pass.find().await {
         Found::Whole => return,
         Found::Part(boundary) => boundary,
     };
-    let mut scanner = Scanner::resume(boundary);
+    let mut scanner = tar.scanner(boundary);
     let scanned = pass.scan(&*file, &mut scanner).await;
     pass.conclude(scanned, scanner.boundary(), Some(scanner.boundary().at)).await;
 }
@@ -93,9 +103,10 @@ pub(super) async fn scan_unpacked(
     bounds: Bounds,
     archive: Weak<Archive>,
     store: Arc<Store>,
-    names: usize,
+    tar: Tar,
 ) {
-    through(unpacked, &format!("tar in {}", packing.as_str()), true, bounds, archive, store, names).await;
+    let format = format!("{} in {}", tar.format(), packing.as_str());
+    through(unpacked, &format, Some(tar), bounds, archive, store).await;
 }
 
 /// Reads a compressed file for its length, and for the points where reading can start, unless an index of it is there.
@@ -106,18 +117,18 @@ pub(super) async fn measure(
     archive: Weak<Archive>,
     store: Arc<Store>,
 ) {
-    through(unpacked, packing.as_str(), false, bounds, archive, store, 1).await;
+    through(unpacked, packing.as_str(), None, bounds, archive, store).await;
 }
 
 async fn through(
     unpacked: Unpacked,
     format: &str,
-    is_tar: bool,
+    tar: Option<Tar>,
     bounds: Bounds,
     archive: Weak<Archive>,
     store: Arc<Store>,
-    names: usize,
 ) {
+    let names = tar.map_or(1, |tar| tar.names);
     let Unpacked { decoded, spool, len: _ } = unpacked;
     // What can be read from a spool only has to be decoded again each time.
     let keeping = match &spool {
@@ -129,7 +140,7 @@ async fn through(
         Found::Whole => return,
         Found::Part(boundary) => boundary,
     };
-    let scanner = is_tar.then(|| Scanner::resume(boundary));
+    let scanner = tar.map(|tar| tar.scanner(boundary));
     let mut scan = Some(Scan::new(scanner, decoded.contents(Contents::blocks), spool.clone()));
     let scanned = pass.decode(&decoded, &mut scan, bounds).await;
     match (&spool, &scanned) {
@@ -154,6 +165,10 @@ struct Pass {
     logged: Instant,
     /// Bytes of the archive's file that were read.
     read: u64,
+    /// From there on a checksum speaks against the content.
+    doubt: Option<u64>,
+    /// What is odd about an archive that ended well.
+    remark: Option<String>,
 }
 
 /// Where a pass begins.
@@ -172,7 +187,18 @@ impl Pass {
         keeping: Option<Keeping>,
     ) -> Self {
         let begun = Instant::now();
-        Self { decoded, archive, store, keeping, journal: None, begun, logged: begun, read: 0 }
+        Self {
+            decoded,
+            archive,
+            store,
+            keeping,
+            journal: None,
+            begun,
+            logged: begun,
+            read: 0,
+            doubt: None,
+            remark: None,
+        }
     }
 
     /// Takes what there is of an index.
@@ -187,7 +213,7 @@ impl Pass {
                 self.journal = self.keeping.as_ref().map(|keeping| keeping.begin_journal(self.begun));
                 Found::Part(Boundary::default())
             }
-            Finding::Whole { contents, names, outcome } => {
+            Finding::Whole { contents, names, outcome, doubt, remark } => {
                 if let Some(decoded) = &self.decoded {
                     decoded.learn(|known| *known = *contents);
                 }
@@ -195,6 +221,8 @@ impl Pass {
                     archive.growing.adopt(Names::Packed(names));
                 }
                 tracing::debug!(path = %archive.path, "an archive's index was found");
+                (self.doubt, self.remark) = (doubt, remark);
+                self.keeping.iter().for_each(|keeping| archive.passing.keep(keeping.index_path()));
                 self.end(&archive, outcome);
                 Found::Whole
             }
@@ -206,7 +234,7 @@ impl Pass {
                 if !archive.is_bare() {
                     archive.growing.adopt(Names::Gathered(Arc::from(catalog)));
                 }
-                self.journal = journal.map(|journal| *journal);
+                self.journal = Some(*journal);
                 Found::Part(boundary)
             }
         }
@@ -231,6 +259,7 @@ impl Pass {
         let mut trail = Trail::new(decoding.next_input());
         let mut ahead: Option<Bytes> = None;
         self.begin(total);
+        decoded.advance(Some(decoding.output()));
         loop {
             if decoding.wants_input() {
                 let at = decoding.next_input();
@@ -258,6 +287,7 @@ impl Pass {
             (decoding, scan) = (step.decoding, step.sink);
             trail.wait(mem::take(&mut scan.points), decoding.input());
             self.keep(decoded, compacted?, &mut scan);
+            decoded.advance(Some(decoding.output()));
             archive.passing.set_done(decoding.input());
             let published = scan.scanner.as_mut().map_or(Ok(()), |scanner| self.publish(&archive, scanner));
             if let Some(journal) = &mut self.journal {
@@ -265,12 +295,20 @@ impl Pass {
             }
             self.tell(&archive);
             let flaw = scan.scanner.as_ref().and_then(Scanner::flaw);
+            if let Some(end) = &step.end {
+                self.doubt = doubt(flaw, end.as_ref().err());
+            }
             let outcome = match (published, flaw, step.end) {
                 (Err(error), _, _) => Some(Err(error)),
-                (Ok(()), Some(flaw), _) => Some(Err(failure(flaw))),
+                (Ok(()), Some(flaw), Some(_)) => Some(Err(failure(flaw))),
                 (Ok(()), None, Some(Err(damage))) => Some(Err(damaged(&damage))),
                 (Ok(()), None, Some(Ok(()))) => Some(Ok(())),
-                (Ok(()), None, None) => check(&decoding, bounds).err().map(Err),
+                // No name comes any more, but a checksum: it says what to think of what came before.
+                (Ok(()), Some(flaw), None) => {
+                    archive.growing.end(Err(failure(flaw)));
+                    bounds.check(&decoding).err().map(|_| Err(failure(flaw)))
+                }
+                (Ok(()), None, None) => bounds.check(&decoding).err().map(Err),
             };
             drop(archive);
             if let Some(outcome) = outcome {
@@ -281,6 +319,8 @@ impl Pass {
                     decoded.learn(|known| known.len = Some(len));
                     scan.scanner.as_ref().map_or(Ok(()), ended)
                 });
+                let of_tar = scan.scanner.as_ref().and_then(Scanner::remark).map(str::to_owned);
+                self.remark = scan.remark.take().or(of_tar);
                 self.keep(decoded, points, &mut scan);
                 *scanning = Some(scan);
                 return outcome.map(Some);
@@ -371,7 +411,20 @@ impl Pass {
             // A warm file never makes this task wait, and others want the thread too.
             tokio::task::coop::consume_budget().await;
         }
+        self.look_behind(file, scanner).await;
         ended(scanner).map(Some)
+    }
+
+    /// Looks for what lies behind the end of a tar. What cannot be read there is none of its business.
+    async fn look_behind(&mut self, file: &dyn File, scanner: &mut Scanner) {
+        let until = scanner.position() + TAIL_BYTES;
+        while scanner.remark().is_none() && scanner.position() < until {
+            match file.read_at(scanner.position(), STREAMING_BYTES).await {
+                Ok(bytes) if !bytes.is_empty() => scanner.feed(&bytes),
+                _ => break,
+            }
+        }
+        self.remark = scanner.remark().map(str::to_owned);
     }
 
     /// Asks until there is an answer, or nobody holds the archive any more: then `None`. Meanwhile, who waits for a name
@@ -389,6 +442,7 @@ impl Pass {
             };
             match self.archive.upgrade() {
                 Some(archive) => {
+                    self.decoded.iter().for_each(|decoded| decoded.advance(None));
                     tracing::info!(path = %archive.path, %error, "an archive's source does not answer; it is asked again");
                     archive.growing.stall(error);
                 }
@@ -421,6 +475,7 @@ impl Pass {
     /// Ends the pass, keeps what it found, and tells the log what a listing cannot show.
     async fn conclude(mut self, scanned: Result<Option<()>>, boundary: Boundary, prefix: Option<u64>) {
         let (Some(archive), Some(outcome)) = (self.archive.upgrade(), scanned.transpose()) else { return };
+        self.decoded.iter().for_each(|decoded| decoded.advance(None));
         let (path, took, read) = (&archive.path, self.begun.elapsed(), self.read);
         let (names, hidden) = archive.growing.read(|names| (names.len(), names.hidden()));
         match &outcome {
@@ -439,6 +494,7 @@ impl Pass {
             match keeping.save(passed).await {
                 Ok(contents) => {
                     self.trade(contents);
+                    archive.passing.keep(keeping.index_path());
                     archive.is_kept.store(!archive.is_bare(), Ordering::Relaxed);
                 }
                 Err(error) => tracing::warn!(%path, %error, "an archive's index could not be kept"),
@@ -449,6 +505,10 @@ impl Pass {
 
     /// Tells who waits for names, or for a length.
     fn end(&self, archive: &Archive, outcome: Result<()>) {
+        if let Some(remark) = &self.remark {
+            tracing::warn!(path = %archive.path, "an archive is whole, but {remark}");
+        }
+        archive.passing.judge(outcome.clone(), self.doubt, self.remark.clone());
         match &archive.content {
             // Its readers come to the damage, or the bound, themselves.
             Held::Bare(bare) => {
@@ -462,7 +522,7 @@ impl Pass {
     /// What was found of the content.
     fn found(&self) -> Passed {
         let found = self.decoded.as_ref().map(|decoded| decoded.contents(Passed::of));
-        found.unwrap_or_default()
+        Passed { doubt: self.doubt, remark: self.remark.clone(), ..found.unwrap_or_default() }
     }
 
     /// Lets go of what the index holds by now.
@@ -481,6 +541,7 @@ impl Pass {
 impl Drop for Pass {
     /// However it ended, nobody needs to wait for it any more.
     fn drop(&mut self) {
+        self.decoded.iter().for_each(|decoded| decoded.advance(None));
         if let Some(archive) = self.archive.upgrade() {
             archive.passing.settle();
         }
@@ -501,21 +562,16 @@ async fn compact(decoded: &DecodedFile, points: Vec<(SeekPoint, Bytes)>) -> Resu
     Ok(compacted)
 }
 
-/// Refuses bombs, and what takes too long.
-fn check(decoding: &Decoding, bounds: Bounds) -> Result<()> {
-    let (output, input) = (decoding.output(), decoding.input());
-    let detail = if output > FREE_BYTES && output / bounds.ratio.max(1) > input {
-        let ratio = bounds.ratio;
-        format!("{input} compressed bytes grew to {output}, more than {ratio} for one")
-    } else if output > bounds.content {
-        format!("it holds more than {} bytes", bounds.content)
-    } else if decoding.spent() > bounds.work {
-        format!("reading {input} compressed bytes of it took more than {} s", bounds.work.as_secs())
-    } else {
-        return Ok(());
-    };
-    let detail = format!("{detail}: it is not read on; what came before is served");
-    Err(Error::new(ErrorKind::LimitExceeded, "read", &VPath::root()).with_detail(detail))
+/// From where on content is not to be believed, after a scan that came to `flaw` and a decoder that came to `damage`.
+fn doubt(flaw: Option<&Flaw>, damage: Option<&Damage>) -> Option<u64> {
+    let damage = damage?;
+    // Where the scan stumbled, the fault is near, and not somewhere before.
+    let near = flaw.map(|flaw| flaw.at.saturating_sub(STUMBLING_BYTES));
+    match (damage.doubt, near) {
+        (Some(from), near) => Some(from.max(near.unwrap_or(0))),
+        (None, near) if damage.cut => near,
+        (None, _) => None,
+    }
 }
 
 /// Whether asking again may mend it.
@@ -546,9 +602,6 @@ fn jump(scanner: &mut Scanner, len: Option<u64>) {
 
 /// What the scanner says of an archive that it is through with.
 pub(super) fn ended(scanner: &Scanner) -> Result<()> {
-    if let Some(remark) = scanner.remark() {
-        tracing::info!("a tar: {remark}");
-    }
     scanner.flaw().map_or(Ok(()), |flaw| Err(failure(flaw)))
 }
 

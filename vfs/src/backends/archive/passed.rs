@@ -71,7 +71,7 @@ impl Passed {
             "its table of contents has {output} bytes of content before its byte {at}, and there are {} before its byte {input}",
             self.output
         );
-        Err(Damage { what, cut: false })
+        Err(Damage::new(what))
     }
 
     pub(super) fn take_points(&mut self) -> Vec<SeekPoint> {
@@ -104,5 +104,5 @@ impl Promise {
 /// What is wrong with a point that cannot be entered.
 pub(super) fn senseless(point: &SeekPoint) -> Damage {
     let byte = point.input_bits / 8;
-    Damage { what: format!("its index has a seek point at byte {byte} that makes no sense"), cut: false }
+    Damage::new(format!("its index has a seek point at byte {byte} that makes no sense"))
 }

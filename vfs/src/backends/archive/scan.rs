@@ -20,7 +20,8 @@ pub(super) struct Scan {
     sums: Sums,
     /// Where the next byte of output belongs.
     position: u64,
-    has_remarked: bool,
+    /// What is odd about the compressed data.
+    pub(super) remark: Option<String>,
 }
 
 /// Sums of whole blocks.
@@ -42,7 +43,7 @@ impl Scan {
             points: Vec::new(),
             sums: Sums { position, block: Hasher::new(), found: Vec::new() },
             position: 0,
-            has_remarked: false,
+            remark: None,
         }
     }
 
@@ -93,11 +94,8 @@ impl Sink for Scan {
 
     fn look(&mut self, decoder: &mut dyn Decoder) {
         self.points.append(&mut decoder.take_points());
-        if !self.has_remarked
-            && let Some(remark) = decoder.remark()
-        {
-            self.has_remarked = true;
-            tracing::info!("a compressed archive: {remark}");
+        if self.remark.is_none() {
+            self.remark = decoder.remark();
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::bare::{self, Bare};
+use super::bounds::Bounds;
 use super::budget::Budget;
 use super::decoded::DecodedFile;
 use super::entry::{Entry, Kind, seconds};
@@ -18,7 +19,7 @@ use super::index::{IndexOptions, Store};
 use super::layout::Layout;
 use super::member::Origin;
 use super::packing::Packing;
-use super::pass::{self, Bounds};
+use super::pass;
 use super::progress::Passing;
 use super::sniff::{self, Format, head};
 use super::spool::Spools;
@@ -37,9 +38,12 @@ pub struct ArchiveOptions {
     /// Names in one archive, made-up folders included. Default: 4 million, which take about 400 MiB; an archive with
     /// more serves as many and ends in `LimitExceeded`.
     pub names: usize,
-    /// Content that a byte of a compressed archive may stand for, once 10 MiB have come of it. Default: 200; more is taken
-    /// for a bomb, and the pass ends in `LimitExceeded`. What came before is served.
+    /// Content that a byte of a compressed archive may stand for, once [`ratio_from`](Self::ratio_from) has come of it.
+    /// Default: 200; more is taken for a bomb, and reading ends in `LimitExceeded`. What came before is served.
     pub ratio: u64,
+    /// Content below which nobody looks at the ratio: zeros are common at the beginning of archives, disk images for one,
+    /// and so many cost a second. Default: 256 MiB.
+    pub ratio_from: u64,
     /// Time of one core that the first pass of one archive may take. Default: one hour, which is some 3 TB of gzip or
     /// 200 GB of bzip2; then it ends in `LimitExceeded`.
     pub work: Duration,
@@ -54,6 +58,9 @@ pub struct ArchiveOptions {
     pub memory: usize,
     /// Content that a first pass reads of a compressed archive; what lies behind it is `LimitExceeded`. Default: 64 TiB.
     pub content_bytes: u64,
+    /// A tar goes on behind the zeros that end it, as for `tar --ignore-zeros`: several archives, one behind the other, are
+    /// one. Default: it ends there, and what lies behind is remarked on.
+    pub ignore_zeros: bool,
     /// Where indexes are kept.
     pub index: IndexOptions,
 }
@@ -146,10 +153,10 @@ impl ArchiveService {
 
     fn tar(&self, file: &Arc<dyn File>, path: &VPath) -> Arc<Archive> {
         let (contents, growing) = (Contents::Pieces(Arc::clone(file)), self.growing());
-        let (store, names) = (Arc::clone(&self.store), self.options.names);
+        let (store, tar) = (Arc::clone(&self.store), self.tar_options());
         let making = Making { growing, contents, decoded: None };
         self.shared(Key::new(file, Layout::Tar), file, path, making, |archive| {
-            tokio::spawn(pass::scan_tar(Arc::clone(file), archive, store, names));
+            tokio::spawn(pass::scan_tar(Arc::clone(file), archive, store, tar));
         })
     }
 
@@ -174,7 +181,7 @@ impl ArchiveService {
         path: &VPath,
         outside: &[u8],
     ) -> Result<Arc<Archive>> {
-        let unpacked = packing.open(file, &self.spools, &self.budget).await?;
+        let unpacked = packing.open(file, &self.spools, &self.budget, self.bounds()).await?;
         let layout = match layout {
             Some(Layout::Bare(_)) => Layout::Bare(packing),
             named => {
@@ -190,13 +197,13 @@ impl ArchiveService {
             }
         };
         let (source, bounds) = (unpacked.source(), self.bounds());
-        let decoded = unpacked.spool.is_none().then(|| Arc::clone(&unpacked.decoded));
+        let decoded = Some(Arc::clone(&unpacked.decoded));
         if layout == Layout::PackedTar(packing) {
             let contents = Contents::Pieces(source);
-            let (store, names) = (Arc::clone(&self.store), self.options.names);
+            let (store, tar) = (Arc::clone(&self.store), self.tar_options());
             let making = Making { growing: self.growing(), contents, decoded };
             return Ok(self.shared(Key::new(file, layout), file, path, making, |archive| {
-                tokio::spawn(pass::scan_unpacked(unpacked, packing, bounds, archive, store, names));
+                tokio::spawn(pass::scan_unpacked(unpacked, packing, bounds, archive, store, tar));
             }));
         }
         let name = bare::name_of(path, packing, outside);
@@ -206,6 +213,9 @@ impl ArchiveService {
         let key = Key::new(file, layout).map(|key| Key { name, ..key });
         // Where a table of contents told all, nothing is left for a pass but to fill a spool.
         let is_known = unpacked.len.is_some() && unpacked.spool.is_none();
+        if is_known {
+            unpacked.decoded.learn(|known| known.len = unpacked.len);
+        }
         let contents = Contents::Bare(Bare::new(source, unpacked.len));
         let store = Arc::clone(&self.store);
         let making = Making { growing, contents, decoded };
@@ -260,8 +270,13 @@ impl ArchiveService {
         Growing::new(self.options.names, self.options.patience)
     }
 
+    fn tar_options(&self) -> pass::Tar {
+        pass::Tar { names: self.options.names, ignores_zeros: self.options.ignore_zeros }
+    }
+
     fn bounds(&self) -> Bounds {
-        Bounds { ratio: self.options.ratio, work: self.options.work, content: self.options.content_bytes }
+        let ArchiveOptions { ratio, ratio_from, work, content_bytes: content, .. } = *self.options;
+        Bounds { ratio, ratio_from, work, content }
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Key, Weak<Archive>>> {
@@ -282,11 +297,13 @@ impl Default for ArchiveOptions {
             patience: Duration::from_secs(10),
             names: 4_000_000,
             ratio: 200,
+            ratio_from: 256 << 20,
             work: Duration::from_secs(3600),
             spool_bytes: 4 << 30,
             spool_folder: std::env::temp_dir(),
             memory: 256 << 20,
             content_bytes: 64 << 40,
+            ignore_zeros: false,
             index: IndexOptions::default(),
         }
     }
@@ -298,6 +315,10 @@ impl EnterArchive for ArchiveService {
         let archive = self.archive(scheme, &file, path).await;
         let archive = archive.map_err(|error| error.readdressed(|_| path.clone()))?;
         Ok(Arc::new(ArchiveFs::new(self.clone(), scheme, file, path.clone(), archive)))
+    }
+
+    async fn offer(&self, file: &Arc<dyn File>, index: Arc<dyn File>) -> Result<()> {
+        self.store.adopt(file, &*index).await
     }
 }
 

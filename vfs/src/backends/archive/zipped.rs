@@ -100,6 +100,11 @@ impl Zipped {
         })
     }
 
+    /// What its table takes in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.members.len() * (size_of::<Member>() + size_of::<u64>())
+    }
+
     fn kept(&self, place: u64) -> Option<Arc<DecodedFile>> {
         let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
         let at = unpacked.iter().position(|(at, _)| *at == place)?;

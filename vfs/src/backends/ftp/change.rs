@@ -40,7 +40,7 @@ impl FtpFs {
         let kind = match &found {
             Some(_) if options.create_new => Some(ErrorKind::AlreadyExists),
             Some(facts) if facts.file_type == FileType::Dir => Some(ErrorKind::IsADirectory),
-            Some(facts) if facts.file_type == FileType::Other => Some(ErrorKind::InvalidInput),
+            Some(facts) if facts.file_type == FileType::Other => Some(ErrorKind::PermissionDenied),
             None if !options.create && !options.create_new => Some(ErrorKind::NotFound),
             _ => None,
         };

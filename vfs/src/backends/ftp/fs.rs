@@ -144,7 +144,7 @@ impl FtpFs {
             FileType::File => {}
             FileType::Symlink | FileType::Other => {
                 let detail = format!("it is a {}", facts.file_type);
-                return Err(Error::new(ErrorKind::InvalidInput, OP, path).with_detail(detail));
+                return Err(Error::new(ErrorKind::PermissionDenied, OP, path).with_detail(detail));
             }
         }
         if !options.follow && self.facts(path, false, OP).await?.file_type == FileType::Symlink {

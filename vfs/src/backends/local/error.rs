@@ -36,9 +36,10 @@ impl Fault {
         let (kind, detail) = match self {
             Self::System(errno) => return Error::from_io(io::Error::from(errno), op, path),
             Self::Leaves => (ErrorKind::PermissionDenied, "the link leaves the mounted folder"),
-            Self::Special => {
-                (ErrorKind::InvalidInput, "it is a device, FIFO or socket; only files and folders are opened")
-            }
+            Self::Special => (
+                ErrorKind::PermissionDenied,
+                "it is a device, FIFO or socket; only files and folders are opened",
+            ),
             Self::ReadOnly => (ErrorKind::ReadOnly, "the folder was not opened for writing"),
             Self::Changed => (ErrorKind::Changed, "it is not the version that was asked for"),
             Self::Ended => (ErrorKind::InvalidInput, "the file is finished and takes no more"),

@@ -13,7 +13,7 @@ use super::error::Fault;
 use super::file::LocalFile;
 use super::listing::{Batches, Scan};
 use super::lookup::Root;
-use super::{LocalFs, attributes, opening, status, writing};
+use super::{LocalFs, Wait, attributes, opening, status, writing};
 use crate::error::{Error, Result};
 use crate::file_system::{Capabilities, DirStream, File, FileSystem, Writes};
 use crate::metadata::Metadata;
@@ -37,6 +37,15 @@ impl FileSystem for LocalFs {
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
         let nofollow = if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        if options.room && self.writable {
+            // Unlike a status it is never at hand on file systems that ask a server.
+            let describe = move |root: &Root, path: &VPath| {
+                let found = root.find(path, OFlags::PATH | nofollow, Mode::empty(), Wait::Allowed)?;
+                let room = status::room(&found);
+                Ok(Metadata { room, ..status::describe(&status::of(found)?, SystemTime::now()) })
+            };
+            return self.job("metadata", path, describe).await;
+        }
         self.quick("metadata", path, move |root, path, wait| {
             let found = root.find(path, OFlags::PATH | nofollow, Mode::empty(), wait)?;
             Ok(status::describe(&status::of(found)?, SystemTime::now()))
@@ -176,6 +185,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn room_is_told_where_it_is_asked_for_and_may_be_used() {
+        let scene = scene();
+        for tree in scene.doors(Links::Beneath) {
+            for text in ["/", "/file", "/full"] {
+                let found = tree.metadata(&path(text), &StatOptions::default()).await.unwrap();
+                assert_eq!(found.room, None, "{text}");
+                let found = tree.metadata(&path(text), &StatOptions::with_room()).await.unwrap();
+                let most = rustix::fs::statvfs(scene.inside("file")).unwrap();
+                assert!(found.room.is_some_and(|room| room <= most.f_blocks * most.f_frsize), "{text}");
+            }
+            let missing = tree.metadata(&path("/none"), &StatOptions::with_room()).await;
+            assert_eq!(kind(missing), ErrorKind::NotFound);
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_neither_file_nor_folder_is_refused_and_not_waited_for() {
         let scene = Scene::new();
         let mode = Mode::from_raw_mode(0o600);
@@ -186,13 +211,13 @@ mod tests {
             for text in ["/fifo", "/socket", "/link"] {
                 for options in [OpenOptions::reading(), OpenOptions::writing(), OpenOptions::replacing()] {
                     let refused = tree.open(&path(text), &options).await;
-                    assert_eq!(kind(refused), ErrorKind::InvalidInput, "{text} {options:?}");
+                    assert_eq!(kind(refused), ErrorKind::PermissionDenied, "{text} {options:?}");
                 }
             }
         }
         let devices = LocalFs::open("/dev").unwrap();
         let refused = failure(devices.open(&path("/null"), &OpenOptions::reading()).await);
-        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
         assert!(refused.detail().is_some_and(|detail| detail.contains("device")));
     }
 

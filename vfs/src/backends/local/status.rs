@@ -24,6 +24,13 @@ pub(super) fn of_name(folder: impl AsFd, name: impl rustix::path::Arg) -> Result
     rustix::fs::statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, wanted())
 }
 
+/// Bytes that may still be written where it lies, without those that are kept for the superuser. `None` where the system
+/// does not say.
+pub(super) fn room(fd: impl AsFd) -> Option<u64> {
+    let system = rustix::fs::fstatvfs(fd).ok()?;
+    system.f_bavail.checked_mul(system.f_frsize)
+}
+
 /// What it is.
 pub(super) fn file_type(status: &Statx) -> FileType {
     file_type_of(rustix::fs::FileType::from_raw_mode(status.stx_mode.into()))

@@ -127,7 +127,8 @@ impl FileSystem for MemoryFs {
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
         let node =
             self.standing(path, options.follow).map_err(|kind| self.failure(kind, "metadata", path))?;
-        Ok(node.metadata(&self.tree.name))
+        let room = options.room.then(|| self.budget_bytes().saturating_sub(self.used_bytes()));
+        Ok(Metadata { room, ..node.metadata(&self.tree.name) })
     }
 
     /// In the order of the names' bytes, a batch at a time: what is made or removed meanwhile may be listed or not, and
@@ -289,6 +290,9 @@ mod tests {
         assert_eq!((refused.kind(), refused.op()), (ErrorKind::StorageFull, "write_at"));
         tree.remove_file(&path("/second")).await.unwrap();
         assert_eq!(tree.used_bytes(), used);
+        let told = tree.metadata(&path("/file"), &StatOptions::with_room()).await.unwrap();
+        assert_eq!(told.room, Some(4096 - used));
+        assert_eq!(describe(&tree, "/file").await.room, None);
 
         let mut folders = 0;
         let full = loop {

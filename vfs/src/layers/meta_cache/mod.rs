@@ -70,6 +70,10 @@ impl FileSystem for MetaCache {
     }
 
     async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
+        if options.room && options.freshness != Freshness::StoredOnly {
+            // How much room there is changes with others' doings: it is never kept.
+            return self.inner.metadata(path, options).await;
+        }
         let stored = match options.freshness {
             Freshness::Any => self.kept.find(path, options.follow).filter(|found| found.fresh),
             Freshness::Revalidate => None,

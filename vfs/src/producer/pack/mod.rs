@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use self::walk::Walk;
-use super::{Capacity, Channel, Chunk, Hint, Output, Producer, channel};
+use super::compress::Coding;
+use super::{Capacity, Channel, Chunk, Hint, Output, Producer, ProducerExt, channel};
 use crate::error::Result;
 use crate::file_system::{DirStream, FileSystem};
 use crate::jobs::Disk;
@@ -29,6 +30,64 @@ pub enum PackFormat {
     Tar,
     /// zip with Deflate; zip64 where it must be.
     Zip,
+}
+
+/// What a folder is packed into, as the archive's suffix says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// `tar`
+    Tar,
+    /// `tar.gz`
+    TarGz,
+    /// `tar.zst`
+    TarZst,
+    /// `zip`
+    Zip,
+}
+
+impl Packing {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Zip, Self::TarGz, Self::TarZst, Self::Tar];
+
+    /// The archive's suffix, without a dot in front.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Tar => "tar",
+            Self::TarGz => "tar.gz",
+            Self::TarZst => "tar.zst",
+            Self::Zip => "zip",
+        }
+    }
+
+    /// What an archive of this name is, and the name without its suffix. `None` where no name stands before the suffix.
+    pub fn of_name(name: &[u8]) -> Option<(&[u8], Self)> {
+        Self::ALL.into_iter().find_map(|packing| {
+            let stem = name.strip_suffix(packing.suffix().as_bytes())?.strip_suffix(b".")?;
+            let is_name = !matches!(stem, b"" | b"." | b"..");
+            is_name.then_some((stem, packing))
+        })
+    }
+
+    /// Packs a folder as [`pack`] does, and compresses what comes of it where that is meant.
+    pub fn pack(
+        self,
+        tree: Arc<dyn FileSystem>,
+        path: &VPath,
+        entries: DirStream,
+        disk: &Disk,
+    ) -> Box<dyn Producer> {
+        let (format, coding) = match self {
+            Self::Tar => (PackFormat::Tar, None),
+            Self::TarGz => (PackFormat::Tar, Some(Coding::Gzip)),
+            Self::TarZst => (PackFormat::Tar, Some(Coding::Zstd)),
+            Self::Zip => (PackFormat::Zip, None),
+        };
+        let packed = pack(tree, path, entries, format, disk);
+        match coding {
+            Some(coding) => packed.compress(coding, disk).boxed(),
+            None => packed.boxed(),
+        }
+    }
 }
 
 /// Packs the folder `path` of `tree`, whose listing `entries` is open already, so that a folder that cannot be listed is

@@ -67,6 +67,11 @@ impl Blocks {
         }
     }
 
+    /// True where a block is under way, whose checksum is yet to be looked at.
+    pub(super) fn is_amid(&self) -> bool {
+        self.between.is_none()
+    }
+
     /// Lets the rest be decoded: no input follows. False where that was known.
     pub(super) fn finish(&mut self) -> bool {
         !mem::replace(&mut self.is_last, true)

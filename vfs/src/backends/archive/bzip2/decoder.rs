@@ -14,8 +14,9 @@ pub(super) struct Bzip2Decoder {
     phase: Phase,
     /// Compressed bytes taken, from the start of the file.
     input: u64,
-    /// Where the block under way begins, in bits.
+    /// Where the block under way begins, in bits, and where its content does.
     block: u64,
+    content: u64,
     passed: Passed,
     remark: Option<String>,
 }
@@ -40,11 +41,12 @@ impl Bzip2Decoder {
     }
 
     fn at(phase: Phase, spacing: u64, bit: u64, output: u64) -> Self {
-        Self { phase, input: bit / 8, block: bit, passed: Passed::new(spacing, output, None), remark: None }
+        let passed = Passed::new(spacing, output, None);
+        Self { phase, input: bit / 8, block: bit, content: output, passed, remark: None }
     }
 
     fn damage(&self, what: &str) -> Damage {
-        Damage { what: format!("{}, is wrong: {what}", self.place()), cut: false }
+        Damage::new(format!("{}, is wrong: {what}", self.place()))
     }
 
     /// The place under way, for people.
@@ -78,10 +80,15 @@ impl Machine for Bzip2Decoder {
                 let len = output.len();
                 let outcome = blocks.step(&mut self.input, rest, output, room);
                 self.passed.add(output.len() - len);
-                match outcome.map_err(|what| self.damage(what))? {
+                let is_amid = blocks.is_amid();
+                let outcome = outcome.map_err(|what| match self.damage(what) {
+                    damage if is_amid => damage.unproven(self.content),
+                    damage => damage,
+                });
+                match outcome? {
                     Outcome::Step => {}
                     Outcome::Block(bit, entry) => {
-                        self.block = bit;
+                        (self.block, self.content) = (bit, self.passed.output());
                         self.passed.offer(bit, || entry.to_state());
                     }
                     Outcome::Input => return Ok(Some(Next::Input)),
@@ -108,7 +115,7 @@ impl Machine for Bzip2Decoder {
                 }
                 let what =
                     format!("it ends early, after {} bytes, in or right behind {}", self.input, self.place());
-                Err(Damage { what, cut: true })
+                Err(Damage::cut(what))
             }
             Phase::Ended => Ok(Some(Next::End)),
         }

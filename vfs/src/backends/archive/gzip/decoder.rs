@@ -24,6 +24,8 @@ pub(super) struct GzipDecoder {
     input: u64,
     /// Where the member under way begins; none where decoding started amid it.
     member: Option<u64>,
+    /// Where its content begins; at or before that where decoding started amid it.
+    content: u64,
     points: Vec<SeekPoint>,
     remark: Option<String>,
 }
@@ -76,12 +78,18 @@ impl GzipDecoder {
                 Self::at(framing, Phase::Body, body, inside.sums)
             }
         };
-        Some(Self { input: point.input_bits / 8, member: None, ..decoder })
+        Some(Self {
+            input: point.input_bits / 8,
+            member: None,
+            content: content_before(point, entry),
+            ..decoder
+        })
     }
 
     fn at(framing: Framing, phase: Phase, body: Body, sums: Sums) -> Self {
         let sums = RunningSums::from(sums);
-        Self { framing, phase, body, sums, input: 0, member: Some(0), points: Vec::new(), remark: None }
+        let (points, remark) = (Vec::new(), None);
+        Self { framing, phase, body, sums, input: 0, member: Some(0), content: 0, points, remark }
     }
 
     /// Goes on by one phase or step. None says that it can go on at once.
@@ -149,10 +157,9 @@ impl GzipDecoder {
         let at = self.input - have as u64;
         self.phase = match opening {
             Opening::First => Phase::Foreign(MAGIC[..have].to_vec()),
-            Opening::Named => Phase::Failed(Damage {
-                what: format!("no gzip member begins at its byte {at}, where its index has one"),
-                cut: false,
-            }),
+            Opening::Named => Phase::Failed(Damage::new(format!(
+                "no gzip member begins at its byte {at}, where its index has one"
+            ))),
             Opening::Another => return Some(self.end_before(at)),
         };
         None
@@ -168,6 +175,7 @@ impl GzipDecoder {
     fn begin_member(&mut self) -> Option<Next> {
         self.phase = Phase::Body;
         self.sums = RunningSums::from(Sums::default());
+        self.content = self.body.position();
         let is_place = self.body.begin_member();
         if let Some(member) = self.member.filter(|_| is_place) {
             self.keep_point(member * 8, &Entry::Member);
@@ -181,7 +189,8 @@ impl GzipDecoder {
         self.sums.update(&output[len..]);
         let advance = advance.map_err(|what| {
             let position = self.body.position();
-            self.damage(&format!("behind byte {position} of the content, {what}"))
+            let damage = self.damage(&format!("behind byte {position} of the content, {what}"));
+            damage.stumbled(self.content, position)
         })?;
         take(&mut self.input, rest, advance.consumed);
         Ok(match advance.outcome {
@@ -219,14 +228,14 @@ impl GzipDecoder {
         let found = self.sums.so_far();
         if found.len != stored.len {
             let what = format!("it holds {} bytes, modulo 2^32, and its end says {}", found.len, stored.len);
-            return Err(self.damage(&what));
+            return Err(self.damage(&what).unproven(self.content));
         }
         if found.crc != stored.crc {
             let what = format!(
                 "its content's checksum is {:#010x}, and its end says {:#010x}",
                 found.crc, stored.crc
             );
-            return Err(self.damage(&what));
+            return Err(self.damage(&what).unproven(self.content));
         }
         self.phase = Phase::Magic(Opening::Another, 0);
         Ok(None)
@@ -241,19 +250,16 @@ impl GzipDecoder {
             }
             Phase::Magic(Opening::Another, have) => Ok(self.end_before(self.input - *have as u64)),
             Phase::Foreign(head) => Err(foreign_file(head)),
-            _ if self.input == 0 => Err(Damage { what: "it is empty".to_owned(), cut: true }),
+            _ if self.input == 0 => Err(Damage::cut("it is empty")),
             _ => {
                 let within = self.stream();
-                Err(Damage {
-                    what: format!("it ends early, after {} bytes, within {within}", self.input),
-                    cut: true,
-                })
+                Err(Damage::cut(format!("it ends early, after {} bytes, within {within}", self.input)))
             }
         }
     }
 
     fn damage(&self, what: &str) -> Damage {
-        Damage { what: format!("{} is wrong: {what}", self.stream()), cut: false }
+        Damage::new(format!("{} is wrong: {what}", self.stream()))
     }
 
     /// The stream under way, for people.
@@ -303,6 +309,17 @@ impl Decoder for GzipDecoder {
     }
 }
 
+/// Where the content begins that is checked together with what follows `point`. Its length is known modulo 2^32 only.
+fn content_before(point: &SeekPoint, entry: &Entry) -> u64 {
+    match entry {
+        Entry::Member => point.output,
+        Entry::Inside(inside) if point.output >> 32 == 0 => {
+            point.output.saturating_sub(u64::from(inside.sums.len))
+        }
+        Entry::Inside(_) => 0,
+    }
+}
+
 /// Takes the first `len` bytes of `rest`.
 fn take<'a>(input: &mut u64, rest: &mut &'a [u8], len: usize) -> &'a [u8] {
     let (taken, left) = rest.split_at(len);
@@ -312,5 +329,5 @@ fn take<'a>(input: &mut u64, rest: &mut &'a [u8], len: usize) -> &'a [u8] {
 }
 
 fn foreign_file(head: &[u8]) -> Damage {
-    Damage { what: foreign::describe("gzip", &MAGIC, head), cut: false }
+    Damage::new(foreign::describe("gzip", &MAGIC, head))
 }

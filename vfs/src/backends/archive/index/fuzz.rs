@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use super::journal::Replayed;
 use super::names::PackedNames;
-use super::{Contents, layout, wire};
+use super::{layout, wire};
 use crate::backends::archive::budget::Budget;
 use crate::backends::archive::catalog::{Catalog, NodeId};
-use crate::backends::archive::tar::Boundary;
 use crate::backends::archive::walk::Tree;
 
 /// Takes `data` for each section in turn, for the footer, and for a frame of a journal.
@@ -18,12 +17,7 @@ pub(in super::super) fn fuzz(data: &[u8]) {
         assert!(points.is_sorted_by_key(|point| point.output));
     }
     let _ = layout::read_words(data).map(|words| layout::sums_fit(&words, Some(data.len() as u64)));
-    let mut replayed = Replayed {
-        contents: Contents::default(),
-        catalog: Catalog::new(1000),
-        boundary: Boundary::default(),
-        end: 0,
-    };
+    let mut replayed = Replayed::nothing(1000);
     let _ = replayed.take(data);
     let _ = wire::Reader::new(data).entry();
     check_names(data);

@@ -186,14 +186,10 @@ pub(super) fn open(path: &PathBuf, format: &str) -> Option<(File, Source)> {
     fits.then_some((file, Source::read(&mut reader)?))
 }
 
-/// Replays the frames of a journal that stands behind its head, and leaves it behind the last one that is good.
-pub(super) fn replay(file: &mut File, names: usize) -> std::io::Result<Replayed> {
-    let mut replayed = Replayed {
-        contents: Contents::default(),
-        catalog: Catalog::new(names),
-        boundary: Boundary::default(),
-        end: file.stream_position()?,
-    };
+/// Adds what the frames of a journal hold that stands behind its head to what is `known`, and leaves it behind the last one
+/// that is good.
+pub(super) fn replay(file: &mut File, known: Replayed) -> std::io::Result<Replayed> {
+    let mut replayed = Replayed { end: file.stream_position()?, ..known };
     while let Some((raw, len)) = next_frame(file, replayed.end)? {
         if replayed.take(&raw).is_none() {
             break;
@@ -228,6 +224,12 @@ fn next_frame(file: &mut File, at: u64) -> std::io::Result<Option<(Vec<u8>, u64)
 }
 
 impl Replayed {
+    /// Nothing yet, for at most `names` names.
+    pub(super) fn nothing(names: usize) -> Self {
+        let (contents, catalog) = (Contents::default(), Catalog::new(names));
+        Self { contents, catalog, boundary: Boundary::default(), end: 0 }
+    }
+
     /// Takes a frame. `None` where it makes no sense; what it said before that stays.
     pub(super) fn take(&mut self, raw: &[u8]) -> Option<()> {
         let mut reader = Reader::new(raw);

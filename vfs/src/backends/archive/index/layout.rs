@@ -46,6 +46,10 @@ pub(super) struct About {
     pub(super) boundary: Boundary,
     /// What ended the pass early.
     pub(super) broken: Option<(ErrorKind, String)>,
+    /// From where on a checksum speaks against the content.
+    pub(super) doubt: Option<u64>,
+    /// What is odd about an archive that is whole.
+    pub(super) remark: Option<String>,
     /// 0 where the index is of no tree.
     pub(super) nodes: u32,
     pub(super) hidden: u64,
@@ -101,6 +105,45 @@ pub(super) fn load(file: &File) -> io::Result<Option<[Vec<u8>; SECTIONS]>> {
     Ok(Some(sections))
 }
 
+/// A whole index in memory, its sections checked.
+pub(super) struct Parts<'a> {
+    bytes: &'a [u8],
+    places: [Place; SECTIONS],
+}
+
+impl<'a> Parts<'a> {
+    /// `None` where `bytes` are no index of this version.
+    pub(super) fn of(bytes: &'a [u8]) -> Option<Self> {
+        let end = bytes.len().checked_sub(FOOTER_BYTES)?;
+        let places = read_footer(&bytes[end..], end as u64).filter(|_| bytes.starts_with(&head()))?;
+        let parts = Self { bytes, places };
+        let fits = places.iter().all(|place| crc32fast::hash(parts.section(place)) == place.sum);
+        fits.then_some(parts)
+    }
+
+    pub(super) fn about(&self) -> &'a [u8] {
+        self.section(&self.places[0])
+    }
+
+    /// The same index with another description; where states lie stays the same, for they come first.
+    pub(super) fn with_about(&self, about: &[u8]) -> Vec<u8> {
+        let mut out = self.bytes[..self.places[0].at as usize].to_vec();
+        let mut places = self.places;
+        for (number, place) in places.iter_mut().enumerate() {
+            let section = if number == 0 { about } else { self.section(&self.places[number]) };
+            let (at, len) = (out.len() as u64, section.len() as u64);
+            *place = Place { at, len, sum: crc32fast::hash(section) };
+            out.extend_from_slice(section);
+        }
+        out.extend_from_slice(&footer(&places));
+        out
+    }
+
+    fn section(&self, place: &Place) -> &'a [u8] {
+        &self.bytes[place.at as usize..(place.at + place.len) as usize]
+    }
+}
+
 /// The places of the sections, which end before `end`.
 pub(super) fn read_footer(bytes: &[u8], end: u64) -> Option<[Place; SECTIONS]> {
     let (places, rest) = bytes.split_at_checked(SECTIONS * PLACE_BYTES)?;
@@ -135,6 +178,8 @@ pub(super) fn write_about(about: &About) -> Vec<u8> {
             put_bytes(&mut out, detail.as_bytes());
         }
     }
+    put_option(&mut out, about.doubt);
+    put_bytes(&mut out, about.remark.as_deref().unwrap_or_default().as_bytes());
     put(&mut out, about.nodes.into());
     put(&mut out, about.hidden);
     out
@@ -156,8 +201,11 @@ pub(super) fn read_about(bytes: &[u8]) -> Option<About> {
         None => None,
         Some(kind) => Some((kind, String::from_utf8(reader.bytes()?.to_vec()).ok()?)),
     };
+    let doubt = reader.option()?;
+    let remark = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
+    let remark = Some(remark).filter(|remark| !remark.is_empty());
     let (nodes, hidden) = (reader.small()?, reader.number()?);
-    reader.is_empty().then_some(About { format, source, len, boundary, broken, nodes, hidden })
+    reader.is_empty().then_some(About { format, source, len, boundary, broken, doubt, remark, nodes, hidden })
 }
 
 impl About {

@@ -12,19 +12,21 @@
 //!
 //! ```text
 //! magic         8   "vfsdidx\n"
-//! version       4   1
+//! version       4   2
 //! states            the points' states, one behind the other; read one by one, when a read starts there
-//! description       format, source, length of the content, where a scan can go on, what ended it, nodes, hidden entries
+//! description       format, source, length of the content, where a scan can go on, what ended it, from where on a checksum speaks
+//!                   against the content, what is odd, nodes, hidden entries
 //! points            count; for each: input bits, output, gap before the state, its length; its CRC-32 in four bytes
 //! sums              CRC-32 of each 64 KiB of content, four bytes each
 //! ends              where each block of names ends, four bytes each
 //! names             blocks of names, a zstd frame each; see `names`
 //! places     5×20   offset, length and CRC-32 of each section from the description on
 //! sum           4   CRC-32 of the places
-//! version       4   1
+//! version       4   2
 //! magic         8   "vfsdidx\n"
 //! ```
 
+mod beside;
 mod contents;
 mod file;
 #[cfg(any(test, fuzzing))]
@@ -51,7 +53,7 @@ use super::tar::Boundary;
 use wire::Reader;
 
 /// The layout's version. A file of another one is ignored.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Where indexes of archives are kept, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -89,6 +89,17 @@ impl Source {
         }
     }
 
+    /// This file with the samples of `other`, where that is a copy of it somewhere: as long, and with the same bytes where it
+    /// was looked at.
+    pub(super) async fn of_copy(&self, other: &Self, file: &dyn File) -> Result<Option<Self>> {
+        let Some((len, sampled)) = other.sample.filter(|_| self.len.is_some() && self.len == other.len)
+        else {
+            return Ok(None);
+        };
+        let is_copy = digest(file, len).await? == Some(sampled);
+        Ok(is_copy.then(|| Self { sample: other.sample, ..self.clone() }))
+    }
+
     /// Names the index of this file, in whatever version, for a format in so many letters.
     pub(super) fn key(&self, format: &str) -> String {
         let mut digest = Sha256::new();

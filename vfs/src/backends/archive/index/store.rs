@@ -42,6 +42,8 @@ pub(in super::super) struct Keeping {
     folder: PathBuf,
     /// The format, and all else that shapes the index.
     format: String,
+    /// The same for its journal, which may go on where an index ends.
+    journals: String,
     file: Arc<dyn File>,
     source: Source,
     key: String,
@@ -59,13 +61,17 @@ pub(in super::super) enum Finding {
         names: Option<PackedNames>,
         /// How the pass ended that made it.
         outcome: Result<()>,
+        /// From where on a checksum speaks against the content.
+        doubt: Option<u64>,
+        /// What is odd about the archive.
+        remark: Option<String>,
     },
     /// What was found before the pass was killed, or before the archive grew.
     Part {
         contents: Box<Contents>,
         catalog: Box<Catalog>,
         boundary: Boundary,
-        journal: Option<Box<Journal>>,
+        journal: Box<Journal>,
     },
 }
 
@@ -81,6 +87,10 @@ pub(in super::super) struct Passed {
     /// Bytes of the file that an index of a grown one still fits. Default: all.
     pub(in super::super) prefix: Option<u64>,
     pub(in super::super) outcome: Result<()>,
+    /// From where on a checksum speaks against the content.
+    pub(in super::super) doubt: Option<u64>,
+    /// What is odd about the archive.
+    pub(in super::super) remark: Option<String>,
     pub(in super::super) catalog: Option<Arc<Catalog>>,
 }
 
@@ -102,6 +112,8 @@ impl Default for Passed {
             boundary: Boundary::default(),
             prefix: None,
             outcome: Ok(()),
+            doubt: None,
+            remark: None,
             catalog: None,
         }
     }
@@ -116,6 +128,10 @@ impl Store {
         &self.options
     }
 
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     /// The index of the archive in `file`. `None` where none is kept, or the file is not one that could be known again.
     pub(in super::super) async fn keeping(
         self: &Arc<Self>,
@@ -127,7 +143,17 @@ impl Store {
         let source = Source::of(&**file).await.ok()??;
         let key = source.key(&format);
         let (store, folder, file) = (Arc::clone(self), folder.clone(), Arc::clone(file));
-        Some(Keeping { store, folder, format, file, source, key, limit })
+        let journals = format.clone();
+        Some(Keeping { store, folder, format, journals, file, source, key, limit })
+    }
+}
+
+impl Replayed {
+    /// What a pass begins with that goes on with `journal`.
+    fn found(self, journal: Journal) -> Finding {
+        let Self { contents, catalog, boundary, end: _ } = self;
+        let (contents, catalog) = (Box::new(contents), Box::new(catalog));
+        Finding::Part { contents, catalog, boundary, journal: Box::new(journal) }
     }
 }
 
@@ -185,12 +211,13 @@ impl Keeping {
         let contents = Contents::stored(points, sums, about.len, file);
         if fit == Fit::Same {
             let contents = Box::new(contents);
-            return Ok(Finding::Whole { contents, names, outcome: about.outcome() });
+            let (outcome, About { doubt, remark, .. }) = (about.outcome(), about);
+            return Ok(Finding::Whole { contents, names, outcome, doubt, remark });
         }
         self.extend(contents, names, about).await
     }
 
-    /// Begins where the archive ended before it grew.
+    /// Begins where the archive ended before it grew, or where a pass that was killed had come to since.
     async fn extend(
         &self,
         mut contents: Contents,
@@ -205,25 +232,33 @@ impl Keeping {
         };
         let catalog = jobs::cpu("open", unpack).await?.ok_or_else(|| unusable("its names make no sense"))?;
         tracing::info!(len = about.source.len, "an archive has grown; its index is extended");
-        let (contents, catalog) = (Box::new(contents), Box::new(catalog));
-        Ok(Finding::Part { contents, catalog, boundary: about.boundary, journal: None })
+        let indexed = Replayed { contents, catalog, boundary: about.boundary, end: 0 };
+        // A journal of what was found behind the index makes no sense without it: so it says where it begins.
+        let behind = Self { journals: format!("{} from {}", self.format, about.boundary.at), ..self.clone() };
+        let (known, journal) = behind.replay_journal(indexed).await?;
+        let journal = journal.unwrap_or_else(|| behind.begin_journal(Instant::now()));
+        Ok(known.found(journal))
     }
 
     async fn find_journal(&self) -> Result<Finding> {
-        let (path, format, limit) = (self.path("journal"), self.format.clone(), self.limit);
+        let (replayed, journal) = self.replay_journal(Replayed::nothing(self.limit)).await?;
+        Ok(journal.map_or(Finding::Nothing, |journal| replayed.found(journal)))
+    }
+
+    /// Adds what the journal holds to what is `known`, and goes on with it; nothing where there is none that fits.
+    async fn replay_journal(&self, known: Replayed) -> Result<(Replayed, Option<Journal>)> {
+        let (path, format) = (self.path("journal"), self.journals.clone());
         let opened = self.store.disk.run("open", move || journal::open(&path, &format)).await?;
-        let Some((mut file, source)) = opened else { return Ok(Finding::Nothing) };
+        let Some((mut file, source)) = opened else { return Ok((known, None)) };
         if source.fit(&self.source, &*self.file).await? == Fit::Other {
-            return Err(unusable("the archive has changed"));
+            tracing::info!("the journal of an archive's index is ignored: the archive has changed");
+            return Ok((known, None));
         }
-        let replay = move || journal::replay(&mut file, limit).map(|replayed| (replayed, file));
+        let replay = move || journal::replay(&mut file, known).map(|replayed| (replayed, file));
         let replayed = self.store.disk.run("open", replay).await?;
         let (replayed, file) = replayed.map_err(|error| unusable(&error.to_string()))?;
-        let Replayed { contents, catalog, boundary, end: _ } = replayed;
         let journal = Journal::new(Some(file), None, Instant::now(), &self.store.disk, &self.store.options);
-        let journal = Some(Box::new(journal));
-        let (contents, catalog) = (Box::new(contents), Box::new(catalog));
-        Ok(Finding::Part { contents, catalog, boundary, journal })
+        Ok((replayed, Some(journal)))
     }
 
     /// A journal of a pass that has `begun` then; its file is made when there is something worth writing.
@@ -234,7 +269,7 @@ impl Keeping {
     /// Makes the journal's file. `None` where that cannot be done: a pass does without.
     pub(super) async fn create_journal(&self) -> Option<HostFile> {
         let source = self.source.clone().sampled(&*self.file, None).await.ok()?;
-        let (folder, path, format) = (self.folder.clone(), self.path("journal"), self.format.clone());
+        let (folder, path, format) = (self.folder.clone(), self.path("journal"), self.journals.clone());
         let create = move || make(&folder).and_then(|()| journal::create(&path, &format, &source));
         match self.store.disk.run("open", create).await.ok()? {
             Ok(file) => file,
@@ -286,12 +321,13 @@ impl Keeping {
         passed: Passed,
         packed: Option<PackedNames>,
     ) -> Result<(Vec<Point>, Vec<u32>, Option<u64>)> {
-        let Passed { points, sums, len, file, boundary, prefix, outcome, catalog: _ } = passed;
+        let Passed { points, sums, len, file, boundary, prefix, outcome, doubt, remark, catalog: _ } = passed;
         let prefix = prefix.map(|prefix| self.source.len.map_or(prefix, |len| prefix.min(len)));
         let source = self.source.clone().sampled(&*self.file, prefix).await?;
         let broken = outcome.err().map(|error| (error.kind(), error.detail().unwrap_or_default().to_owned()));
         let (nodes, hidden) = packed.as_ref().map_or((0, 0), |names| (names.nodes, names.hidden));
-        let about = About { format: self.format.clone(), source, len, boundary, broken, nodes, hidden };
+        let format = self.format.clone();
+        let about = About { format, source, len, boundary, broken, doubt, remark, nodes, hidden };
         writer.put(&layout::head()).await?;
         let mut states = Vec::with_capacity(points.len());
         for point in &points {
@@ -316,7 +352,20 @@ impl Keeping {
         Ok((points, sums, len))
     }
 
-    fn path(&self, ending: &str) -> PathBuf {
+    /// Where the index lies once it is written.
+    pub(in super::super) fn index_path(&self) -> PathBuf {
+        self.path("index")
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn path(&self, ending: &str) -> PathBuf {
         self.folder.join(format!("{}.{ending}", self.key))
     }
 }
@@ -372,23 +421,23 @@ impl Writer<'_> {
     }
 }
 
-fn make(folder: &Path) -> io::Result<()> {
+pub(super) fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
 /// The file that becomes the index; another process that writes the same one is left alone.
-fn begin(path: &Path) -> io::Result<HostFile> {
+pub(super) fn begin(path: &Path) -> io::Result<HostFile> {
     let file = HostFile::options().write(true).create(true).truncate(false).open(path)?;
     file.try_lock()?;
     file.set_len(0)?;
     Ok(file)
 }
 
-fn unusable(what: &str) -> Error {
+pub(super) fn unusable(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, "open", &VPath::root()).with_detail(what.to_owned())
 }
 
-fn failed(error: &io::Error) -> Error {
+pub(super) fn failed(error: &io::Error) -> Error {
     let detail = format!("the index of an archive could not be written: {error}");
     Error::new(ErrorKind::Unavailable, "write_at", &VPath::root()).with_detail(detail)
 }

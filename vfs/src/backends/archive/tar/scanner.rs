@@ -16,8 +16,9 @@ const MAX_EXTENSION_BYTES: u64 = 1 << 20;
 /// Reads a tar as it comes. It takes all it is given; bytes that it says to be [skippable](Scanner::skippable) need not be
 /// read at all.
 ///
-/// The archive ends at two blocks of zeros. One alone ends it too, and so does the end of the input between two entries:
-/// all of which is told as a [remark](Scanner::remark), like bytes behind the end. After a flaw nothing is looked at.
+/// The archive ends at two blocks of zeros, unless they are [ignored](Scanner::ignoring_zeros). One alone ends it too, and
+/// so does the end of the input between two entries: all of which is told as a [remark](Scanner::remark), like bytes behind
+/// the end. After a flaw nothing is looked at.
 #[derive(Debug, Default)]
 pub(in super::super) struct Scanner {
     /// Offset of the next block, or of the next byte of a body.
@@ -32,6 +33,7 @@ pub(in super::super) struct Scanner {
     found: Vec<Entry>,
     flaw: Option<Flaw>,
     remark: Option<&'static str>,
+    ignores_zeros: bool,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +81,11 @@ impl Scanner {
         let Boundary { at, user, group, modified } = boundary;
         let global = Records { user, group, modified, ..Records::default() };
         Self { position: at, fresh: at, global, ..Self::default() }
+    }
+
+    /// The same, which passes over blocks of zeros: what follows them is another archive.
+    pub(in super::super) fn ignoring_zeros(self, ignores_zeros: bool) -> Self {
+        Self { ignores_zeros, ..self }
     }
 
     /// Behind the last entry that was found.
@@ -137,19 +144,21 @@ impl Scanner {
     pub(in super::super) fn finish(&mut self) {
         let cut = match &self.phase {
             Phase::Header if self.partial.is_empty() && self.next.is_empty() => {
-                self.remark.get_or_insert("it ends without the two blocks of zeros that end a tar");
+                if !self.ignores_zeros {
+                    self.remark.get_or_insert("it ends without the two blocks of zeros that end a tar");
+                }
                 None
             }
             Phase::Header => Some("within a header"),
             Phase::Zeros | Phase::Tail => None,
-            // The last entry's padding holds nothing.
-            Phase::Body { left, padding } if left <= padding => None,
+            // The padding holds nothing, but nobody knows what would have followed it.
+            Phase::Body { left, padding } if left <= padding => Some("within the padding of a file"),
             Phase::Body { .. } => Some("within a file"),
             Phase::Extension { .. } | Phase::OldMap { .. } | Phase::BodyMap { .. } => Some("within a header"),
         };
         if let (Some(place), None) = (cut, &self.flaw) {
             let what = format!("it ends after {} bytes, {place}", self.position);
-            self.flaw = Some(Flaw { at: self.position, damage: Damage { what, cut: true } });
+            self.flaw = Some(Flaw { at: self.position, damage: Damage::cut(what) });
         }
     }
 
@@ -203,7 +212,9 @@ impl Scanner {
         self.position += BLOCK_BYTES as u64;
         let taken = match mem::take(&mut self.phase) {
             Phase::Header if is_zeros(block) => {
-                self.phase = Phase::Zeros;
+                if !self.ignores_zeros {
+                    self.phase = Phase::Zeros;
+                }
                 self.next = Extensions::default();
                 Ok(())
             }
@@ -233,7 +244,7 @@ impl Scanner {
             }
         };
         if let Err(what) = taken {
-            self.flaw = Some(Flaw { at, damage: Damage { what, cut: false } });
+            self.flaw = Some(Flaw { at, damage: Damage::new(what) });
         }
     }
 

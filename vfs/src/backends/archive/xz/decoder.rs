@@ -156,12 +156,16 @@ impl XzDecoder {
         inner.full = full;
         self.passed.add(made);
         walk.walk(take(&mut self.input, rest, taken));
-        let is_done = walk.is_done();
+        let (is_done, content) = (walk.is_done(), inner.output);
         let is_stuck = taken == 0 && made == 0 && !full && !piece.is_empty();
         match status {
             Ok(Status::Ok | Status::MemNeeded) if !is_stuck => {}
             Ok(_) => return Err(self.damage("a block of it is not as long as it says")),
-            Err(error) => return Err(self.block_damage(refusal(error))),
+            // All of it is out: what is wrong is its checksum.
+            Err(error) if is_done => return Err(self.block_damage(refusal(error)).unproven(content)),
+            Err(error) => {
+                return Err(self.block_damage(refusal(error)).stumbled(content, self.passed.output()));
+            }
         }
         if is_done {
             self.end_block();
@@ -219,7 +223,7 @@ impl XzDecoder {
     }
 
     fn damage(&self, what: &str) -> Damage {
-        Damage { what: format!("{} is wrong: {what}", self.place()), cut: false }
+        Damage::new(format!("{} is wrong: {what}", self.place()))
     }
 
     fn block_damage(&self, what: &str) -> Damage {
@@ -293,7 +297,7 @@ impl Machine for XzDecoder {
             Phase::Ended => Ok(Some(Next::End)),
             _ => {
                 let what = format!("it ends early, after {} bytes, within {}", self.input, self.place());
-                Err(Damage { what, cut: true })
+                Err(Damage::cut(what))
             }
         }
     }

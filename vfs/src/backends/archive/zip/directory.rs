@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::ending::{self, Ending, Fault, TAIL_BYTES};
-use super::extents::{Extent, overlapping};
+use super::extents::{Extent, Extents};
 use super::member::Zip;
 use super::record::{self, Member, SIGNATURE, Taken, ZipEntry};
 use crate::backends::archive::foreign;
@@ -117,8 +117,8 @@ impl Directory {
             self.notes.damage = Some(what);
         }
         let (extents, limit) = (self.extents, self.ending.start);
-        let refused = jobs::cpu("enter", move || overlapping(extents, limit)).await?;
-        Ok((Zip::new(self.file, self.ending.start, refused), self.notes))
+        let extents = jobs::cpu("enter", move || Extents::new(extents, limit)).await?;
+        Ok((Zip::new(self.file, self.ending.start, extents), self.notes))
     }
 
     /// Reads up to a batch. True where nothing follows it.
@@ -224,7 +224,11 @@ impl Batch {
 /// What `member` takes at the least. None where the directory contradicts itself about it.
 fn extent_of(member: &Member) -> Option<Extent> {
     let len = (LOCAL_LEN + u64::from(member.name.0)).saturating_add(member.packed_len);
-    member.flaw.is_none().then(|| Extent { start: member.header, end: member.header.saturating_add(len) })
+    member.flaw.is_none().then(|| Extent {
+        start: member.header,
+        end: member.header.saturating_add(len),
+        name: member.name,
+    })
 }
 
 /// The first of `endings` that leads to a directory. A single one is not asked: reading on will tell.

@@ -8,17 +8,50 @@ const TOLERANCE_BYTES: u64 = 2;
 pub(super) struct Extent {
     pub(super) start: u64,
     pub(super) end: u64,
+    /// The name's length and checksum.
+    pub(super) name: (u16, u32),
 }
 
-/// The starts of those that overlap another one, or reach beyond `limit`, in order; usually none. Two that are equal are
-/// one: a second record of the same member.
-pub(super) fn overlapping(mut extents: Vec<Extent>, limit: u64) -> Vec<u64> {
-    extents.sort_unstable();
-    extents.dedup();
+/// Where members begin, and which of them lie in one another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extents {
+    /// The first byte of each, in order.
+    starts: Box<[u64]>,
+    /// Those that overlap another one, or reach beyond all of them, in order; usually none.
+    refused: Box<[u64]>,
+}
+
+impl Extents {
+    /// Sorts `extents`, which must not reach beyond `limit`. Two that are equal are one: a second record of the same member.
+    pub(super) fn new(mut extents: Vec<Extent>, limit: u64) -> Self {
+        extents.sort_unstable();
+        extents.dedup();
+        let refused = overlapping(&extents, limit).into();
+        Self { starts: extents.iter().map(|extent| extent.start).collect(), refused }
+    }
+
+    /// Whether the member that begins at `start` is one of those that lie in one another.
+    pub(super) fn is_refused(&self, start: u64) -> bool {
+        self.refused.binary_search(&start).is_ok()
+    }
+
+    /// Whether the member from `start` on, which turned out to end at `end`, reaches into the next one.
+    pub(super) fn reaches_next(&self, start: u64, end: u64) -> bool {
+        let next = self.starts.get(self.starts.partition_point(|other| *other <= start));
+        next.is_some_and(|next| end > next.saturating_add(TOLERANCE_BYTES))
+    }
+
+    /// How many are refused.
+    pub(super) fn refused(&self) -> usize {
+        self.refused.len()
+    }
+}
+
+fn overlapping(extents: &[Extent], limit: u64) -> Vec<u64> {
     let mut starts = Vec::new();
     // The one that reaches furthest of those before.
     let mut furthest: Option<Extent> = None;
-    for extent in extents {
+    for &extent in extents {
         if let Some(before) = furthest
             && before.end > extent.start.saturating_add(TOLERANCE_BYTES)
         {
@@ -33,7 +66,6 @@ pub(super) fn overlapping(mut extents: Vec<Extent>, limit: u64) -> Vec<u64> {
     }
     starts.sort_unstable();
     starts.dedup();
-    starts.shrink_to_fit();
     starts
 }
 
@@ -60,8 +92,25 @@ mod tests {
                 &[0, u64::MAX - 1],
             ),
         ] {
-            let extents = extents.iter().map(|(start, end)| Extent { start: *start, end: *end }).collect();
-            assert_eq!(overlapping(extents, 100), expected, "{name}");
+            let extents =
+                extents.iter().map(|(start, end)| Extent { start: *start, end: *end, name: (1, 1) });
+            assert_eq!(*Extents::new(extents.collect(), 100).refused, *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_place_has_one_name() {
+        let extent = |name| Extent { start: 7, end: 40, name };
+        let refused = |names: [(u16, u32); 2]| Extents::new(names.map(extent).into(), 100).is_refused(7);
+        assert_eq!((refused([(1, 1), (1, 1)]), refused([(1, 1), (1, 2)])), (false, true));
+    }
+
+    #[test]
+    fn what_ends_later_than_the_directory_lets_think_reaches_the_next() {
+        let extents = [(0, 40), (50, 80)].map(|(start, end)| Extent { start, end, name: (1, 1) });
+        let extents = Extents::new(extents.into(), 100);
+        for (start, end, expected) in [(0, 50, false), (0, 52, false), (0, 53, true), (50, 100, false)] {
+            assert_eq!(extents.reaches_next(start, end), expected, "{start} {end}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::directory::{LOCAL_LEN, failure, read_exactly, read_up_to};
+use super::extents::Extents;
 use super::fields::Fields;
 use super::record::{Flaw, Member, Method};
 use super::verified::Verified;
@@ -44,8 +45,7 @@ pub(in crate::backends::archive) struct Zip {
     file: Arc<dyn File>,
     /// Where the directory begins: no member reaches further.
     directory: u64,
-    /// The local headers of members that lie in one another, in order.
-    refused: Arc<[u64]>,
+    extents: Arc<Extents>,
 }
 
 /// How a member's content is had.
@@ -61,8 +61,8 @@ pub(in crate::backends::archive) enum Content {
 }
 
 impl Zip {
-    pub(super) fn new(file: Arc<dyn File>, directory: u64, refused: Vec<u64>) -> Self {
-        Self { file, directory, refused: refused.into() }
+    pub(super) fn new(file: Arc<dyn File>, directory: u64, extents: Extents) -> Self {
+        Self { file, directory, extents: Arc::new(extents) }
     }
 
     /// The content of `member`. One read, two where the local header is longer than most; a small member comes whole.
@@ -114,7 +114,7 @@ impl Zip {
             let what = "this member is encrypted; encrypted members are listed and cannot be read";
             return Err(failure(ErrorKind::PermissionDenied).with_detail(what));
         }
-        if self.refused.binary_search(&member.header).is_ok() {
+        if self.extents.is_refused(member.header) {
             return Err(damaged("this member overlaps another one, or the archive's directory"));
         }
         match member.method {
@@ -166,6 +166,10 @@ impl Zip {
         if range.end.is_none_or(|end| end > self.directory) {
             return Err(damaged("this member reaches into the archive's directory"));
         }
+        // The directory does not say how long local headers are: here it turns out.
+        if range.end.is_some_and(|end| self.extents.reaches_next(member.header, end)) {
+            return Err(damaged("this member overlaps another one"));
+        }
         Ok(range)
     }
 
@@ -183,7 +187,7 @@ impl fmt::Debug for Zip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Zip")
             .field("directory", &self.directory)
-            .field("refused", &self.refused.len())
+            .field("refused", &self.extents.refused())
             .finish()
     }
 }

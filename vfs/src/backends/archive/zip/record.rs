@@ -232,10 +232,10 @@ struct Wide {
     disk: u32,
 }
 
-/// What a Unix mode says it is; one without a type is a file.
+/// What a Unix mode says it is; one without a type is a file. So is a pipe: `zip archive -` packs what comes through one.
 fn type_of(mode: u32) -> FileType {
     match mode & 0o170_000 {
-        0 | 0o100_000 => FileType::File,
+        0 | 0o100_000 | 0o010_000 => FileType::File,
         0o040_000 => FileType::Dir,
         0o120_000 => FileType::Symlink,
         _ => FileType::Other,

@@ -19,7 +19,7 @@ pub(super) fn modified(date: u16, time: u16, extra: &[u8]) -> Option<SystemTime>
     let of = |tag: u16| extras(extra).find(|(found, _)| *found == tag).map(|(_, content)| content);
     of(NTFS)
         .and_then(ntfs)
-        .or_else(|| of(EXTENDED).and_then(extended))
+        .or_else(|| of(EXTENDED).and_then(|content| extended(content, date)))
         .or_else(|| of(UNIX).and_then(unix))
         .or_else(|| dos(date, time))
 }
@@ -44,12 +44,15 @@ fn of_ticks(ticks: u64) -> Duration {
     Duration::new(ticks / 10_000_000, (ticks % 10_000_000) as u32 * 100)
 }
 
-fn extended(content: &[u8]) -> Option<SystemTime> {
+/// The number is signed, and some writers let it run on beyond 2038 all the same: then the DOS date says so.
+fn extended(content: &[u8], date: u16) -> Option<SystemTime> {
     let (flags, rest) = content.split_first()?;
     if flags & 1 == 0 {
         return None;
     }
-    at_seconds(Fields(rest).u32()?.cast_signed().into())
+    let seconds = Fields(rest).u32()?;
+    let is_late = 1980 + (date >> 9) >= 2038;
+    at_seconds(if is_late { seconds.into() } else { seconds.cast_signed().into() })
 }
 
 fn unix(content: &[u8]) -> Option<SystemTime> {
@@ -94,6 +97,7 @@ mod tests {
         let dos = (44 << 9 | 2 << 5 | 29, 12 << 11 | 34 << 5 | 28);
         let extended = field(EXTENDED, &[&[1][..], &1_000_000_000_u32.to_le_bytes()].concat());
         let before_1970 = field(EXTENDED, &[&[3][..], &(-1_i32).to_le_bytes()].concat());
+        let late = field(EXTENDED, &[&[1][..], &2_200_000_000_u32.to_le_bytes()].concat());
         let unix = field(UNIX, &[7_u32.to_le_bytes(), 9_u32.to_le_bytes()].concat());
         let ticks = NTFS_EPOCH + 15_000_000;
         let ntfs_content = [&[0, 0, 0, 0, 1, 0, 24, 0][..], &ticks.to_le_bytes(), &[0; 16]].concat();
@@ -103,6 +107,7 @@ mod tests {
             ("DOS, on a leap day", dos, Vec::new(), at(1_709_210_096.0)),
             ("extended", dos, extended.clone(), at(1_000_000_000.0)),
             ("before 1970", dos, before_1970, Some(UNIX_EPOCH - Duration::from_secs(1))),
+            ("beyond 2038", (60 << 9 | 2 << 5 | 1, 0), late, at(2_200_000_000.0)),
             ("old Unix", dos, unix, at(9.0)),
             ("NTFS before extended", dos, [extended.clone(), ntfs.clone()].concat(), at(1.5)),
             ("cut NTFS gives way", dos, [extended, field(NTFS, &ntfs_content[..9])].concat(), at(1e9)),

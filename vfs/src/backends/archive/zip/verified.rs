@@ -125,5 +125,5 @@ impl Decoder for VerifiedDecoder {
 }
 
 fn damage(what: String) -> Damage {
-    Damage { what, cut: false }
+    Damage::new(what)
 }

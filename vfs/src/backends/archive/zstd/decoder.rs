@@ -19,8 +19,9 @@ pub(super) struct ZstdDecoder {
     phase: Phase,
     /// Compressed bytes taken, from the start of the file.
     input: u64,
-    /// Where the frame under way begins.
+    /// Where the frame under way begins, and where its content does.
     frame: u64,
+    content: u64,
     passed: Passed,
     remark: Option<String>,
 }
@@ -67,11 +68,12 @@ impl ZstdDecoder {
     }
 
     fn at(opening: Opening, input: u64, passed: Passed) -> Self {
-        Self { phase: Phase::Opening(opening), input, frame: input, passed, remark: None }
+        let content = passed.output();
+        Self { phase: Phase::Opening(opening), input, frame: input, content, passed, remark: None }
     }
 
     fn begin_frame(&mut self, magic: Vec<u8>) -> Result<(), Damage> {
-        self.frame = self.input - magic.len() as u64;
+        (self.frame, self.content) = (self.input - magic.len() as u64, self.passed.output());
         if is_skippable(&magic) {
             self.phase = Phase::SkipHeader(magic);
             return Ok(());
@@ -92,9 +94,19 @@ impl ZstdDecoder {
         self.passed.check(self.input)
     }
 
+    fn frame_damage(&self, error: &io::Error) -> Damage {
+        let what = error.to_string();
+        let damage = self.damage(&refusal(&what));
+        if what.contains("checksum") {
+            damage.unproven(self.content)
+        } else {
+            damage.stumbled(self.content, self.passed.output())
+        }
+    }
+
     fn damage(&self, what: &str) -> Damage {
         let (place, output) = (self.place(), self.passed.output());
-        Damage { what: format!("{place} is wrong: behind byte {output} of the content, {what}"), cut: false }
+        Damage::new(format!("{place} is wrong: behind byte {output} of the content, {what}"))
     }
 
     /// The frame under way, for people.
@@ -164,7 +176,7 @@ impl Machine for ZstdDecoder {
                 let len = output.len();
                 let outcome = frame.step(&mut self.input, rest, output, room);
                 self.passed.add(output.len() - len);
-                match outcome.map_err(|error| self.damage(&refusal(&error)))? {
+                match outcome.map_err(|error| self.frame_damage(&error))? {
                     Outcome::Step => {}
                     Outcome::Input => return Ok(Some(Next::Input)),
                     Outcome::Room => return Ok(Some(Next::Room)),
@@ -203,7 +215,7 @@ impl Machine for ZstdDecoder {
             Phase::Ended => Ok(Some(Next::End)),
             _ => {
                 let what = format!("it ends early, after {} bytes, within {}", self.input, self.place());
-                Err(Damage { what, cut: true })
+                Err(Damage::cut(what))
             }
         }
     }
@@ -224,8 +236,7 @@ fn new_inner() -> io::Result<RawDecoder<'static>> {
 }
 
 /// Why the library goes no further, for people: its own words but for the one that names a limit of ours.
-fn refusal(error: &io::Error) -> String {
-    let what = error.to_string();
+fn refusal(what: &str) -> String {
     if what.contains("requires too much memory") {
         let mib = (1_u64 << WINDOW_LOG_LIMIT) >> 20;
         return format!("its window is larger than {mib} MiB, which is refused");

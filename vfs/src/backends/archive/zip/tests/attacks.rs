@@ -143,6 +143,27 @@ async fn overlapping_members_are_refused() {
 }
 
 #[tokio::test]
+async fn members_that_overlap_by_what_the_directory_does_not_say_are_refused_from_the_first_read_on() {
+    // The local header's extra field moves the content onto the next member.
+    let inner = Archive::of([Entry::stored("inner", b"abc")]).build()[..38].to_vec();
+    let content = [&[7; 50][..], &inner, &[7; 10]].concat();
+    let outer = Entry { local_extra: extra(0x7777, &[0; 96]), ..Entry::stored("outer", &content) };
+    let quoted = Entry { offset: Some(35 + 100 + 50), ..Entry::stored("inner", b"abc") };
+    let entered = enter(Archive::of([outer, quoted]).build()).await.unwrap();
+    assert_told(told(entered.open("outer").await), (ErrorKind::Corrupt, "overlaps another one"));
+    assert_eq!(entered.read("inner").await.unwrap(), "abc");
+}
+
+#[tokio::test]
+async fn two_names_for_one_place_are_refused_both() {
+    let twin = Entry { offset: Some(0), ..Entry::stored("two", b"abc") };
+    let entered = enter(Archive::of([Entry::stored("one", b"abc"), twin]).build()).await.unwrap();
+    for name in ["one", "two"] {
+        assert_told(told(entered.open(name).await), (ErrorKind::Corrupt, "overlaps another one"));
+    }
+}
+
+#[tokio::test]
 async fn a_bomb_ends_in_an_error() {
     let zeros = vec![0; 600_000];
     let bomb = Entry { len: 1000, ..Entry::deflated("bad", &zeros) };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::extents::Extents;
 use super::builder::{Archive, Entry};
 use super::{Content, Held, decode, enter, enter_file, told};
 use crate::error::ErrorKind;
@@ -106,6 +107,6 @@ async fn an_archive_that_got_shorter_is_truncated() {
     let whole = Archive::of([Entry::stored("a", &[1; 5000]), Entry::stored("b", b"x")]).build();
     let entered = enter(whole.clone()).await.unwrap();
     let shorter = Arc::new(Held::new(whole[..3000].to_vec()));
-    let zip = super::Zip::new(shorter, whole.len() as u64, Vec::new());
+    let zip = super::Zip::new(shorter, whole.len() as u64, Extents::default());
     assert_eq!(told(zip.open(&entered.entry("a").member).await).0, ErrorKind::Truncated);
 }
