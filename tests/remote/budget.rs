@@ -142,5 +142,6 @@ async fn many_ranges_of_an_open_file_cost_an_ftp_site_one_login() {
         let bytes = file.read_at(at as u64, 100).await.unwrap();
         assert!(!bytes.is_empty() && content[at..].starts_with(&bytes), "{at}");
     }
-    assert_eq!((site.count("USER"), site.count("FEAT"), site.count("MLST")), (1, 1, 1), "{:?}", site.heard());
+    // Whether the file is still the same is asked again as time passes, over the same connection.
+    assert_eq!((site.count("USER"), site.count("FEAT")), (1, 1), "{:?}", site.heard());
 }
