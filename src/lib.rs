@@ -16,6 +16,7 @@ mod journal;
 mod listing;
 mod logging;
 mod memory;
+mod metrics;
 mod namespace;
 mod notify;
 mod progress;

@@ -15,6 +15,7 @@ use vfs::backends::ftp::{FtpOptions, FtpSource, Secret};
 use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::registry;
+use vfs::backends::remote::Login;
 use vfs::layers::mirror::{MirrorOptions, Pip, Preset, Sets, Site, Store};
 use vfs::layers::{Access, Rules, TimeoutOptions};
 use vfs::path::Scheme;
@@ -85,11 +86,11 @@ impl Sources {
     }
 
     /// What is to be kept of `mount`.
-    async fn keeping(&self, mount: &Mount) -> Result<Option<Keeping>, Failure> {
+    async fn keeping(&self, mount: &Mount, login: Option<&Login>) -> Result<Option<Keeping>, Failure> {
         let preset = mount.mirror.preset.filter(|_| mount.source.is_remote() && !mount.writable);
         let (Some(cache), Some(preset)) = (&self.cache, preset) else { return Ok(None) };
         let store = self.store.get_or_try_init(|| open_store(cache)).await?;
-        let name = name_of(mount)?;
+        let name = name_of(mount, login);
         let (rules, tolerances) = (mount.mirror.rules(), mount.mirror.tolerances);
         let (sets, download) = (self.sets(preset, mount), mount.mirror.download);
         let options = MirrorOptions { rules, sets, tolerances, download };
@@ -118,19 +119,19 @@ impl Sources {
 }
 
 /// What a mount's source is called in the cache: its URL, and of a login in it or beside it only what tells it from others.
-fn name_of(mount: &Mount) -> Result<Arc<str>, Failure> {
-    let login = mount.remote.login().map_err(|says| Failure::from(ConfigError::new(&mount.origin, says)))?;
-    let beside = login.map(|login| format!("{}\0{}", login.user, login.password.unwrap_or_default()));
+fn name_of(mount: &Mount, login: Option<&Login>) -> Arc<str> {
+    let beside =
+        login.map(|login| format!("{}\0{}", login.user, login.password.as_deref().unwrap_or_default()));
     let (shown, written) = match &mount.source {
         Source::Url(url) => (mount.source.to_string(), url.as_str()),
-        Source::Path(_) => return Ok(mount.source.to_string().into()),
+        Source::Path(_) => return mount.source.to_string().into(),
     };
     if beside.is_none() && shown == written {
-        return Ok(shown.into());
+        return shown.into();
     }
     let digest = Sha256::digest(format!("{written}\0{}", beside.unwrap_or_default()));
     let mark: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{shown} as {mark}").into())
+    format!("{shown} as {mark}").into()
 }
 
 /// Opens the folder for what mirrors keep. Where it is the usual place, and in use already, nothing is kept.
@@ -192,8 +193,9 @@ pub(crate) struct Prepared {
 /// As [`served`].
 pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Sources) -> Result<Prepared, Failure> {
     let traffic = Arc::<Traffic>::default();
+    let login = mount.remote.login().map_err(|says| refused(mount, says))?;
     let tree = match &mount.source {
-        Source::Url(url) => sites(sources, mount, &traffic)?.connect(url).await,
+        Source::Url(url) => sites(sources, mount, login.clone(), &traffic)?.connect(url).await,
         Source::Path(path) => open(path, mode, sources).await,
     };
     let writable = mode == Mode::Write;
@@ -202,7 +204,7 @@ pub(crate) async fn prepare(mount: &Mount, mode: Mode, sources: &Sources) -> Res
     let mut options = MountOptions { writable, remote, source, ..MountOptions::default() };
     if remote {
         options.traffic = Some(traffic);
-        options.mirror = sources.keeping(mount).await?;
+        options.mirror = sources.keeping(mount, login.as_ref()).await?;
         // The site's own deadlines come first, so that what is told is why.
         let TimeoutOptions { call, settle } = options.timeout;
         options.timeout = TimeoutOptions { call: call.max(mount.remote.patience() + GRACE), settle };
@@ -224,6 +226,10 @@ impl Prepared {
     }
 }
 
+fn refused(mount: &Mount, says: String) -> Failure {
+    ConfigError::new(&mount.origin, says).into()
+}
+
 fn refusal(mount: &Mount, error: &vfs::Error) -> Failure {
     let why = match (&mount.source, error.kind(), error.detail()) {
         (Source::Path(path), ErrorKind::NotFound, _) => {
@@ -232,7 +238,7 @@ fn refusal(mount: &Mount, error: &vfs::Error) -> Failure {
         (source, kind, None) => format!("{source}: {kind}"),
         (source, kind, Some(detail)) => format!("{source}: {kind}: {detail}"),
     };
-    ConfigError::new(&mount.origin, why).into()
+    refused(mount, why)
 }
 
 /// What a mount lets through.
@@ -282,15 +288,20 @@ fn host(mode: Mode, sources: &Sources) -> vfs::Result<Arc<Vfs>> {
 }
 
 /// The same sources, with the wishes of `mount` for its site.
-fn sites(sources: &Sources, mount: &Mount, traffic: &Arc<Traffic>) -> Result<Registry, Failure> {
-    let refuse = |says: String| Failure::from(ConfigError::new(&mount.origin, says));
+fn sites(
+    sources: &Sources,
+    mount: &Mount,
+    login: Option<Login>,
+    traffic: &Arc<Traffic>,
+) -> Result<Registry, Failure> {
     let remote = &mount.remote;
+    let authorities = remote.authorities().map_err(|says| refused(mount, says))?;
     let http = Arc::new(HttpSource::new(HttpOptions {
         connections: remote.connections,
         deadlines: remote.deadlines,
         allow_private: remote.allow_private,
-        authorities: remote.authorities().map_err(refuse)?,
-        login: remote.login().map_err(refuse)?,
+        authorities: authorities.clone(),
+        login: login.clone(),
         traffic: Arc::clone(traffic),
     }));
     let ftp = Arc::new(FtpSource::new(FtpOptions {
@@ -298,8 +309,12 @@ fn sites(sources: &Sources, mount: &Mount, traffic: &Arc<Traffic>) -> Result<Reg
         deadlines: remote.deadlines,
         allow_private: remote.allow_private,
         writable: true,
+        authorities,
+        login,
+        encoding: remote.encoding,
+        time_zone: remote.time_zone,
         secrets: Some(Arc::new(secret)),
-        ..FtpOptions::default()
+        traffic: Arc::clone(traffic),
     }));
     Ok(sources
         .registry

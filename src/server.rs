@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use frontends::auth::Auth;
 use frontends::serve::{Address, Listener};
-use frontends::sight::{self, AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
+use frontends::sight::{AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
 use frontends::transport::tls::{Spoken, Tls};
 use frontends::{Hosts, Site};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -20,6 +20,7 @@ use crate::config::{Config, ConfigError, Control, Listen, Origin, Protocol};
 use crate::control::{self, SocketFile, remove_stale};
 use crate::failure::Failure;
 use crate::journal::LogFile;
+use crate::metrics::metrics;
 use crate::signals::{Signals, Wanted};
 
 /// Listeners that are bound and wait to be served.
@@ -277,17 +278,6 @@ fn log_file(path: &Path) -> Result<LogFile, Failure> {
             "log: {path}: cannot be written: {error}; name a file in a folder of your own"
         ))
     })
-}
-
-/// What `/metrics` says: each listener's counters, and the mounts.
-fn metrics(sources: Vec<Source>, space: Arc<Vfs>) -> impl Fn() -> String + Send + Sync {
-    move || {
-        let mut text = sight::render(&sources);
-        let mounts: Vec<_> =
-            space.mounts().into_iter().map(|mount| (vec![("at", mount.at.to_string())], 1)).collect();
-        sight::render_one(&mut text, "vfsd_mount", "What is mounted.", &mounts);
-        text
-    }
 }
 
 const fn name(protocol: &Protocol) -> &'static str {

@@ -1,8 +1,10 @@
 """Latency of other mounts while one mount's site never answers, one trickles, and one has clients that do not read.
 
 Rounds take turns between a server without such mounts and one with them, so that the machine's other work meets both.
+Nothing is kept of the sites (`--cache off`): every request for them goes to them.
 """
 
+import contextlib
 import http.client
 import socket
 import statistics
@@ -16,10 +18,13 @@ import servers
 # Requests that wait for the site that never answers, readers of the one that trickles, and clients that do not read.
 WAITING, TRICKLED, STALLED = 20, 4, 4
 
+PARTS = ["mounts", "clients"]
+
 
 def add_arguments(parser):
     parser.add_argument("--rounds", type=int, default=10, help="how many, each with both servers (default 10)")
     parser.add_argument("--requests", type=int, default=500, help="requests of one round (default 500)")
+    parser.add_argument("--part", choices=PARTS, action="append", help="one of them (default all; repeatable)")
 
 
 def run(arguments):
@@ -27,25 +32,28 @@ def run(arguments):
         for number in range(20):
             with open(f"{folder}/file{number}", "w") as file:
                 file.write("content" * 100)
-        with servers.vfsd(arguments.vfsd, folder) as without:
-            mounts = [f"/{name}={site.url(name)}" for name in ("hung", "trickling", "large")]
-            with servers.vfsd(arguments.vfsd, folder, mounts) as troubled:
-                hold(troubled, "/hung/x", WAITING)
+        parts = arguments.part or PARTS
+        uncached = ["--cache", "off"]
+        troubles = [f"/{name}={site.url(name)}" for name in ("hung", "trickling", "large")]
+        with servers.vfsd(arguments.vfsd, folder, uncached) as without, \
+             servers.vfsd(arguments.vfsd, folder, uncached + troubles[2:]) as fresh, \
+             servers.vfsd(arguments.vfsd, folder, uncached + troubles) as troubled:
+            if "mounts" in parts:
+                for _ in range(WAITING):
+                    threading.Thread(target=wait_again_and_again, args=(troubled, "/hung/x"), daemon=True).start()
                 hold(troubled, "/trickling/x", TRICKLED)
-                compare("a hung and a trickling mount", arguments, without, troubled, "/file0")
-                clients = hold(troubled, "/large/x", STALLED, receive=4096)
-                compare("and four stalled clients", arguments, without, troubled, "/file0")
-                # Their own mount: a fifth client, whom the four keep from the site's connections.
-                with servers.vfsd(arguments.vfsd, folder, mounts[2:]) as fresh:
-                    compare("the stalled clients' own mount", arguments, fresh, troubled, "/large/small",
-                            arguments.requests // 10)
-                for client in clients:
-                    client.close()
+                compare("a hung and a trickling mount, others", arguments, without, troubled, "/file0")
+            if "clients" in parts:
+                hold(troubled, "/large/x", STALLED, receive=4096)
+                compare("and four stalled clients, other mounts", arguments, without, troubled, "/file0")
+                # Their own mount: a fifth client, whom the four keep from the site's connections until they count as slow.
+                latencies(troubled, "/large/small", 1)
+                compare("four stalled clients, their own mount", arguments, fresh, troubled, "/large/small")
 
 
-def compare(name, arguments, without, troubled, path, requests=None):
+def compare(name, arguments, without, troubled, path):
     """Prints the ratio of the 99th percentiles, the median of the rounds, and the longest of all."""
-    requests = requests or arguments.requests
+    requests = arguments.requests
     for server in (without, troubled):
         latencies(server, path, requests)
     ratios, before, after, longest = [], [], [], 0.0
@@ -100,6 +108,17 @@ def hold(server, path, count, receive=None):
 HELD = []
 
 
+def wait_again_and_again(server, path):
+    """A client that asks for what never comes, and asks anew when it is told so."""
+    address = urllib.parse.urlsplit(server.urls["http"])
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection(address.hostname, address.port)
+            connection.request("GET", path)
+            connection.getresponse().read()
+        time.sleep(1)
+
+
 class Site:
     """The sites of all mounts: by the first part of the path they hang, trickle or are large."""
 
@@ -127,6 +146,8 @@ class Site:
             threading.Thread(target=self.talk, args=(client,), daemon=True).start()
 
     def talk(self, client):
+        # Its own delays are not what is measured.
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             with client, client.makefile("rb") as lines:
                 while request := lines.readline():

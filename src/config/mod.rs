@@ -385,6 +385,18 @@ mod tests {
                 "vfsd.toml:4: mount.remote.password_env: a password without a user: add the key \"user\"",
             ),
             (
+                "[[mount]]\nat = \"/\"\nsource = \"ftp://a.b\"\nremote = { encoding = \"utf-16le\" }",
+                "vfsd.toml:4: mount.remote.encoding: an encoding is a name like latin1, windows-1252 or gbk",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"ftp://a.b\"\nremote = { time_zone = \"CET\" }",
+                "vfsd.toml:4: mount.remote.time_zone: a time zone is written +02:00, -0530 or UTC",
+            ),
+            (
+                "[[mount]]\nat = \"/\"\nsource = \"http://a.b\"\nremote = { encoding = \"gbk\" }",
+                "vfsd.toml:4: mount.remote: encoding and time_zone are for FTP sites: HTTP has one of its own for both",
+            ),
+            (
                 "[[mount]]\nat = \"/\"\nsource = \"http://a.b\"\nremote = { connection = 1 }",
                 "vfsd.toml:4: mount.remote.connection: unknown key; did you mean \"connections\"?",
             ),

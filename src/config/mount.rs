@@ -67,7 +67,15 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
                 let cure = "the source is on this machine: remove \"remote\", or name a URL";
                 return Err(Refusal::new(written.span(), cure));
             }
-            Some(written) => Remote::try_from((written.into_inner(), document))?,
+            Some(written) => {
+                let span = written.span();
+                let remote = Remote::try_from((written.into_inner(), document))?;
+                if remote.is_for_ftp() && !source.is_ftp() {
+                    let cure = "encoding and time_zone are for FTP sites: HTTP has one of its own for both";
+                    return Err(Refusal::new(span, cure));
+                }
+                remote
+            }
             None => Remote::default(),
         };
         let mirror = match raw.mirror {
@@ -141,6 +149,11 @@ impl Source {
             Self::Url(url) => url.clone(),
             Self::Path(_) => String::new(),
         }
+    }
+
+    /// True where it is an FTP site, with TLS or without.
+    fn is_ftp(&self) -> bool {
+        matches!(self, Self::Url(url) if ["ftp://", "ftpes://", "ftps://"].iter().any(|scheme| url.starts_with(scheme)))
     }
 
     fn parse(text: &[u8], folder: &VPath) -> Result<Self, String> {

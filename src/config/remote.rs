@@ -4,10 +4,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
+use vfs::backends::ftp::{NameEncoding, TimeZone};
 use vfs::backends::remote::{Deadlines, Login};
 
 use super::listen::{count, time};
@@ -30,6 +32,10 @@ pub struct Remote {
     pub authorities: Option<PathBuf>,
     /// Who asks, in place of a login in the URL.
     pub user: Option<User>,
+    /// What an FTP site writes names in, unless its URL says.
+    pub encoding: Option<NameEncoding>,
+    /// What an FTP site's clock shows, unless its URL says. Default: UTC.
+    pub time_zone: TimeZone,
 }
 
 /// Who asks a site.
@@ -63,6 +69,8 @@ pub(super) struct RawRemote {
     user: Option<Spanned<String>>,
     password_file: Option<Spanned<String>>,
     password_env: Option<Spanned<String>>,
+    encoding: Option<Spanned<String>>,
+    time_zone: Option<Spanned<String>>,
 }
 
 impl Default for Remote {
@@ -73,6 +81,8 @@ impl Default for Remote {
             allow_private: false,
             authorities: None,
             user: None,
+            encoding: None,
+            time_zone: TimeZone::default(),
         }
     }
 }
@@ -113,6 +123,8 @@ impl TryFrom<(RawRemote, &Document<'_>)> for Remote {
             allow_private: raw.allow_private,
             authorities: raw.ca.map(file).transpose()?,
             user,
+            encoding: raw.encoding.as_ref().map(parsed).transpose()?,
+            time_zone: raw.time_zone.as_ref().map(parsed).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -134,6 +146,11 @@ impl Remote {
         let Some(User { name, password }) = &self.user else { return Ok(None) };
         let password = password.as_ref().map(Secret::find).transpose()?;
         Ok(Some(Login { user: name.clone(), password }))
+    }
+
+    /// True where something is said that only an FTP site understands.
+    pub(super) fn is_for_ftp(&self) -> bool {
+        self.encoding.is_some() || self.time_zone != TimeZone::default()
     }
 
     /// The longest that one question may take, from the connection to the head of its answer.
@@ -165,6 +182,10 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("{} is no file of 1 MiB at most", path.display()));
     }
     fs::read(path).map_err(unreadable)
+}
+
+fn parsed<T: FromStr<Err = &'static str>>(written: &Spanned<String>) -> Result<T, Refusal> {
+    written.get_ref().parse().map_err(|says| Refusal::new(written.span(), says))
 }
 
 /// A URL without the password in it, for messages.

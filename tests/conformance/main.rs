@@ -4,8 +4,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod faulty;
-mod own_ftp_site;
-mod sites;
 mod trees;
 mod walked_rights;
 

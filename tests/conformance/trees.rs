@@ -9,16 +9,15 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::Served;
 use vfs::backends::archive::ArchiveOptions;
-use vfs::backends::ftp::{FtpFs, FtpOptions};
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
 use vfs::backends::registry;
-use vfs::conformance::{self, Body, Entry, Skill, Subject, fill, sample};
+use vfs::conformance::{Body, Entry, Subject, fill, sample};
 use vfs::layers::mirror::{Mirror, MirrorOptions, Store, StoreOptions};
 use vfs::layers::{Access, Around, Layered, MetaCache, MetaCacheOptions, ReadOnly, RightsFs, Rules};
 use vfs::path::Scheme;
-use vfs::{FileSystem, ListOptions, MountOptions, OpenOptions, Registry, SetAttributes, VPath, Vfs};
+use vfs::{FileSystem, ListOptions, MountOptions, OpenOptions, Registry, VPath, Vfs};
 
 /// A folder of the host, with a FIFO in it.
 pub(crate) async fn local(links: Links) -> Subject {
@@ -199,63 +198,4 @@ pub(crate) async fn http() -> Subject {
 /// True for names that look like markers.
 fn has_marker(path: &VPath) -> bool {
     path.segments().iter().any(|segment| segment.name().ends_with(b":"))
-}
-
-/// The sample as a folder that every server may read, without the names that a site cannot show. Servers show a link as
-/// what it leads to, so there are none.
-pub(crate) async fn shown_folder(lacks: &[Skill]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let tree = open(folder.path(), Links::Beneath, true);
-    fill(&*tree, &VPath::root()).await.unwrap();
-    for entry in sample().into_iter().rev() {
-        let mode = match entry.body {
-            Body::Link(_) | Body::File(_) if !is_shown(&entry, lacks) => {
-                tree.remove_file(&entry.path).await.unwrap();
-                continue;
-            }
-            Body::Dir => 0o755,
-            Body::File(_) | Body::Link(_) => 0o644,
-        };
-        let attributes =
-            SetAttributes { mode: Some(mode), modified: entry.modified, ..SetAttributes::default() };
-        tree.set_attributes(&entry.path, &attributes, false).await.unwrap();
-    }
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    folder
-}
-
-fn is_shown(entry: &Entry, lacks: &[Skill]) -> bool {
-    let name = entry.path.file_name().unwrap().name();
-    let is_left_out = lacks.contains(&Skill::NewlineNames) && name.contains(&b'\n')
-        || lacks.contains(&Skill::ByteNames) && std::str::from_utf8(name).is_err();
-    !is_left_out && !matches!(entry.body, Body::Link(_))
-}
-
-/// Our own FTP front end over the sample, as a remote site, without links and without the name that FTP cannot carry.
-pub(crate) async fn ftp() -> Subject {
-    ftp_site(false).await
-}
-
-/// The same, which takes changes.
-pub(crate) async fn ftp_writable() -> Subject {
-    ftp_site(true).await
-}
-
-async fn ftp_site(writable: bool) -> Subject {
-    let origin = memory().await;
-    let many = VPath::parse("/many").unwrap();
-    // The cases that need the many files make them, where the tree lets them.
-    let is_left_out = |entry: &conformance::Entry| {
-        matches!(entry.body, Body::Link(_))
-            || has_marker(&entry.path)
-            || entry.path.to_bytes().contains(&b'\n')
-            || writable && entry.path != many && entry.path.starts_with(&many)
-    };
-    for entry in sample().into_iter().filter(is_left_out) {
-        origin.remove_file(&entry.path).await.unwrap();
-    }
-    let served = Served::start(origin).await;
-    let options = FtpOptions { writable, ..FtpOptions::default() };
-    let tree = FtpFs::new(&served.ftp.url("ftp", "/"), &options).unwrap();
-    Subject::new(Arc::new(tree)).with_time_grain(Duration::from_secs(1)).keeping(served)
 }

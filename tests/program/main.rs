@@ -8,5 +8,6 @@ mod indexing;
 mod looking;
 mod mirroring;
 mod running;
+mod secrets;
 mod serving;
 mod usage;

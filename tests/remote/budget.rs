@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use support::{Answer, Heard, Origin, Served};
+use support::{Answer, FtpSite, Heard, Origin, Served, Trick};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use vfs::backends::ftp::{FtpFs, FtpOptions};
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::{
-    Availability, FileSystem, Intent, ListOptions, MountOptions, OpenOptions, Registry, StatOptions, Traffic,
-    VPath, Vfs,
+    FileSystem, Intent, ListOptions, MountOptions, OpenOptions, Registry, StatOptions, Traffic, VPath, Vfs,
 };
 
 const CONTENT: &[u8] = b"0123456789";
@@ -113,36 +113,35 @@ async fn ranges_of_one_open_file_share_a_connection() {
     assert_eq!(origin.accepted(), 1, "{:?}", origin.heard());
 }
 
+/// An FTP site is asked in pieces of work: what stands there, what lies in it, what is in it. Each may be several commands.
 #[tokio::test]
-async fn a_site_that_is_down_is_a_mount_all_the_same_and_comes_alive() {
-    // A port that was free a moment ago, and is taken again below.
-    let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = probe.local_addr().unwrap();
-    drop(probe);
-    let space = mounted(&format!("http://{address}/"));
-    tokio::time::pause();
-    let availability = || space.mounts()[0].availability;
-    assert_eq!(availability(), Availability::Unknown);
+async fn a_warm_description_costs_an_ftp_site_nothing() {
+    let site = FtpSite::start(Trick::None).await;
+    let tree = FtpFs::new(&site.url, &FtpOptions::default()).unwrap();
+    let space = Vfs::new(Registry::empty());
+    let options = MountOptions { remote: true, ..MountOptions::default() };
+    space.mount(&path("/r"), Arc::new(tree), options).unwrap();
+    let asked = space.metadata(&path("/r/f"), &StatOptions::default()).await.unwrap();
+    let heard = site.heard();
+    assert_eq!(heard.iter().filter(|line| line.starts_with("MLST")).count(), 1, "{heard:?}");
     for _ in 0..3 {
-        space.metadata(&path("/r/a"), &StatOptions::default()).await.unwrap_err();
+        let warm = space.metadata(&path("/r/f"), &StatOptions::default()).await.unwrap();
+        assert_eq!((warm.len, warm.modified), (asked.len, asked.modified));
     }
-    assert_eq!(availability(), Availability::Unavailable);
-    let top = space.read_dir(&path("/"), &ListOptions::default()).await.unwrap().collect(10).await.unwrap();
-    assert_eq!(top.len(), 1, "it is listed, and nobody is asked");
-    let errors = space.mounts()[0].traffic.unwrap().errors;
-    assert!(errors >= 3, "{errors}");
+    assert_eq!(site.heard(), heard);
+}
 
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.unwrap_or(0) > 0 {}
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n";
-            stream.write_all(answer).await.unwrap();
-        }
-    });
-    tokio::time::advance(std::time::Duration::from_secs(6)).await;
-    tokio::time::resume();
-    assert_eq!(space.metadata(&path("/r/a"), &StatOptions::default()).await.unwrap().len, Some(10));
-    assert_eq!(availability(), Availability::Ok);
+#[tokio::test]
+async fn many_ranges_of_an_open_file_cost_an_ftp_site_one_login() {
+    let site = FtpSite::start(Trick::None).await;
+    let tree = FtpFs::new(&site.url, &FtpOptions { connections: 1, ..FtpOptions::default() }).unwrap();
+    let file = tree.open(&path("/f"), &OpenOptions::reading()).await.unwrap();
+    let content = FtpSite::content();
+    for step in 1..=50_usize {
+        let at = step * 7_368_787 % (content.len() - 100);
+        let bytes = file.read_at(at as u64, 100).await.unwrap();
+        assert!(!bytes.is_empty() && content[at..].starts_with(&bytes), "{at}");
+    }
+    // Whether the file is still the same is asked again as time passes, over the same connection.
+    assert_eq!((site.count("USER"), site.count("FEAT")), (1, 1), "{:?}", site.heard());
 }

@@ -105,6 +105,11 @@ cases! {
         0 => head_of_whole().send(&content()[..LEN / 2]).close(),
         _ => honest(heard),
     };
+    a_site_that_comes_back_after_a_break_is_continued reads ByteRange::whole() => TheRightBytes, |heard| match heard.number {
+        0 => head_of_whole().send(&content()[..LEN / 2]).close(),
+        1..4 => Answer::default().close(),
+        _ => honest(heard),
+    };
     a_break_under_a_weak_tag_is_truncated reads ByteRange::whole() => An(ErrorKind::Truncated), |_| {
         Answer::head("200 OK", &[("Content-Length", &LEN.to_string()), ("ETag", "W/\"one\"")])
             .send(&content()[..LEN / 2])
@@ -154,6 +159,12 @@ cases! {
     };
     a_redirect_to_another_address_of_this_machine_is_refused reads ByteRange::whole() => An(ErrorKind::PermissionDenied), |_| {
         redirect("http://127.0.0.2:1/")
+    };
+    a_redirect_to_another_port_of_the_address_is_refused reads ByteRange::whole() => An(ErrorKind::PermissionDenied), |_| {
+        redirect("http://127.0.0.1:1/")
+    };
+    a_redirect_to_another_port_by_name_is_refused reads ByteRange::whole() => An(ErrorKind::PermissionDenied), |_| {
+        redirect("http://localhost:1/")
     };
     a_redirect_to_a_file_of_this_machine_is_refused reads ByteRange::whole() => An(ErrorKind::PermissionDenied), |_| {
         redirect("file:///etc/passwd")

@@ -3,9 +3,12 @@
 // What fails here fails its test.
 #![allow(clippy::unwrap_used)]
 
+mod archives;
 mod buckets;
 mod budget;
+mod down;
 mod hostile;
+mod hostile_ftp;
 mod mirrored;
 mod poisoned;
 mod secrets;

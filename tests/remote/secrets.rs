@@ -11,7 +11,7 @@ fn path() -> VPath {
 
 fn options() -> HttpOptions {
     let login = Login { user: "me".to_owned(), password: Some("s3cret".to_owned()) };
-    HttpOptions { login: Some(login), ..HttpOptions::default() }
+    HttpOptions { login: Some(login), allow_private: true, ..HttpOptions::default() }
 }
 
 #[tokio::test]
@@ -39,7 +39,8 @@ async fn a_login_in_a_redirect_is_not_used() {
         Answer::head("302 Found", &[("Location", &format!("{target}f")), ("Content-Length", "0")])
     });
     let origin = origin.await;
-    let tree = HttpFs::new(&origin.url, HttpOptions::default()).unwrap();
+    let options = HttpOptions { allow_private: true, ..HttpOptions::default() };
+    let tree = HttpFs::new(&origin.url, options).unwrap();
     tree.metadata(&path(), &StatOptions::default()).await.unwrap();
     assert_eq!(other.heard()[0].field("authorization"), None);
 }

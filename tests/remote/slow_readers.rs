@@ -1,10 +1,13 @@
 //! A reader that does not read keeps nobody waiting for long.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use support::{Answer, Heard, Origin};
+use bytes::Bytes;
+use support::{Answer, Heard, Origin, Served};
+use vfs::backends::ftp::{FtpFs, FtpOptions};
 use vfs::backends::http::{HttpFs, HttpOptions};
+use vfs::backends::memory::MemoryFs;
 use vfs::backends::remote::Deadlines;
 use vfs::producer::{self, Chunk, ProducerExt};
 use vfs::{ByteRange, ErrorKind, FileSystem, OpenOptions, VPath};
@@ -20,12 +23,12 @@ fn content() -> &'static [u8] {
 
 /// One connection, and readers count as slow soon.
 fn tree(origin: &Origin) -> HttpFs {
-    let deadlines = Deadlines {
-        slow_reader: Duration::from_millis(100),
-        stall: Duration::from_millis(400),
-        ..Deadlines::default()
-    };
+    let deadlines = Deadlines { stall: Duration::from_millis(400), ..impatient() };
     HttpFs::new(&origin.url, HttpOptions { connections: 1, deadlines, ..HttpOptions::default() }).unwrap()
+}
+
+fn impatient() -> Deadlines {
+    Deadlines { slow_reader: Duration::from_millis(100), ..Deadlines::default() }
 }
 
 fn path(text: &str) -> VPath {
@@ -88,4 +91,33 @@ async fn a_slow_reader_whom_nobody_waits_for_keeps_its_connection() {
         chunk.unwrap();
     }
     assert_eq!(origin.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_reader_of_an_ftp_site_gives_its_connection_back_and_goes_on_later() {
+    let origin = MemoryFs::new();
+    for name in ["/slow", "/other"] {
+        let file = origin.open(&path(name), &OpenOptions::writing()).await.unwrap();
+        file.write_at(0, Bytes::from_static(content())).await.unwrap();
+        file.finish().await.unwrap();
+    }
+    let served = Served::start(Arc::new(origin)).await;
+    let options = FtpOptions { connections: 1, deadlines: impatient(), ..FtpOptions::default() };
+    let tree = FtpFs::new(&served.ftp.url("ftp", "/"), &options).unwrap();
+    let slow = tree.open(&path("/slow"), &OpenOptions::reading()).await.unwrap();
+    let mut slow = producer::of(slow, ByteRange::whole()).peeked();
+    let mut read = Vec::new();
+    let Some(Ok(Chunk::Bytes(first))) = slow.more().await else { panic!("it begins") };
+    read.extend_from_slice(&first);
+
+    // The only connection is in use, and its reader does not read.
+    let other = tree.open(&path("/other"), &OpenOptions::reading()).await.unwrap();
+    assert!(other.read_at(0, 10).await.unwrap() == content()[..10]);
+    drop(other);
+
+    while let Some(chunk) = slow.more().await {
+        let Chunk::Bytes(bytes) = chunk.unwrap() else { unreachable!("a remote file makes bytes") };
+        read.extend_from_slice(&bytes);
+    }
+    assert!(read == content());
 }

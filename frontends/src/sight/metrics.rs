@@ -19,9 +19,12 @@ pub struct Source {
 /// A number of a listener: how it is called, whether it only grows, what it is, and where it is read.
 type Metric = (&'static str, Kind, &'static str, fn(&Sight) -> &Counter);
 
-#[derive(Clone, Copy)]
-enum Kind {
+/// How a number goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Up and down.
     Gauge,
+    /// Up.
     Counter,
 }
 
@@ -68,8 +71,14 @@ pub fn render(sources: &[Source]) -> String {
 }
 
 /// One number without a listener, with its head; `labels` are name and value.
-pub fn render_one(text: &mut String, name: &str, help: &str, rows: &[(Vec<(&str, String)>, u64)]) {
-    head(text, name, Kind::Gauge, help);
+pub fn render_one(
+    text: &mut String,
+    name: &str,
+    kind: Kind,
+    help: &str,
+    rows: &[(Vec<(&str, String)>, u64)],
+) {
+    head(text, name, kind, help);
     for (labels, value) in rows {
         let labels: Vec<_> =
             labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
@@ -108,7 +117,7 @@ mod tests {
         sight.http_answers[1].add(2);
         let listener = "unix:/a\"\n\\b".to_owned();
         let mut text = render(&[Source { protocol: "http", listener, sight }]);
-        render_one(&mut text, "vfsd_mounts", "Mounts.", &[(vec![("at", "/".to_owned())], 1)]);
+        render_one(&mut text, "vfsd_mounts", Kind::Gauge, "Mounts.", &[(vec![("at", "/".to_owned())], 1)]);
         let labels = r#"{protocol="http",listener="unix:/a\"\n\\b""#;
         assert!(text.contains(&format!("vfsd_connections_accepted_total{labels}}} 3\n")), "{text}");
         assert!(text.contains(&format!("vfsd_http_answers_total{labels},class=\"2xx\"}} 2\n")), "{text}");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use self::admin::AdminFs;
 pub use self::journal::{Access, AccessFormat, Journal, Sink, Transfer, TransferFormat};
-pub use self::metrics::{Source, render, render_one};
+pub use self::metrics::{Kind, Source, render, render_one};
 
 /// What a site counts. Shared by its connections; reading one costs nothing.
 #[derive(Debug, Default)]

@@ -1,19 +1,11 @@
 //! Web servers of other people that list folders: programs of the system that may be missing.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use tempfile::TempDir;
-
-/// Times that a server is started anew, because somebody else was quicker to take its port.
-const STARTS: usize = 5;
-
-/// Tries to reach a server that starts, and the rest between them.
-const TRIES: usize = 400;
-const REST: Duration = Duration::from_millis(25);
+use crate::listening::{Listening, find, make_certificate};
 
 /// A server, and the way in which it lists a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +45,7 @@ pub enum WebServer {
 pub struct Web {
     /// The URL of the folder that it shows.
     pub url: String,
-    child: Child,
-    private: TempDir,
+    listening: Listening,
 }
 
 impl Web {
@@ -63,7 +54,7 @@ impl Web {
     /// # Panics
     /// Where it speaks no TLS.
     pub fn authority(&self) -> Vec<u8> {
-        fs::read(self.private.path().join("ca")).expect("it speaks TLS")
+        fs::read(self.listening.file("ca")).expect("it speaks TLS")
     }
 
     /// What nginx was asked so far: protocol, method and path, a line each.
@@ -71,7 +62,7 @@ impl Web {
     /// # Panics
     /// Where it is not nginx.
     pub fn access_log(&self) -> String {
-        fs::read_to_string(self.private.path().join("access")).expect("nginx writes it")
+        fs::read_to_string(self.listening.file("access")).expect("nginx writes it")
     }
 }
 
@@ -81,43 +72,11 @@ impl WebServer {
     /// # Panics
     /// Where it does not start, or is missing and `VFSD_PEERS` is `required`.
     pub fn serve(self, folder: &Path) -> Option<Web> {
-        let program = self.program();
-        if !is_installed(program) {
-            assert_ne!(std::env::var("VFSD_PEERS").as_deref(), Ok("required"), "{program} is not installed");
-            #[allow(clippy::print_stderr)] // This is where a person who runs the tests looks.
-            {
-                eprintln!("skipped: {program} is not installed");
-            }
-            return None;
-        }
-        let started = (0..STARTS).find_map(|_| self.start(folder));
-        Some(started.unwrap_or_else(|| panic!("{program} does not start")))
-    }
-
-    fn start(self, folder: &Path) -> Option<Web> {
-        let private = tempfile::tempdir().expect("a folder for its configuration");
-        let address = free_address();
-        let mut command = self.command(folder, private.path(), address);
-        let log = fs::File::create(private.path().join("log")).expect("a log");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a descriptor"))
-            .stderr(log)
-            .spawn()
-            .expect("the program is installed");
+        find(self.program(), self.program())?;
+        let listening =
+            Listening::start(self.program(), |private, address| self.command(folder, private, address));
         let scheme = if self == Self::NginxTls { "https" } else { "http" };
-        let mut web = Web { url: format!("{scheme}://{address}/"), child, private };
-        for _ in 0..TRIES {
-            if web.child.try_wait().expect("it is our child").is_some() {
-                return None;
-            }
-            if TcpStream::connect(address).is_ok() {
-                return Some(web);
-            }
-            // Another program starts: there is no event of ours to wait for.
-            std::thread::sleep(REST);
-        }
-        None
+        Some(Web { url: format!("{scheme}://{}/", listening.address), listening })
     }
 
     fn program(self) -> &'static str {
@@ -212,42 +171,12 @@ fn nginx(folder: &Path, private: &Path, address: SocketAddr, format: &str, tls: 
     )
 }
 
-/// An authority, and a certificate of this machine's address from it.
+/// TLS under an authority of its own.
 fn tls_of_nginx(private: &Path) -> String {
-    fs::write(private.join("names"), "subjectAltName=IP:127.0.0.1\n").expect("a file of its own");
-    for arguments in [
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca",
-        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=site -keyout key -out request",
-        "x509 -req -in request -CA ca -CAkey ca.key -CAcreateserial -days 2 -extfile names -out certificate",
-    ] {
-        let made = Command::new("openssl").args(arguments.split(' ')).current_dir(private).output();
-        let made = made.expect("openssl is installed");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    }
+    make_certificate(private);
     let private = private.display();
     format!(
         "ssl_certificate {private}/certificate; ssl_certificate_key {private}/key;\n\
          location /to-plain/ {{ return 302 http://127.0.0.1:1$uri; }}"
     )
-}
-
-fn is_installed(program: &str) -> bool {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    // Servers often stand where only root looks.
-    let others = ["/usr/sbin", "/usr/local/sbin"].map(std::path::PathBuf::from);
-    std::env::split_paths(&paths).chain(others).any(|folder| folder.join(program).is_file())
-}
-
-/// An address that was free a moment ago.
-fn free_address() -> SocketAddr {
-    let probe = TcpListener::bind("127.0.0.1:0").expect("a free port of the loopback");
-    probe.local_addr().expect("it is bound")
-}
-
-impl Drop for Web {
-    fn drop(&mut self) {
-        // One that has ended is neither killed nor waited for again.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

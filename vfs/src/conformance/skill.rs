@@ -35,6 +35,8 @@ pub enum Skill {
     ByteNames,
     /// A name may hold a line feed.
     NewlineNames,
+    /// A name may hold a backslash. Without: a server takes it for a separator of other systems.
+    BackslashNames,
     /// A name may end like the way into an archive, as in `x#tgz:`. Without: sites that have a writing of their own for
     /// such names show that.
     MarkerNames,
@@ -67,6 +69,7 @@ impl Skill {
         Self::Validators,
         Self::ByteNames,
         Self::NewlineNames,
+        Self::BackslashNames,
         Self::MarkerNames,
         Self::DotNames,
         Self::FolderTimes,

@@ -205,6 +205,7 @@ impl Subject {
 
     fn holds_name(&self, name: &[u8]) -> bool {
         (self.has(Skill::NewlineNames) || !name.contains(&b'\n'))
+            && (self.has(Skill::BackslashNames) || !name.contains(&b'\\'))
             && (self.has(Skill::ByteNames) || std::str::from_utf8(name).is_ok())
             && (self.has(Skill::MarkerNames) || !name.ends_with(b":"))
             && (self.has(Skill::DotNames) || !name.starts_with(b"."))

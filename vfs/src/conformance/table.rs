@@ -80,7 +80,6 @@ macro_rules! __conformance_table {
                 a_name_with_percents_is_held
                 a_name_with_a_question_mark_is_held
                 a_name_with_quotes_is_held
-                a_name_with_a_backslash_is_held
                 a_name_like_html_is_held
                 a_name_with_separators_is_held
                 a_name_with_a_leading_dash_is_held
@@ -89,6 +88,7 @@ macro_rules! __conformance_table {
             }
             names when [DotNames] unless [] { a_name_with_leading_dots_is_held }
             names when [MarkerNames] unless [] { a_name_like_a_marker_is_no_address }
+            names when [BackslashNames] unless [] { a_name_with_a_backslash_is_held }
             names when [NewlineNames] unless [] { a_name_with_a_line_feed_is_held }
             names when [ByteNames] unless [] { a_name_that_is_no_utf8_is_held }
             names when [DeepPaths] unless [] { a_deep_path_is_walked }
@@ -343,6 +343,7 @@ macro_rules! __conformance_if_lacks {
     (Validators [Validators $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (ByteNames [ByteNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (NewlineNames [NewlineNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
+    (BackslashNames [BackslashNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (MarkerNames [MarkerNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (DotNames [DotNames $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };
     (FolderTimes [FolderTimes $($rest:ident)*] { $($then:tt)* } $else:tt) => { $($then)* };

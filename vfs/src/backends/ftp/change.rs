@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::data::Use;
 use super::error::Fault;
 use super::folder::Rows;
 use super::fs::FtpFs;
 use super::listing::{Facts, stamp};
+use super::reply::Reply;
 use super::site::Again;
 use super::upload::{Mode, Upload, rename, store};
-use super::wire::{Reply, Use, Wire};
+use super::wire::Wire;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::File;
 use crate::metadata::FileType;
@@ -56,7 +58,7 @@ impl FtpFs {
             self.site()
                 .run(OP, path, Again::No, move |wire| {
                     let place = place.clone();
-                    Box::pin(async move { store(wire, &place, Use::Store, Bytes::new()).await })
+                    Box::pin(async move { store(wire, &place, Use::Store, Bytes::new(), None).await })
                 })
                 .await?;
             self.changes().note(path);

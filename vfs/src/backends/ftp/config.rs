@@ -1,15 +1,17 @@
 //! [`FtpOptions`] as they are wished for, and the [`Address`] that a URL makes of them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use encoding_rs::Encoding;
 use percent_encoding::percent_decode_str;
 
-use crate::backends::remote::{Deadlines, Policy};
+use super::manner::{NameEncoding, TimeZone};
+use crate::backends::remote::{Deadlines, Login, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::VPath;
+use crate::traffic::Traffic;
 
 /// Wishes for an FTP mount.
 #[derive(Clone)]
@@ -23,12 +25,18 @@ pub struct FtpOptions {
     pub allow_private: bool,
     /// Take changes. Default: no.
     pub writable: bool,
-    /// Authorities that are trusted besides the system's, as DER.
-    pub authorities: Vec<Vec<u8>>,
-    /// Who logs in where the URL names nobody. Default: `anonymous`.
+    /// Certificate authorities in PEM that are trusted besides those of this machine. Default: none.
+    pub authorities: Vec<u8>,
+    /// Who logs in; it takes the place of a login in the URL. Default: what the URL says, else `anonymous`.
     pub login: Option<Login>,
+    /// What names are encoded in, unless the URL says. Default: they are taken as they are, which is UTF-8 nearly everywhere.
+    pub encoding: Option<NameEncoding>,
+    /// What the site's clock shows, unless the URL says. Default: UTC.
+    pub time_zone: TimeZone,
     /// Reads the password that a URL refers to by `password-file` or `password-env`. Default: such URLs are refused.
     pub secrets: Option<ReadSecret>,
+    /// What is counted. Default: counters that nobody sees.
+    pub traffic: Arc<Traffic>,
 }
 
 /// Reads a secret from where it is kept.
@@ -43,18 +51,9 @@ pub enum Secret {
     Env(String),
 }
 
-/// Who asks. The password is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user.
-    pub user: String,
-    /// The password; may be empty.
-    pub password: String,
-}
-
 /// How a connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
+pub(super) enum Tls {
     /// Not at all: `ftp:`.
     Off,
     /// After AUTH TLS (RFC 4217 §4): `ftpes:`, or `ftp:` with `?tls=explicit`.
@@ -72,7 +71,10 @@ impl Default for FtpOptions {
             writable: false,
             authorities: Vec::new(),
             login: None,
+            encoding: None,
+            time_zone: TimeZone::default(),
             secrets: None,
+            traffic: Arc::default(),
         }
     }
 }
@@ -86,10 +88,8 @@ pub(super) struct Address {
     pub(super) login: Login,
     /// The folder that is mounted, below the one that a login starts in.
     pub(super) base: Vec<Vec<u8>>,
-    /// What names are encoded in; `None`: they are taken as they are, which is UTF-8 nearly everywhere.
-    pub(super) encoding: Option<&'static Encoding>,
-    /// What the site's clock is ahead of UTC by, in minutes, where a LIST tells times.
-    pub(super) zone_minutes: i32,
+    pub(super) encoding: Option<NameEncoding>,
+    pub(super) zone: TimeZone,
     pub(super) policy: Policy,
 }
 
@@ -122,12 +122,12 @@ impl Address {
             host,
             port: port.unwrap_or(if tls == Tls::Implicit { 990 } else { 21 }),
             tls,
-            login: options.login.clone().unwrap_or_else(Login::anonymous),
+            login: options.login.clone().unwrap_or_else(anonymous),
             base: segments(folder)?,
-            encoding: None,
-            zone_minutes: 0,
+            encoding: options.encoding,
+            zone: options.time_zone,
         };
-        if let Some(login) = login {
+        if let Some(login) = login.filter(|_| options.login.is_none()) {
             address.login = login_of(login)?;
         }
         for wish in query.split('&').filter(|wish| !wish.is_empty()) {
@@ -136,7 +136,7 @@ impl Address {
         }
         address.tls = tls;
         check_line(&address.login.user)?;
-        check_line(&address.login.password)?;
+        check_line(address.login.password.as_deref().unwrap_or_default())?;
         Ok(address)
     }
 
@@ -146,17 +146,8 @@ impl Address {
             ("tls", "implicit") => *tls = Tls::Implicit,
             ("tls", "off") if *tls == Tls::Off => {}
             ("tls", _) => return Err(refusal("tls is explicit, implicit or off, and fits the URL's scheme")),
-            ("encoding", label) => {
-                let found = Encoding::for_label(label.as_bytes());
-                let found = found.filter(|found| found.is_ascii_compatible());
-                let found =
-                    found.ok_or_else(|| refusal("encoding is a name like latin1, windows-1252 or gbk"))?;
-                self.encoding = (found != encoding_rs::UTF_8).then_some(found);
-            }
-            ("tz", zone) => {
-                self.zone_minutes =
-                    zone_of(zone).ok_or_else(|| refusal("tz is written +02:00, -0530 or UTC"))?;
-            }
+            ("encoding", label) => self.encoding = Some(label.parse().map_err(refusal)?),
+            ("tz", zone) => self.zone = zone.parse().map_err(refusal)?,
             ("password-file", place) => self.read_secret(&Secret::File(place.to_owned()), options)?,
             ("password-env", place) => self.read_secret(&Secret::Env(place.to_owned()), options)?,
             _ => {
@@ -175,7 +166,7 @@ impl Address {
             let (Secret::File(name) | Secret::Env(name)) = place;
             refusal(format!("the password in \"{name}\" cannot be read: {error}"))
         })?;
-        self.login.password = text.trim_end_matches(['\r', '\n']).to_owned();
+        self.login.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
         Ok(())
     }
 
@@ -191,14 +182,12 @@ impl Address {
     }
 }
 
-impl Login {
-    /// Nobody in particular (RFC 1635).
-    fn anonymous() -> Self {
-        Self { user: "anonymous".to_owned(), password: "anonymous@".to_owned() }
-    }
+/// Nobody in particular (RFC 1635).
+fn anonymous() -> Login {
+    Login { user: "anonymous".to_owned(), password: Some("anonymous@".to_owned()) }
 }
 
-fn refusal(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+fn refusal(detail: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidInput, "connect", &VPath::root()).with_detail(detail)
 }
 
@@ -223,7 +212,7 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>)> {
 
 fn login_of(text: &str) -> Result<Login> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
-    Ok(Login { user: decoded(user)?, password: decoded(password)? })
+    Ok(Login { user: decoded(user)?, password: Some(decoded(password)?) })
 }
 
 fn segments(folder: &str) -> Result<Vec<Vec<u8>>> {
@@ -241,7 +230,7 @@ fn segments(folder: &str) -> Result<Vec<Vec<u8>>> {
 
 fn decoded(text: &str) -> Result<String> {
     let text = percent_decode_str(text).decode_utf8();
-    text.map(std::borrow::Cow::into_owned).map_err(|_| refusal("the URL is not UTF-8"))
+    text.map(Cow::into_owned).map_err(|_| refusal("the URL is not UTF-8"))
 }
 
 /// What ends a line would begin a command of its own.
@@ -252,27 +241,6 @@ fn check_line(text: &str) -> Result<()> {
     Ok(())
 }
 
-fn zone_of(text: &str) -> Option<i32> {
-    if text.eq_ignore_ascii_case("utc") || text == "Z" {
-        return Some(0);
-    }
-    // A + in a query may have become a space on its way here.
-    let (sign, digits) = match text.split_at_checked(1)? {
-        ("-", digits) => (-1, digits),
-        ("+" | " ", digits) => (1, digits),
-        _ => return None,
-    };
-    let digits = match digits.split_once(':') {
-        Some((hours, minutes)) if hours.len() == 2 && minutes.len() == 2 => format!("{hours}{minutes}"),
-        Some(_) => return None,
-        None => digits.to_owned(),
-    };
-    let is_valid = matches!(digits.len(), 2 | 4) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let hours: i32 = digits.get(..2).filter(|_| is_valid)?.parse().ok()?;
-    let minutes: i32 = digits.get(2..).filter(|rest| !rest.is_empty()).map_or(Ok(0), str::parse).ok()?;
-    (hours <= 15 && minutes < 60).then_some(sign * (hours * 60 + minutes))
-}
-
 impl fmt::Debug for FtpOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FtpOptions")
@@ -280,12 +248,6 @@ impl fmt::Debug for FtpOptions {
             .field("deadlines", &self.deadlines)
             .field("writable", &self.writable)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
@@ -325,7 +287,7 @@ mod tests {
         ] {
             let found = parse(text).unwrap();
             let folders: Vec<_> = found.base.iter().map(|name| String::from_utf8_lossy(name)).collect();
-            let login = (found.login.user.as_str(), found.login.password.as_str());
+            let login = (found.login.user.as_str(), found.login.password.as_deref().unwrap());
             assert_eq!(
                 (found.url().as_str(), login, folders.join("|")),
                 (url, (user, password), base.into())
@@ -355,23 +317,6 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
             assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
-        }
-    }
-
-    #[test]
-    fn zones_are_minutes_ahead_of_utc() {
-        for (text, minutes) in [
-            ("UTC", Some(0)),
-            ("+02:00", Some(120)),
-            (" 02:00", Some(120)),
-            ("-0530", Some(-330)),
-            ("+09", Some(540)),
-            ("+99", None),
-            ("+1:0", None),
-            ("é", None),
-            ("", None),
-        ] {
-            assert_eq!(zone_of(text), minutes, "{text}");
         }
     }
 }

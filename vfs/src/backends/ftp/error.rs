@@ -4,7 +4,7 @@ use std::io;
 
 use suppaftp::FtpError;
 
-use super::wire::Reply;
+use super::reply::Reply;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::path::VPath;
 
@@ -65,13 +65,18 @@ impl Fault {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Lost(lost) => {
-                lost.kind == ErrorKind::Busy
+                matches!(lost.kind, ErrorKind::Busy | ErrorKind::Truncated)
                     || lost.kind == ErrorKind::Unavailable
                         && !matches!(lost.source, Some(FtpError::SecureError(_)))
             }
-            Self::Refused(reply) => matches!(reply.code, 425 | 426 | 450 | 451),
+            Self::Refused(reply) => matches!(reply.code, 425 | 426 | 450 | 451) && !reply.speaks_of_absence(),
             Self::Other(_) => false,
         }
+    }
+
+    /// True where a connection broke off.
+    pub(super) fn is_break(&self) -> bool {
+        matches!(self, Self::Lost(lost) if matches!(lost.kind, ErrorKind::Truncated | ErrorKind::Unavailable))
     }
 
     /// The code of the reply that refuses.
@@ -112,6 +117,7 @@ impl From<Error> for Fault {
 fn of_reply(reply: &Reply, op: &'static str, path: &VPath) -> Error {
     let kind = match reply.code {
         332 | 430 | 530 | 532 | 533 => ErrorKind::Unauthenticated,
+        450 | 451 if reply.speaks_of_absence() => ErrorKind::NotFound,
         425 | 426 | 451 => ErrorKind::Unavailable,
         450 => ErrorKind::Busy,
         452 | 552 => ErrorKind::StorageFull,
@@ -125,7 +131,7 @@ fn of_reply(reply: &Reply, op: &'static str, path: &VPath) -> Error {
         400..=499 => ErrorKind::Unavailable,
         _ => ErrorKind::PermissionDenied,
     };
-    let retry = if reply.code < 500 { Retry::Now } else { Retry::No };
+    let retry = if reply.code < 500 && kind != ErrorKind::NotFound { Retry::Now } else { Retry::No };
     Error::new(kind, op, path).with_detail(format!("the site answered {reply}")).with_retry(retry)
 }
 
@@ -146,6 +152,7 @@ mod tests {
             ("421 Too many connections.", ErrorKind::Busy, true),
             ("425 No data connection.", ErrorKind::Unavailable, true),
             ("426 Transfer aborted.", ErrorKind::Unavailable, true),
+            ("451 Rename failure: No such file or directory", ErrorKind::NotFound, false),
             ("552 Quota exceeded.", ErrorKind::StorageFull, false),
             ("502 Not implemented.", ErrorKind::Unsupported, false),
             ("553 Bad name.", ErrorKind::InvalidInput, false),

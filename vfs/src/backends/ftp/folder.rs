@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use bytes::{Bytes, BytesMut};
 
+use super::data::{Data, Use};
 use super::error::Fault;
 use super::listing::{Clock, Line, Lines, Machine, Row, machine};
 use super::upload::is_part;
-use super::wire::{Data, Use, Wire};
+use super::wire::Wire;
 use crate::error::ErrorKind;
 use crate::file_system::DirStream;
 use crate::path::VPath;
@@ -38,16 +39,33 @@ impl Rows {
     /// Makes `folder` the working folder and lists that: a path in the command itself would be a pattern to some sites,
     /// and options to others.
     pub(super) async fn start(wire: &mut Wire, folder: &[u8]) -> Result<Self, Fault> {
-        wire.expect_of("CWD", folder, &[200, 250]).await?;
         if wire.lore().has_mlsd() {
+            wire.expect_of("CWD", folder, &[200, 250]).await?;
             match wire.open(Use::List("MLSD"), b"", 0).await {
                 Ok(data) => return Ok(Self::new(Some(data), folder, None)),
                 Err(fault) if matches!(fault.code(), Some(500 | 502 | 504)) => wire.lore().no_mlsd.set(),
                 Err(fault) => return Err(fault),
             }
         }
+        Self::start_long(wire, folder).await
+    }
+
+    /// The same, by LIST.
+    pub(super) async fn start_long(wire: &mut Wire, folder: &[u8]) -> Result<Self, Fault> {
+        wire.expect_of("CWD", folder, &[200, 250]).await?;
         let lines = Lines::new(Clock::system(wire.zone_minutes()));
         Ok(Self::new(list(wire).await?, folder, Some(lines)))
+    }
+
+    /// Leaves out the names in `seen`, which an earlier listing has told.
+    pub(super) fn without(mut self, seen: HashSet<Bytes>) -> Self {
+        self.seen = seen;
+        self
+    }
+
+    /// The names that were told, and those that were left out.
+    pub(super) fn into_seen(self) -> HashSet<Bytes> {
+        self.seen
     }
 
     fn new(data: Option<Data>, folder: &[u8], lines: Option<Lines>) -> Self {
@@ -66,12 +84,13 @@ impl Rows {
     /// The next entries; `None` at an end that the site has confirmed.
     pub(super) async fn next(&mut self, wire: &mut Wire) -> Result<Option<Vec<Row>>, Fault> {
         let batch = self.pull(wire).await;
-        if batch.is_err()
-            && let Some(data) = self.data.take()
-        {
-            wire.discard(data);
+        match (batch, self.data.take()) {
+            (Err(fault), Some(data)) => Err(wire.leave(data, fault).await),
+            (batch, data) => {
+                self.data = data;
+                batch
+            }
         }
-        batch
     }
 
     async fn pull(&mut self, wire: &mut Wire) -> Result<Option<Vec<Row>>, Fault> {

@@ -1,34 +1,27 @@
 //! [`FtpFs`]: a remote site as a tree.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use futures_core::Stream;
+use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::batches::Batches;
 use super::changes::Changes;
 use super::config::{Address, FtpOptions};
 use super::error::Fault;
 use super::file::FtpFile;
-use super::folder::Rows;
 use super::listing::{Facts, Row};
 use super::names::Names;
 use super::site::{Again, Site};
-use super::stat::stat;
+use super::stat::{stat, target};
 use super::transfer::Source;
-use super::wire::Wire;
-use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirEntry, DirStream, File, FileSystem, Writes};
 use crate::metadata::{FileType, Metadata};
 use crate::options::{LinkTarget, ListOptions, OpenOptions, RenameOptions, SetAttributes, StatOptions};
 use crate::path::VPath;
 use crate::registry::ConnectSource;
-
-/// Batches of a listing that are read ahead.
-const BATCHES_AHEAD: usize = 2;
 
 /// A remote FTP(S) site.
 ///
@@ -74,7 +67,7 @@ impl FtpFs {
         let address = Address::parse(url, options)?;
         let base = address.base.iter().map(|name| percent_encode(name, NON_ALPHANUMERIC).to_string() + "/");
         let url = address.url() + &base.collect::<String>();
-        let site = Site::new(address, options);
+        let site = Site::new(address, options)?;
         Ok(Self { site, url, changes: Arc::default(), is_writable: options.writable })
     }
 
@@ -186,19 +179,9 @@ impl FileSystem for FtpFs {
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
         const OP: &str = "read_dir";
         let folder = self.names().to_wire(path, OP)?;
-        let (output, batches) = channel(BATCHES_AHEAD);
-        let site = Arc::clone(&self.site);
-        let listing = tokio::spawn(async move {
-            site.attempt(Again::Yes, move |wire| {
-                let (folder, output) = (folder.clone(), output.clone());
-                Box::pin(async move { list(wire, &folder, output).await })
-            })
-            .await
-        });
-        let mut batches = Batches { batches, listing: Some(listing), first: None };
-        batches.first = match std::future::poll_fn(|cx| batches.poll_rows(cx)).await {
-            Some(Err(fault)) => return Err(self.judge_listing(path, fault).await),
-            first => Some(first.and_then(std::result::Result::ok)),
+        let batches = match Batches::start(&self.site, folder).await {
+            Ok(batches) => batches,
+            Err(fault) => return Err(self.judge_listing(path, fault).await),
         };
         let (names, url, metadata) = (self.names().clone(), self.url_of(path), options.metadata);
         let (changes, folder) = (Arc::clone(&self.changes), path.clone());
@@ -210,7 +193,7 @@ impl FileSystem for FtpFs {
             let described = metadata.then(|| row.facts.metadata(&url(), change()));
             DirEntry { metadata: described, ..DirEntry::new(name, Some(row.facts.file_type)) }
         };
-        Ok(DirStream::new(Entries { batches, entry: Box::new(entry), path: path.clone() }))
+        Ok(batches.into_entries(path, entry))
     }
 
     async fn open(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
@@ -264,15 +247,28 @@ impl FileSystem for FtpFs {
         let refuse = |kind, detail| Err(Error::new(kind, OP, path).with_detail(detail));
         match (facts.file_type, facts.target) {
             (FileType::Symlink, Some(target)) => Ok(self.names().of_wire(&target)),
-            (FileType::Symlink, None) => {
-                refuse(ErrorKind::Unsupported, "the site does not tell where the link leads".to_owned())
-            }
+            (FileType::Symlink, None) => match self.target(path, OP).await? {
+                Some(target) => Ok(self.names().of_wire(&target)),
+                None => {
+                    refuse(ErrorKind::Unsupported, "the site does not tell where the link leads".to_owned())
+                }
+            },
             (file_type, _) => refuse(ErrorKind::InvalidInput, format!("it is a {file_type}, not a link")),
         }
     }
 }
 
 impl FtpFs {
+    async fn target(&self, path: &VPath, op: &'static str) -> Result<Option<Bytes>> {
+        let wire_path = self.names().to_wire(path, op)?;
+        self.site
+            .run(op, path, Again::Yes, move |wire| {
+                let path = wire_path.clone();
+                Box::pin(async move { target(wire, &path).await })
+            })
+            .await
+    }
+
     /// What it means that a folder cannot be listed.
     async fn judge_listing(&self, path: &VPath, fault: Fault) -> Error {
         const OP: &str = "read_dir";
@@ -294,87 +290,5 @@ fn error_of_closed_folder(error: Error, path: &VPath) -> Error {
     match error.kind() {
         ErrorKind::NotFound => Error::new(ErrorKind::PermissionDenied, "read_dir", path).with_source(error),
         _ => error,
-    }
-}
-
-/// Reads the rows of a folder into `output`, until its end or until nobody wants them.
-async fn list(wire: &mut Wire, folder: &[u8], output: Sender<Vec<Row>>) -> Result<(), Fault> {
-    let mut rows = Rows::start(wire, folder).await?;
-    let mut has_begun = false;
-    loop {
-        match rows.next(wire).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(batch)) => {
-                has_begun = true;
-                if output.send(batch).await.is_err() {
-                    rows.leave(wire).await;
-                    return Ok(());
-                }
-            }
-            // What was told already would be told twice.
-            Err(fault) if has_begun && fault.may_pass() => {
-                let broken = fault.into_error("read_dir", &VPath::root());
-                let detail = "the listing broke off";
-                let error = Error::new(ErrorKind::Truncated, "read_dir", &VPath::root()).with_detail(detail);
-                return Err(Fault::Other(error.with_source(broken).with_retry(Retry::Now)));
-            }
-            Err(fault) => return Err(fault),
-        }
-    }
-}
-
-/// The rows of a listing, and how it ended.
-struct Batches {
-    batches: Receiver<Vec<Row>>,
-    /// `None`: its end was told.
-    listing: Option<tokio::task::JoinHandle<Result<(), Fault>>>,
-    /// What was waited for before the listing was given out.
-    first: Option<Option<Vec<Row>>>,
-}
-
-impl Batches {
-    fn poll_rows(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<Row>, Fault>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(first.map(Ok));
-        }
-        if let Some(batch) = std::task::ready!(self.batches.poll_recv(cx)) {
-            return Poll::Ready(Some(Ok(batch)));
-        }
-        let Some(listing) = self.listing.as_mut() else { return Poll::Ready(None) };
-        let ended = std::task::ready!(Pin::new(listing).poll(cx));
-        self.listing = None;
-        Poll::Ready(match ended {
-            Ok(Ok(())) => None,
-            Ok(Err(fault)) => Some(Err(fault)),
-            Err(_) => Some(Err(Fault::lost(ErrorKind::Internal, "the listing's task failed"))),
-        })
-    }
-}
-
-impl Drop for Batches {
-    fn drop(&mut self) {
-        if let Some(listing) = &self.listing {
-            // Only the waiting ends: a connection that lists already gets in step by itself.
-            listing.abort();
-        }
-    }
-}
-
-/// The entries that rows stand for.
-struct Entries {
-    batches: Batches,
-    entry: Box<dyn Fn(Row) -> DirEntry + Send>,
-    path: VPath,
-}
-
-impl Stream for Entries {
-    type Item = Result<Vec<DirEntry>>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let batch = std::task::ready!(self.batches.poll_rows(cx));
-        Poll::Ready(batch.map(|rows| match rows {
-            Ok(rows) => Ok(rows.into_iter().map(&self.entry).collect()),
-            Err(fault) => Err(fault.into_error("read_dir", &self.path)),
-        }))
     }
 }

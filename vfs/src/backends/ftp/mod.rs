@@ -8,25 +8,30 @@
 //! and nowhere else; a file is whole where its length is met or the site says so; a transfer that breaks off goes on in
 //! the same version or ends as an error.
 
+mod batches;
 mod change;
 mod changes;
 mod config;
+mod data;
+mod dial;
 mod error;
 mod file;
 mod folder;
 mod fs;
 mod listing;
 mod lore;
+mod manner;
 mod names;
+mod pump;
+mod reply;
 mod site;
 mod stat;
-#[cfg(test)]
-mod tests;
 mod tls;
 mod transfer;
 mod upload;
 mod wire;
 mod worker;
 
-pub use self::config::{FtpOptions, Login, ReadSecret, Secret, Tls};
+pub use self::config::{FtpOptions, ReadSecret, Secret};
 pub use self::fs::{FtpFs, FtpSource};
+pub use self::manner::{NameEncoding, TimeZone};

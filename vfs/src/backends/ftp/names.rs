@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use encoding_rs::Encoding;
 
+use super::manner::NameEncoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::VPath;
 
@@ -17,8 +18,9 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new(encoding: Option<&'static Encoding>, base: Vec<Vec<u8>>) -> Self {
-        Self { encoding, base }
+    pub(super) fn new(encoding: Option<NameEncoding>, base: Vec<Vec<u8>>) -> Self {
+        let encoding = encoding.map(|NameEncoding(encoding)| encoding);
+        Self { encoding: encoding.filter(|encoding| *encoding != encoding_rs::UTF_8), base }
     }
 
     /// The path below the folder that a login starts in, without a leading `/`; empty for that folder itself.
@@ -98,18 +100,18 @@ mod tests {
             ("gbk", "中文", b"\xd6\xd0\xce\xc4"),
             ("shift_jis", "日本", b"\x93\xfa\x96\x7b"),
         ] {
-            let names = Names::new(Encoding::for_label(label.as_bytes()), Vec::new());
+            let names = Names::new(Some(label.parse().unwrap()), Vec::new());
             assert_eq!(names.of_wire(bytes), text.as_bytes(), "{label}");
             assert_eq!(wire(&names, text.as_bytes()).as_deref(), Some(bytes), "{label}");
         }
-        let gbk = Names::new(Some(encoding_rs::GBK), Vec::new());
+        let gbk = Names::new(Some(NameEncoding(encoding_rs::GBK)), Vec::new());
         let unknown = gbk.of_wire(b"\xff\xff");
         assert_eq!(
             wire(&gbk, &unknown).as_deref(),
             Some(&b"\xff\xff"[..]),
             "what is unknown is sent back as it came"
         );
-        let latin = Names::new(Some(encoding_rs::WINDOWS_1252), Vec::new());
+        let latin = Names::new(Some(NameEncoding(encoding_rs::WINDOWS_1252)), Vec::new());
         assert_eq!(wire(&latin, "中".as_bytes()), None);
     }
 }

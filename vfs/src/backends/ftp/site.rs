@@ -5,20 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustls_platform_verifier::Verifier;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::config::{Address, FtpOptions, Tls};
+use super::config::{Address, FtpOptions};
 use super::error::Fault;
 use super::lore::Lore;
 use super::names::Names;
-use super::tls;
 use super::wire::Wire;
 use super::worker::{Doing, Order, Work, Worker, hold_back};
-use crate::backends::remote::{Connection, Connections, Deadlines, RetryBudget};
+use crate::backends::remote::{Connection, Connections, Deadlines, RetryBudget, Trust};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::VPath;
+use crate::traffic::Traffic;
 
 /// Times that one piece of work is done again at most.
 const RETRIES: u32 = 2;
@@ -34,7 +33,8 @@ pub(super) struct Dialled {
     pub(super) address: Address,
     pub(super) deadlines: Deadlines,
     pub(super) lore: Lore,
-    pub(super) verifier: Result<Arc<Verifier>, rustls::Error>,
+    pub(super) trust: Trust,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 /// One site.
@@ -69,18 +69,20 @@ struct Done<T> {
 
 impl Site {
     /// A site that nobody has dialled yet.
-    pub(super) fn new(address: Address, options: &FtpOptions) -> Arc<Self> {
-        let verifier = match address.tls {
-            Tls::Off => Err(rustls::Error::General("this mount has no TLS".to_owned())),
-            _ => tls::verifier(&options.authorities),
-        };
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// `InvalidInput` where the authorities are none.
+    pub(super) fn new(address: Address, options: &FtpOptions) -> Result<Arc<Self>> {
+        let trust = Trust::with(&options.authorities)
+            .map_err(|why| Error::new(ErrorKind::InvalidInput, "connect", &VPath::root()).with_detail(why))?;
+        Ok(Arc::new(Self {
             names: Names::new(address.encoding, address.base.clone()),
             dialled: Arc::new(Dialled {
                 address,
                 deadlines: options.deadlines,
                 lore: Lore::default(),
-                verifier,
+                trust,
+                traffic: Arc::clone(&options.traffic),
             }),
             exclusive: tokio::sync::Mutex::default(),
             limit: options.connections.max(1),
@@ -88,7 +90,7 @@ impl Site {
             idle: Mutex::default(),
             held_back: AtomicUsize::new(0),
             budget: RetryBudget::new(),
-        })
+        }))
     }
 
     pub(super) fn lore(&self) -> &Lore {
@@ -98,6 +100,13 @@ impl Site {
     /// True where somebody waits for a connection.
     pub(super) fn is_busy(&self) -> bool {
         self.connections.are_wanted()
+    }
+
+    /// Counts a fault where it is the site's; a clear "no" is an answer.
+    pub(super) fn note_failure(&self, fault: &Fault) {
+        if fault.is_lost() || fault.may_pass() {
+            self.dialled.traffic.count_error();
+        }
     }
 
     /// Pays for doing something once more; `None`: that was done often enough.
@@ -142,13 +151,14 @@ impl Site {
                 Some(Err(fault)) => fault,
                 None => vanished(),
             };
-            if !may_redo || !fault.may_pass() {
-                return Err(fault);
-            }
             // The connection had died in the pool: that is nobody's failure.
-            if was_idle && fault.is_lost() && stale < self.limit {
+            if may_redo && fault.may_pass() && was_idle && fault.is_lost() && stale < self.limit {
                 stale += 1;
                 continue;
+            }
+            self.note_failure(&fault);
+            if !may_redo || !fault.may_pass() {
+                return Err(fault);
             }
             failures += 1;
             match self.budget.spend(failures).filter(|_| failures <= RETRIES) {
@@ -182,6 +192,7 @@ impl Site {
     /// Where none can be had; then nothing of the work was done. A dropped future leaves nothing behind.
     pub(super) async fn order(self: &Arc<Self>, again: Again, work: Work) -> Result<bool, Fault> {
         let right = self.right().await?;
+        self.dialled.traffic.count_request();
         let mut order = Order { work, right };
         while let Some(worker) = self.next_idle() {
             if again == Again::No && worker.idle_for() > FRESH {

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::error::Fault;
 use super::folder::Rows;
 use super::listing::{Facts, Machine, machine, stamped};
-use super::wire::{Reply, Wire};
+use super::reply::Reply;
+use super::wire::Wire;
 use crate::metadata::{FileType, Identity, Metadata, Validator};
 
 /// Describes the path `path` on the site; `follow` as everywhere.
@@ -13,7 +14,7 @@ pub(super) async fn stat(wire: &mut Wire, path: &[u8], follow: bool) -> Result<F
     if wire.lore().has_mlst() {
         let reply = wire.ask_of("MLST", path).await?;
         match (reply.code, facts_of(&reply)) {
-            (250, Some(facts)) if follow && facts.file_type == FileType::Symlink => {
+            (250, Some(facts)) if follow && (facts.file_type == FileType::Symlink || facts.may_be_link) => {
                 return stat_by_size(wire, path).await;
             }
             (250, Some(facts)) => return Ok(facts),
@@ -81,13 +82,36 @@ fn number_of(reply: &Reply) -> Option<u64> {
     std::str::from_utf8(reply.words().trim_ascii()).ok()?.parse().ok()
 }
 
+/// Where the link at `path` leads, which only LIST tells.
+pub(super) async fn target(wire: &mut Wire, path: &[u8]) -> Result<Option<Bytes>, Fault> {
+    let (folder, name) = split(path);
+    let rows = Rows::start_long(wire, folder).await?;
+    Ok(find(wire, rows, name).await?.target)
+}
+
 /// Looks for the entry in the folder that holds it.
 async fn stat_by_row(wire: &mut Wire, path: &[u8]) -> Result<Facts, Fault> {
-    let (folder, name) = match path.iter().rposition(|byte| *byte == b'/') {
+    let (folder, name) = split(path);
+    let rows = Rows::start(wire, folder).await?;
+    let mut facts = find(wire, rows, name).await?;
+    if facts.file_type == FileType::File
+        && facts.approximate
+        && let Some(exact) = modified(wire, path).await?
+    {
+        facts.modified = Some(exact);
+        facts.approximate = false;
+    }
+    Ok(facts)
+}
+
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
-        None => (&b""[..], path),
-    };
-    let mut rows = Rows::start(wire, folder).await?;
+        None => (b"", path),
+    }
+}
+
+async fn find(wire: &mut Wire, mut rows: Rows, name: &[u8]) -> Result<Facts, Fault> {
     while let Some(batch) = rows.next(wire).await? {
         if let Some(row) = batch.into_iter().find(|row| row.name == name) {
             rows.leave(wire).await;
@@ -107,9 +131,9 @@ impl Facts {
             validator: Some(validator),
         });
         let mut metadata = Metadata::new(self.file_type);
-        metadata.len = self.len;
+        metadata.len = self.len.filter(|_| !self.may_be_link);
         metadata.modified = self.modified;
-        metadata.mode = self.mode;
+        metadata.mode = self.mode.filter(|_| !self.may_be_link);
         metadata.owner = self.owner;
         metadata.provenance.approximate = self.approximate;
         metadata.validator = validator;
@@ -119,7 +143,8 @@ impl Facts {
 
     /// `changes` tells apart what this mount has written itself, a second's grain notwithstanding.
     pub(super) fn validator(&self, changes: u64) -> Option<Validator> {
-        let modified = self.modified.filter(|_| self.file_type == FileType::File && !self.approximate)?;
+        let is_exact = self.file_type == FileType::File && !self.approximate && !self.may_be_link;
+        let modified = self.modified.filter(|_| is_exact)?;
         let since = modified.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unique = self.unique.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
         let text = format!("{:x}-{:x}-{unique}-{changes:x}", self.len?, since.as_nanos());

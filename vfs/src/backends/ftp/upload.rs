@@ -12,10 +12,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::changes::Changes;
+use super::data::Use;
 use super::error::Fault;
 use super::site::{Again, Site};
 use super::stat::stat;
-use super::wire::{Use, Wire};
+use super::wire::Wire;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::File;
 use crate::metadata::{FileType, Identity, Metadata};
@@ -170,11 +171,12 @@ impl Inner {
     async fn send(&self, state: &mut State) -> Result<()> {
         let what = if state.has_begun { Use::Append } else { Use::Store };
         let (place, bytes) = (self.place.clone(), state.collected.split().freeze());
+        let at = (self.mode != Mode::Append).then(|| state.next - bytes.len() as u64);
         state.has_begun = true;
         let root = VPath::root();
         let sent = self.site.run("write_at", &root, Again::No, move |wire| {
             let (place, bytes) = (place.clone(), bytes.clone());
-            Box::pin(async move { store(wire, &place, what, bytes).await })
+            Box::pin(async move { store(wire, &place, what, bytes, at).await })
         });
         let sent = sent.await;
         self.changes.note(&self.path);
@@ -236,16 +238,36 @@ impl Drop for Upload {
     }
 }
 
-/// Sends `bytes` to `place`, all of them.
-pub(super) async fn store(wire: &mut Wire, place: &[u8], what: Use, bytes: Bytes) -> Result<(), Fault> {
+/// Sends `bytes` to `place`, all of them. `at`: how long that is before, where somebody knows.
+pub(super) async fn store(
+    wire: &mut Wire,
+    place: &[u8],
+    what: Use,
+    bytes: Bytes,
+    at: Option<u64>,
+) -> Result<(), Fault> {
+    let stored = store_once(wire, place, what, bytes.clone()).await;
+    let Err(fault) = &stored else { return stored };
+    // What replaces the whole may be sent again, whatever came of it; what is added, where nothing of it came.
+    let is_doubted = fault.is_break() && (what == Use::Store || at.is_some());
+    if is_doubted {
+        wire.doubt_session();
+    }
+    if !wire.renew().await? {
+        return stored;
+    }
+    if is_doubted && what == Use::Append && stat(wire, place, true).await?.len != at {
+        return stored;
+    }
+    store_once(wire, place, what, bytes).await
+}
+
+async fn store_once(wire: &mut Wire, place: &[u8], what: Use, bytes: Bytes) -> Result<(), Fault> {
     let mut data = wire.open(what, place, 0).await?;
     let stall = wire.stall();
     match data.send(bytes, stall).await {
         Ok(()) => wire.finish(data).await,
-        Err(fault) => {
-            wire.discard(data);
-            Err(fault)
-        }
+        Err(fault) => Err(wire.leave(data, fault).await),
     }
 }
 

@@ -1,29 +1,23 @@
-//! [`Wire`]: one control connection, in step. The only file that talks to the outside library's streams.
+//! [`Wire`]: one control connection, in step. With `dial` and `data`, the only file that knows the outside library.
 //!
 //! Nothing here may be dropped half done but the reading of data: a worker alone calls it, and does not.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use suppaftp::tokio::{AsyncRustlsFtpStream, AsyncRustlsStream, TransferStream};
-use suppaftp::{Encoding, FtpError, FtpResult, Mode, Status};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use suppaftp::tokio::AsyncRustlsFtpStream;
+use suppaftp::{Encoding, FtpResult, Mode, Status};
 use tokio::time::timeout;
 
 use super::config::Tls;
-use super::error::{Fault, Lost};
-use super::lore::{Features, Lore};
+use super::data::{Data, Use};
+use super::dial::{Transparent, log_in};
+use super::error::Fault;
+use super::lore::{FACTS, Features, Lore};
+use super::reply::Reply;
 use super::site::Dialled;
-use super::tls;
 use crate::error::ErrorKind;
-use crate::path::escaped;
-
-/// What one read of a data connection takes at most.
-const READ_BYTES: usize = 64 * 1024;
 
 /// How long an aborted transfer may take until the connection is in step again; after that it is thrown away.
 const SYNC: Duration = Duration::from_secs(5);
@@ -34,47 +28,21 @@ const LATE_REPLIES: usize = 4;
 /// How long a site is told goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Bytes of a refusal that are shown.
-const SHOWN_BYTES: usize = 200;
-
 /// A control connection that is logged in.
 pub(super) struct Wire {
     ftp: AsyncRustlsFtpStream,
     dialled: Arc<Dialled>,
     sound: bool,
-}
-
-/// A reply: its code and all its lines.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) code: u16,
-    text: Vec<u8>,
-}
-
-/// A data connection, and the bytes that come or go on it.
-pub(super) struct Data {
-    stream: TransferStream<AsyncRustlsStream>,
-    buffer: BytesMut,
-}
-
-/// What a data connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
-    /// RETR.
-    Retrieve,
-    /// STOR.
-    Store,
-    /// APPE.
-    Append,
-    /// MLSD, or LIST, of the working folder.
-    List(&'static str),
+    /// It speaks TLS 1.2, because another one's sessions under TLS 1.3 were not enough.
+    is_tls12: bool,
+    has_aborted: bool,
 }
 
 impl Wire {
     /// Dials, protects and logs in.
     pub(super) async fn connect(dialled: Arc<Dialled>) -> Result<Self, Fault> {
         let limit = dialled.deadlines.connect;
-        match timeout(limit, Self::log_in(dialled)).await {
+        match timeout(limit, Self::start(dialled)).await {
             Ok(wire) => wire,
             Err(_) => {
                 let detail = format!("the site did not let anybody in within {limit:?}");
@@ -83,15 +51,10 @@ impl Wire {
         }
     }
 
-    async fn log_in(dialled: Arc<Dialled>) -> Result<Self, Fault> {
-        let mut ftp = protected(&dialled).await.map_err(|error| of_greeting(error, &dialled))?;
-        ftp.set_encoding(Transparent).await;
-        ftp.set_passive_nat_workaround(true);
-        let login = &dialled.address.login;
-        let user = Transparent.decode(login.user.as_bytes());
-        let password = Transparent.decode(login.password.as_bytes());
-        ftp.login(user, password).await.map_err(of_login)?;
-        let mut wire = Self { ftp, dialled, sound: true };
+    async fn start(dialled: Arc<Dialled>) -> Result<Self, Fault> {
+        let is_tls12 = dialled.lore.needs_tls12.is_set();
+        let ftp = log_in(&dialled).await?;
+        let mut wire = Self { ftp, dialled, sound: true, is_tls12, has_aborted: false };
         wire.learn().await?;
         wire.expect("TYPE", Some(b"I"), &[200]).await?;
         Ok(wire)
@@ -110,6 +73,10 @@ impl Wire {
             // RFC 2640 has no such command; sites that need it say no other way. Their answer changes nothing.
             self.ask("OPTS", Some(b"UTF8 ON")).await?;
         }
+        if features.hides_facts {
+            // What it does not tell is unknown then, and nothing else is.
+            self.ask("OPTS", Some(format!("MLST {FACTS}").as_bytes())).await?;
+        }
         if self.lore().home.get().is_none() {
             let home = self.ask("PWD", None).await?.quoted().unwrap_or_else(|| b"/".to_vec());
             self.lore().home.get_or_init(|| home);
@@ -122,7 +89,7 @@ impl Wire {
     }
 
     pub(super) fn zone_minutes(&self) -> i32 {
-        self.dialled.address.zone_minutes
+        self.dialled.address.zone.minutes
     }
 
     pub(super) fn stall(&self) -> Duration {
@@ -178,18 +145,64 @@ impl Wire {
     }
 
     fn heard(&mut self, told: Result<suppaftp::types::Response, Fault>) -> Result<Reply, Fault> {
-        let fault = match told {
-            Ok(response) => return Ok(Reply::of(&response.body)),
-            Err(Fault::Refused(reply)) => return Ok(reply),
-            Err(fault) => fault,
+        let told = match told {
+            Ok(response) => Ok(Reply::of(&response.body)),
+            Err(Fault::Refused(reply)) => Ok(reply),
+            Err(fault) => Err(fault),
         };
-        self.sound = false;
-        Err(fault)
+        match told {
+            Ok(reply) if reply.is_of_transfer() => Err(self.out_of_step(&reply)),
+            Ok(reply) => Ok(reply),
+            Err(fault) => {
+                self.sound = false;
+                Err(fault)
+            }
+        }
     }
 
-    /// Opens a data connection for a command on `path`, from `offset` on. EPSV first, PASV where a site does not know it;
-    /// of both only the port is believed.
+    /// What was heard belongs to an earlier transfer. pyftpdlib says of one that was aborted that it ended, and later once
+    /// more: with such a site none is aborted any more.
+    fn out_of_step(&mut self, reply: &Reply) -> Fault {
+        self.sound = false;
+        if self.has_aborted {
+            self.lore().no_abort.set();
+        }
+        Fault::lost(ErrorKind::Unavailable, format!("the site's answers are out of step: {reply}"))
+    }
+
+    /// Opens a data connection for a command on `path`, from `offset` on. A site that refuses it because its session does
+    /// not resume under TLS 1.3 is logged in to again under TLS 1.2: nothing was begun yet.
     pub(super) async fn open(&mut self, what: Use, path: &[u8], offset: u64) -> Result<Data, Fault> {
+        let opened = self.open_either(what, path, offset).await;
+        // A listing is of the working folder, which another login does not know of.
+        if opened.is_err() && !matches!(what, Use::List(_)) && self.renew().await? {
+            return self.open_either(what, path, offset).await;
+        }
+        opened
+    }
+
+    /// A data connection broke off that may have been refused: the library keeps the reply to itself then.
+    pub(super) fn doubt_session(&mut self) {
+        if self.dialled.address.tls != Tls::Off && !self.is_tls12 {
+            self.sound = false;
+            self.lore().needs_tls12.set();
+        }
+    }
+
+    /// Logs in again under TLS 1.2 where the site has refused a data connection under TLS 1.3. True: what was refused may
+    /// be done again, for nothing of it was begun.
+    pub(super) async fn renew(&mut self) -> Result<bool, Fault> {
+        let is_refused = !self.sound && !self.is_tls12 && self.lore().needs_tls12.is_set();
+        if is_refused {
+            // The site has one of us less before the next one comes.
+            let _ = timeout(GOODBYE, self.ftp.quit()).await;
+            *self = Self::connect(Arc::clone(&self.dialled)).await?;
+        }
+        Ok(is_refused)
+    }
+
+    /// EPSV first, PASV where a site does not know it; of both only the port is believed.
+    async fn open_either(&mut self, what: Use, path: &[u8], offset: u64) -> Result<Data, Fault> {
         let is_passive = self.lore().no_epsv.is_set();
         let refused = match self.open_once(what, path, offset, is_passive).await {
             Err(Fault::Refused(reply)) if !is_passive && matches!(reply.code, 500..=502 | 504 | 522) => reply,
@@ -229,7 +242,7 @@ impl Wire {
         };
         let limit = self.dialled.deadlines.connect.max(self.dialled.deadlines.first_byte);
         match within(limit, opening).await {
-            Ok(stream) => Ok(Data { stream, buffer: BytesMut::new() }),
+            Ok(stream) => Ok(Data::new(stream)),
             Err(fault) => Err(self.judge_data(fault)),
         }
     }
@@ -237,9 +250,26 @@ impl Wire {
     /// Ends a transfer whose bytes are all there and hears what the site says of it.
     pub(super) async fn finish(&mut self, data: Data) -> Result<(), Fault> {
         let limit = self.stall();
-        match within(limit, data.stream.finish()).await {
+        match within(limit, data.into_stream().finish()).await {
             Ok(()) => Ok(()),
+            // The answer to the transfer itself.
+            Err(Fault::Refused(reply)) if reply.code == 426 => Err(Fault::Refused(reply)),
             Err(fault) => Err(self.judge_data(fault)),
+        }
+    }
+
+    /// Leaves a transfer for `fault`. Where its data connection broke off and the site says why, that is the fault.
+    pub(super) async fn leave(&mut self, data: Data, fault: Fault) -> Fault {
+        if !fault.is_break() {
+            self.discard(data);
+            return fault;
+        }
+        let said = timeout(SYNC, self.finish(data)).await;
+        self.sound = false;
+        match said {
+            Ok(Err(Fault::Lost(lost))) if lost.kind == ErrorKind::Unavailable => Fault::Lost(lost),
+            Ok(Err(Fault::Refused(reply))) => Fault::Refused(reply),
+            _ => fault,
         }
     }
 
@@ -247,11 +277,15 @@ impl Wire {
     fn judge_data(&mut self, fault: Fault) -> Fault {
         let is_tls = self.dialled.address.tls != Tls::Off;
         match fault {
-            Fault::Refused(reply) if is_tls && matches!(reply.code, 425 | 450 | 522) => {
+            // 450 is said of much else, and believed to be about TLS once.
+            Fault::Refused(reply)
+                if is_tls && (matches!(reply.code, 425 | 522) || reply.code == 450 && !self.is_tls12) =>
+            {
                 self.sound = false;
                 self.lore().needs_tls12.set();
                 Fault::lost(ErrorKind::Unavailable, format!("the site refuses the data connection: {reply}"))
             }
+            Fault::Refused(reply) if reply.is_of_transfer() => self.out_of_step(&reply),
             Fault::Refused(reply) => Fault::Refused(reply),
             fault => {
                 self.sound = false;
@@ -263,13 +297,17 @@ impl Wire {
     /// Ends a transfer early and gets in step again: ABOR causes one reply or several, in an order that each site has its
     /// own ideas about; the answer to PWD is like none of them.
     pub(super) async fn abort(&mut self, data: Data) {
+        if self.lore().no_abort.is_set() {
+            return self.discard(data);
+        }
+        self.has_aborted = true;
         if timeout(SYNC, self.resync(data)).await != Ok(true) {
             self.sound = false;
         }
     }
 
     async fn resync(&mut self, data: Data) -> bool {
-        if let Err(error) = self.ftp.abort(data.stream).await
+        if let Err(error) = self.ftp.abort(data.into_stream()).await
             && Fault::of_library(error).is_lost()
         {
             return false;
@@ -302,119 +340,6 @@ impl Wire {
     }
 }
 
-impl Data {
-    /// The next bytes; none at the end. Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// Where nothing came for `stall`, or the connection broke off. A TLS connection that is cut without saying so ends
-    /// here: whether all bytes came is for the caller to know.
-    pub(super) async fn next(&mut self, stall: Duration) -> Result<Bytes, Fault> {
-        if self.buffer.capacity() < READ_BYTES / 4 {
-            self.buffer.reserve(READ_BYTES);
-        }
-        match timeout(stall, self.stream.read_buf(&mut self.buffer)).await {
-            Ok(Ok(_)) => Ok(self.buffer.split().freeze()),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Bytes::new()),
-            Ok(Err(error)) => Err(Fault::Lost(Lost {
-                kind: ErrorKind::Truncated,
-                detail: "the data connection broke off".to_owned(),
-                source: Some(FtpError::ConnectionError(error)),
-            })),
-            Err(_) => Err(Fault::lost(ErrorKind::TimedOut, format!("the site sent nothing for {stall:?}"))),
-        }
-    }
-
-    /// Sends all of `bytes`.
-    ///
-    /// # Errors
-    /// Where nothing left for `stall`, or the connection broke off.
-    pub(super) async fn send(&mut self, mut bytes: Bytes, stall: Duration) -> Result<(), Fault> {
-        while !bytes.is_empty() {
-            match timeout(stall, self.stream.write_buf(&mut bytes)).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(Fault::of_library(FtpError::ConnectionError(error))),
-                Err(_) => {
-                    return Err(Fault::lost(
-                        ErrorKind::TimedOut,
-                        format!("the site took nothing for {stall:?}"),
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-async fn protected(dialled: &Dialled) -> FtpResult<AsyncRustlsFtpStream> {
-    let address = &dialled.address;
-    let addresses = address.policy.resolve(&address.host, address.port).await;
-    let addresses = addresses.map_err(FtpError::ConnectionError)?;
-    let connector = || {
-        let verifier = dialled.verifier.clone().map_err(|error| FtpError::SecureError(error.to_string()))?;
-        tls::connector(verifier, dialled.lore.needs_tls12.is_set())
-            .map_err(|error| FtpError::SecureError(error.to_string()))
-    };
-    match address.tls {
-        Tls::Off => AsyncRustlsFtpStream::connect_with_stream(dial(&addresses).await?).await,
-        Tls::Explicit => {
-            let plain = AsyncRustlsFtpStream::connect_with_stream(dial(&addresses).await?).await?;
-            plain.into_secure(connector()?, &address.host).await
-        }
-        Tls::Implicit => {
-            let mut ftp =
-                AsyncRustlsFtpStream::connect_secure_implicit(&addresses[..], connector()?, &address.host)
-                    .await?;
-            ftp.custom_command("PBSZ 0", &[Status::CommandOk]).await?;
-            ftp.custom_command("PROT P", &[Status::CommandOk]).await?;
-            Ok(ftp)
-        }
-    }
-}
-
-/// The first address that answers.
-async fn dial(addresses: &[std::net::SocketAddr]) -> FtpResult<TcpStream> {
-    let mut failure = io::Error::from(io::ErrorKind::NotFound);
-    for address in addresses {
-        match dial_one(*address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = error,
-        }
-    }
-    Err(FtpError::ConnectionError(failure))
-}
-
-async fn dial_one(address: std::net::SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A firewall forgets a control connection that is silent while a long file comes.
-    socket.set_keepalive(true)?;
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-/// A refusal before the login. TLS that was asked for and is not given ends it: nothing is ever sent in the clear instead.
-fn of_greeting(error: FtpError, dialled: &Dialled) -> Fault {
-    match Fault::of_library(error) {
-        Fault::Refused(reply) if dialled.address.tls != Tls::Off && reply.code != 120 => {
-            let detail = format!("the mount asks for TLS and the site does not give it: {reply}");
-            Fault::lost(ErrorKind::PermissionDenied, detail)
-        }
-        Fault::Refused(reply) => Fault::lost(ErrorKind::Busy, format!("the site lets nobody in: {reply}")),
-        fault => fault,
-    }
-}
-
-/// 530 is said of a wrong password, and of too many connections too.
-fn of_login(error: FtpError) -> Fault {
-    match Fault::of_library(error) {
-        Fault::Refused(reply) if reply.speaks_of_numbers() => {
-            Fault::lost(ErrorKind::Busy, format!("the site lets nobody else in: {reply}"))
-        }
-        Fault::Refused(reply) => Fault::Refused(reply),
-        fault => fault,
-    }
-}
-
 async fn within<T>(limit: Duration, work: impl Future<Output = FtpResult<T>>) -> Result<T, Fault> {
     match timeout(limit, work).await {
         Ok(done) => done.map_err(Fault::of_library),
@@ -422,145 +347,8 @@ async fn within<T>(limit: Duration, work: impl Future<Output = FtpResult<T>>) ->
     }
 }
 
-impl Reply {
-    /// Reads a whole reply, IACs undoubled (RFC 2640 §3.1 has names as bytes; RFC 854 has 255 doubled). The last line's
-    /// code counts.
-    pub(super) fn of(body: &[u8]) -> Self {
-        let mut text = Vec::with_capacity(body.len());
-        let mut was_iac = false;
-        for byte in body.trim_ascii_end() {
-            was_iac = *byte == 0xff && !was_iac;
-            if !was_iac {
-                text.push(*byte);
-            }
-        }
-        if was_iac {
-            text.push(0xff);
-        }
-        let last = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let digits = last.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-        Self { code, text }
-    }
-
-    /// Its lines, each without its end.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-    }
-
-    /// What follows the code in the last line.
-    pub(super) fn words(&self) -> &[u8] {
-        self.lines().last().and_then(|line| line.get(4..)).unwrap_or_default()
-    }
-
-    /// The path of a 257, between quotes that are doubled inside (RFC 959 appendix II).
-    fn quoted(&self) -> Option<Vec<u8>> {
-        let words = self.words();
-        let start = words.iter().position(|byte| *byte == b'"').filter(|_| self.code == 257)? + 1;
-        let mut path = Vec::new();
-        let mut rest = words[start..].iter().peekable();
-        while let Some(byte) = rest.next() {
-            if *byte == b'"' && rest.next_if(|next| **next == b'"').is_none() {
-                return path.starts_with(b"/").then_some(path);
-            }
-            path.push(*byte);
-        }
-        None
-    }
-
-    /// True where the words tell of missing rights.
-    pub(super) fn speaks_of_rights(&self) -> bool {
-        self.contains_any(&["denied", "not permitted", "permission", "not allowed", "forbidden"])
-    }
-
-    /// True where the words tell of too many connections.
-    fn speaks_of_numbers(&self) -> bool {
-        self.contains_any(&["too many", "maximum number", "connections", "limit", "sessions"])
-    }
-
-    fn contains_any(&self, words: &[&str]) -> bool {
-        let text = String::from_utf8_lossy(&self.text).to_ascii_lowercase();
-        words.iter().any(|word| text.contains(word))
-    }
-}
-
-impl fmt::Display for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = self.lines().last().unwrap_or_default();
-        write!(f, "{}", escaped(&line[..line.len().min(SHOWN_BYTES)]))
-    }
-}
-
-impl fmt::Debug for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").field("sound", &self.sound).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Data {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Data").finish_non_exhaustive()
-    }
-}
-
-/// A byte is the character of its number: what goes through the library's texts comes out as it went in.
-#[derive(Clone, Copy, Debug)]
-struct Transparent;
-
-impl Encoding for Transparent {
-    fn decode(&self, bytes: &[u8]) -> String {
-        bytes.iter().copied().map(char::from).collect()
-    }
-
-    fn encode(&self, text: &str) -> io::Result<Vec<u8>> {
-        let byte = |char| u8::try_from(u32::from(char)).map_err(|_| io::ErrorKind::InvalidInput.into());
-        text.chars().map(byte).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_has_the_code_of_its_last_line() {
-        for (text, code, words) in [
-            (&b"200 Fine.\r\n"[..], 200, &b"Fine."[..]),
-            (b"250-Facts:\r\n type=dir; x\r\n250 End\r\n", 250, b"End"),
-            (b"230-Hello\r\n530 you\r\n230 in", 230, b"in"),
-            (b"257 \"/a\xff\xffb\"", 257, b"\"/a\xffb\""),
-            (b"garbage", 0, b"age"),
-            (b"", 0, b""),
-        ] {
-            let reply = Reply::of(text);
-            assert_eq!((reply.code, reply.words()), (code, words), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_path_stands_between_quotes() {
-        for (text, path) in [
-            ("257 \"/\" is current", Some("/")),
-            ("257 \"/a \"\"b\"\" c\"", Some("/a \"b\" c")),
-            ("257 /a", None),
-            ("257 \"/a", None),
-            ("257 \"relative\"", None),
-            ("200 \"/a\"", None),
-        ] {
-            assert_eq!(Reply::of(text.as_bytes()).quoted().as_deref(), path.map(str::as_bytes), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_byte_goes_through_the_librarys_texts() {
-        let all: Vec<u8> = (0..=255).collect();
-        assert_eq!(Transparent.encode(&Transparent.decode(&all)).unwrap(), all);
-        assert!(Transparent.encode("中").is_err());
     }
 }

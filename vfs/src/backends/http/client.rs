@@ -16,7 +16,7 @@ use super::config::Site;
 use super::dav;
 use super::error::{of_status, of_transport};
 use super::response::{date_of, tag_of};
-use crate::backends::remote::{Connection, Connections, Deadlines, Policy, RetryBudget, client_tls};
+use crate::backends::remote::{Connection, Connections, Deadlines, Policy, RetryBudget, Trust};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::options::{ByteRange, Held};
 use crate::path::VPath;
@@ -46,6 +46,8 @@ const USER_AGENT: &str = concat!("vfsd/", env!("CARGO_PKG_VERSION"));
 /// Asks one site.
 pub(super) struct Client {
     http: reqwest::Client,
+    /// For hops to other ports than the mount's, under the rule for these.
+    elsewhere: reqwest::Client,
     site: Site,
     connections: Connections,
     budget: RetryBudget,
@@ -112,27 +114,14 @@ impl Client {
     /// # Errors
     /// `InvalidInput` where the authorities are none; `Internal` where TLS cannot be set up.
     pub(super) fn new(site: Site) -> Result<Self> {
-        let mut tls = client_tls(&site.options.authorities)
+        let trust = Trust::with(&site.options.authorities)
             .map_err(|why| Error::new(ErrorKind::InvalidInput, "connect", &VPath::root()).with_detail(why))?;
+        let mut tls = trust.client(rustls::DEFAULT_VERSIONS).map_err(unusable)?;
         tls.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-        let deadlines = site.options.deadlines;
-        let resolver = CheckedResolver { policy: site.policy.clone() };
-        let http = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .tls_backend_preconfigured(tls)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(resolver)
-            .connect_timeout(deadlines.connect)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(site.options.connections.max(1))
-            .http1_max_headers(HEAD_FIELDS)
-            .build()
-            .map_err(|error| Error::new(ErrorKind::Internal, "connect", &VPath::root()).with_source(error))?;
+        let http = dialler(&site, tls.clone(), site.policy.clone()).map_err(unusable)?;
+        let elsewhere = dialler(&site, tls, site.policy.elsewhere()).map_err(unusable)?;
         let connections = Connections::new(site.options.connections);
-        Ok(Self { http, site, connections, budget: RetryBudget::new() })
+        Ok(Self { http, elsewhere, site, connections, budget: RetryBudget::new() })
     }
 
     pub(super) fn base(&self) -> &Url {
@@ -230,8 +219,8 @@ impl Client {
     }
 
     fn request(&self, url: &Url, ask: &Ask) -> reqwest::RequestBuilder {
-        let mut request = self
-            .http
+        let http = if self.is_at_home(url) { &self.http } else { &self.elsewhere };
+        let mut request = http
             .request(ask.method.clone(), url.clone())
             .header(ACCEPT, ask.accept)
             // So that a range means bytes of the file, and a length is the file's.
@@ -262,11 +251,17 @@ impl Client {
         request
     }
 
+    /// True for URLs with the port that the mount names.
+    fn is_at_home(&self, url: &Url) -> bool {
+        url.port_or_known_default() == self.site.base.port_or_known_default()
+    }
+
     /// Addresses that are written as such never reach the resolver.
     fn check_literal(&self, url: &Url, op: &'static str, path: &VPath) -> Result<()> {
         let host = url.host_str().unwrap_or_default();
         let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        match literal.parse().map(|address| self.site.policy.check(address)) {
+        let policy = if self.is_at_home(url) { &self.site.policy } else { &self.site.policy.elsewhere() };
+        match literal.parse().map(|address| policy.check(address)) {
             Ok(Err(refused)) => {
                 let detail = refused.to_string();
                 Err(Error::new(ErrorKind::PermissionDenied, op, path).with_detail(detail))
@@ -274,6 +269,28 @@ impl Client {
             Ok(Ok(())) | Err(_) => Ok(()),
         }
     }
+}
+
+/// Nothing can be dialled at all.
+fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Internal, "connect", &VPath::root()).with_source(error)
+}
+
+/// What dials, resolves and speaks TLS for `site`, under `policy`.
+fn dialler(site: &Site, tls: rustls::ClientConfig, policy: Policy) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .tls_backend_preconfigured(tls)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy()
+        .referer(false)
+        .dns_resolver(CheckedResolver { policy })
+        .connect_timeout(site.options.deadlines.connect)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(site.options.connections.max(1))
+        .http1_max_headers(HEAD_FIELDS)
+        .build()
 }
 
 enum Landed {

@@ -183,6 +183,7 @@ impl Transfer {
             at: range.start,
             goal,
             breaks: 0,
+            has_broken: false,
             safe_at: range.start,
         };
         Self { channel, task: tokio::spawn(pump.run(range.end)), left }
@@ -228,6 +229,8 @@ struct Pump {
     /// The end of the range or of the file, whichever comes first and as far as it is known.
     goal: Option<u64>,
     breaks: u32,
+    /// An answer broke off in the middle.
+    has_broken: bool,
     /// Where the last break but one was counted anew.
     safe_at: u64,
 }
@@ -265,7 +268,13 @@ impl Pump {
         while self.goal.is_none_or(|goal| self.at < goal) {
             let mut body = match self.body.take() {
                 Some(body) => body,
-                None => self.ask().await?,
+                None => match self.ask().await {
+                    Ok(body) => body,
+                    Err(error) => {
+                        self.survive(error).await?;
+                        continue;
+                    }
+                },
             };
             match body.next(stall).await {
                 Ok(Some((start, chunk))) => {
@@ -277,12 +286,14 @@ impl Pump {
                 Ok(None) if self.goal.is_none() => return Ok(()),
                 Ok(None) => {
                     drop(body);
+                    self.source.client.traffic().count_error();
                     let detail = format!("the answer ends at {}", self.at);
                     let short = Error::new(ErrorKind::Truncated, OP, &VPath::root()).with_detail(detail);
                     self.survive(short).await?;
                 }
                 Err(error) => {
                     drop(body);
+                    self.source.client.traffic().count_error();
                     self.survive(error).await?;
                 }
             }
@@ -340,15 +351,19 @@ impl Pump {
     /// Waits before going on after `error`, or ends with it: it is no break, the file may be another one by now, or
     /// there were too many.
     async fn survive(&mut self, error: Error) -> Result<()> {
-        self.source.client.traffic().count_error();
         if self.at - self.safe_at >= PROGRESS {
             self.breaks = 0;
             self.safe_at = self.at;
         }
         self.breaks += 1;
-        let can_go_on = error.kind() == ErrorKind::Truncated
-            && self.breaks <= RESUMES
-            && self.facts.version.if_range().is_some();
+        // A site that broke off may be on its way back.
+        let is_break = match error.kind() {
+            ErrorKind::Truncated => true,
+            ErrorKind::Unavailable => self.has_broken,
+            _ => false,
+        };
+        self.has_broken |= is_break;
+        let can_go_on = is_break && self.breaks <= RESUMES && self.facts.version.if_range().is_some();
         match self.source.client.pay(self.breaks).filter(|_| can_go_on) {
             Some(delay) => {
                 sleep(delay).await;

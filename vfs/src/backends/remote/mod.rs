@@ -15,4 +15,4 @@ pub use self::login::Login;
 pub use self::policy::{Policy, Refused};
 pub(crate) use self::reader::Reader;
 pub(crate) use self::retry::RetryBudget;
-pub(crate) use self::trust::client_tls;
+pub(crate) use self::trust::Trust;

@@ -43,6 +43,13 @@ impl Policy {
         self
     }
 
+    /// The rule for other ports than the one that the mount names: an address that is allowed because the mount names it is
+    /// so with that port alone, for behind another one something else of the house may listen.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self { named: None, names_localhost: false, allows_private: self.allows_private }
+    }
+
     /// Passes an address that may be dialled.
     ///
     /// # Errors
@@ -78,7 +85,10 @@ impl Policy {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address;
-        write!(f, "{address} is not a public address, and the mount does not name it: it is not dialled")
+        write!(
+            f,
+            "{address} is not a public address, and the mount does not name it with this port: it is not dialled"
+        )
     }
 }
 
@@ -205,6 +215,15 @@ mod tests {
         ] {
             assert_eq!(passes(&Policy::for_host(host), address), expected, "{host} {address}");
         }
+    }
+
+    #[test]
+    fn an_address_that_the_mount_names_is_named_with_one_port() {
+        let policy = Policy::for_host("127.0.0.1");
+        assert!(passes(&policy, "127.0.0.1") && !passes(&policy.elsewhere(), "127.0.0.1"));
+        assert!(!passes(&Policy::for_host("localhost").elsewhere(), "::1"));
+        assert!(passes(&policy.elsewhere(), "1.1.1.1"));
+        assert!(passes(&policy.with_private(true).elsewhere(), "127.0.0.1"));
     }
 
     #[tokio::test]

@@ -7,6 +7,11 @@ use super::tokens::number;
 use super::{Facts, Row};
 use crate::metadata::{FileType, Owner};
 
+/// The mode of every link (symlink(7)), and what is longer than any link's text. ProFTPD without `ShowSymlinks`, as for
+/// anonymous users, tells both of a link that it otherwise shows as the file it leads to.
+const LINK_MODE: u32 = 0o777;
+const LINK_BYTES: u64 = 4096;
+
 /// What a row of facts tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::backends::ftp) enum Machine {
@@ -61,12 +66,14 @@ pub(in crate::backends::ftp) fn machine(line: &[u8]) -> Option<Machine> {
     if found.file_type != FileType::File {
         found.len = None;
     }
+    found.may_be_link = found.mode == Some(LINK_MODE) && found.len.is_some_and(|len| len < LINK_BYTES);
     Some(Machine::Entry(Row { name, facts: found }))
 }
 
 fn octal(text: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(text).ok()?;
-    u32::from_str_radix(text, 8).ok().map(|mode| mode & 0o7777)
+    // pyftpdlib writes as Python does.
+    u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok().map(|mode| mode & 0o7777)
 }
 
 fn id(text: &[u8]) -> Option<u32> {

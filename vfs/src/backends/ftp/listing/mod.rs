@@ -34,6 +34,8 @@ pub(super) struct Facts {
     pub(super) target: Option<Bytes>,
     /// The time is rounded, or its year or zone was guessed.
     pub(super) approximate: bool,
+    /// Length and mode may be those of a link that the site shows as what it leads to.
+    pub(super) may_be_link: bool,
 }
 
 /// One entry of a listing, its name as it is on the wire.
@@ -104,6 +106,7 @@ impl Facts {
             unique: None,
             target: None,
             approximate: false,
+            may_be_link: false,
         }
     }
 }

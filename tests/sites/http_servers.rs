@@ -8,7 +8,7 @@ use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::conformance::{self, Skill, Subject};
 use vfs::{FileSystem, ListOptions, VPath};
 
-use crate::trees::shown_folder;
+use crate::shown::shown_folder;
 
 /// What no site has: it takes no changes, and tells neither modes nor, but in the parent's listing, times of folders.
 const SITES_LACK: [Skill; 6] =
