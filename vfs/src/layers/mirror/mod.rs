@@ -3,10 +3,12 @@
 //! - A file is fetched once, however many read it, in blocks of 256 KiB; a range fetches the blocks that it touches. Readers
 //!   see bytes as soon as they are on the disk, and an error where the source fails: never an early end.
 //! - Whether what is kept still holds is decided by [`Rules`] and [`Tolerances`]; who asks is asked once for all
-//!   ([`Freshness::Revalidate`] collapses). Another version has other bytes on the disk: readers of the old one finish it.
+//!   ([`Revalidate`] collapses). Another version has other bytes on the disk: readers of the old one finish it.
 //! - Listings, folders and missing names are kept too.
 //!
 //! The tree is read-only. Where the cache folder fails or is full, what does not fit is passed through.
+//!
+//! [`Revalidate`]: crate::options::Freshness::Revalidate
 
 mod file;
 mod finding;
