@@ -110,9 +110,9 @@ cache_effective_user proxy
 def acng(upstream, folder):
     port = servers.free_port()
     os.chmod(folder, 0o777)
-    arguments = ["apt-cacher-ng", "ForeGround=1", f"Port={port}", "BindAddress=127.0.0.1", f"CacheDir={folder}/cache",
-                 f"LogDir={folder}", "SupportDir=/usr/lib/apt-cacher-ng", f"Remap-o: /o ; {upstream}",
-                 "VfilePatternEx: .*volatile.*", "PfilePatternEx: .*"]
+    arguments = ["ForeGround=1", f"Port={port}", "BindAddress=127.0.0.1", f"CacheDir={folder}/cache",
+                 f"LogDir={folder}", "SupportDir=/usr/lib/apt-cacher-ng", f"Remap-o=/o ; {upstream}",
+                 "VfilePatternEx=.*volatile.*", "PfilePatternEx=.*"]
     with servers.listening("acng", ["apt-cacher-ng", *arguments], "http", port) as server:
         yield server, f"http://127.0.0.1:{port}/o/"
 
