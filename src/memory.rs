@@ -14,7 +14,7 @@ const LARGE_BYTES: i32 = 1 << 20;
 /// What stays free at a heap's end before it goes back: with a fixed bound above, this one is fixed too, and its default of
 /// 128 KiB would have each piece of input taken from the system and given back.
 #[cfg(target_env = "gnu")]
-const SPARE_BYTES: i32 = 2 << 20;
+const SPARE_BYTES: i32 = 8 << 20;
 
 /// Bounds the heaps; to be called before threads are started.
 #[cfg(target_env = "gnu")]

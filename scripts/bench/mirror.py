@@ -265,18 +265,26 @@ CASES = {
 def table(arguments):
     cells = {}
     for name, mirror in mirrors(arguments.vfsd).items():
-        with origins.Origin(SIZE, 4 << 20) as site, tempfile.TemporaryDirectory() as folder:
-            with mirror(site.url, folder) as (_, base):
-                for case, measure in CASES.items():
-                    try:
-                        cells[case, name] = measure(site, lambda path, base=base: base + path)
-                    except Exception as error:  # A peer that fails a case does not end the others.
-                        cells[case, name] = f"failed: {error}"
-    names = list(mirrors(arguments.vfsd))
+        try:
+            cells |= {(case, name): found for case, found in measure_all(mirror)}
+        except SystemExit as failure:  # It does not start on this machine.
+            print(f"{name} is left out: {failure}")
+    names = [name for name in mirrors(arguments.vfsd) if any(of == name for _, of in cells)]
     print("| |", " | ".join(names), "|")
     print("|---" * (len(names) + 1) + "|")
     for case in CASES:
         print("|", case, "|", " | ".join(cells[case, name] for name in names), "|")
+
+
+def measure_all(mirror):
+    """Each case, and what a mirror does in it."""
+    with origins.Origin(SIZE, 4 << 20) as site, tempfile.TemporaryDirectory() as folder, \
+            mirror(site.url, folder) as (_, base):
+        for case, measure in CASES.items():
+            try:
+                yield case, measure(site, lambda path: base + path)
+            except Exception as error:  # A peer that fails a case does not end the others.
+                yield case, f"failed: {error}"
 
 
 def fetch_quietly(url):
