@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::path::{PathError, PathErrorKind, VPath};
+use crate::path::{PathError, PathErrorKind, VPath, escaped};
 
 /// Result of every call on a tree.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -159,6 +159,18 @@ impl Error {
     /// Whether asking again may help.
     pub fn retry(&self) -> Retry {
         self.0.retry
+    }
+
+    /// What a stranger may hear of it: the kind; of a question that makes no sense also the detail, escaped, for that
+    /// speaks of the question. Other details speak of sources, and are for the log.
+    pub fn told(&self) -> Cow<'static, str> {
+        let kind = self.kind().as_str();
+        match self.detail() {
+            Some(detail) if self.kind() == ErrorKind::InvalidInput => {
+                format!("{kind}: {}", escaped(detail.as_bytes())).into()
+            }
+            _ => kind.into(),
+        }
     }
 }
 

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::net::SocketAddrV4;
 use std::time::{Duration, SystemTime};
 
-use vfs::path::escaped;
 use vfs::producer::Algorithm;
-use vfs::{ByteRange, Error, ErrorKind, VPath};
+use vfs::{ByteRange, ErrorKind, VPath};
 
 use super::active::Forbidden;
 use super::calls::{Content, Failure, Opening, Outcome, Upload};
@@ -201,7 +200,7 @@ fn opened(opening: &Opening) -> Reply {
 fn failed(sent: &[u8], failure: &Failure) -> Reply {
     let (code, why) = match failure {
         Failure::Tree(error) => {
-            return Reply::new(code(error.kind()), [sent, b": ", words(error).as_bytes(), b"."].concat());
+            return Reply::new(code(error.kind()), [sent, b": ", error.told().as_bytes(), b"."].concat());
         }
         Failure::Path(why) => return Reply::new(550, why.clone().into_bytes()),
         Failure::NotAFile => (550, "not a file"),
@@ -220,17 +219,6 @@ fn failed(sent: &[u8], failure: &Failure) -> Reply {
         Failure::RestartPastEnd => (554, "it ends before the restart position"),
     };
     Reply::new(code, [sent, b": ", why.as_bytes(), b"."].concat())
-}
-
-/// What is wrong, for the peer: the kind, and of a question that makes no sense why. Other details are for the log.
-fn words(error: &Error) -> Cow<'static, str> {
-    let kind = error.kind().as_str();
-    match error.detail() {
-        Some(detail) if error.kind() == ErrorKind::InvalidInput => {
-            format!("{kind}: {}", escaped(detail.as_bytes())).into()
-        }
-        _ => kind.into(),
-    }
 }
 
 /// The answer at the end of a transfer, after its data connection was closed.

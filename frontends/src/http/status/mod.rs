@@ -2,7 +2,6 @@
 
 mod words;
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::header::{
@@ -15,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use vfs::jobs::Disk;
 use vfs::path::escaped;
 use vfs::producer::{self, Coding, Packing, Producer, ProducerExt};
-use vfs::{ByteRange, CacheStatus, Error, ErrorKind, Retry};
+use vfs::{ByteRange, CacheStatus, Error, Retry};
 
 pub(super) use self::words::refusal_message;
 use self::words::{refused, status_of};
@@ -177,7 +176,7 @@ impl Answer {
         } else {
             tracing::debug!(path = %escaped(target.as_bytes()), error = ?error, %status, "a request failed");
         }
-        let answer = Self::text(status, target, &words(error));
+        let answer = Self::text(status, target, &error.told());
         match (status, error.retry()) {
             (_, Retry::After(time)) => {
                 let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
@@ -352,18 +351,6 @@ fn allow(allowed: Allowed) -> HeaderValue {
     }
 }
 
-/// What is wrong, for the peer. Details speak of sources and are for the log; but those of a question that makes no sense
-/// speak of the question: what was found where a path names an archive of another format.
-fn words(error: &Error) -> Cow<'static, str> {
-    let kind = error.kind().as_str();
-    match error.detail() {
-        Some(detail) if error.kind() == ErrorKind::InvalidInput => {
-            format!("{kind}: {}", escaped(detail.as_bytes())).into()
-        }
-        _ => kind.into(),
-    }
-}
-
 /// A part's place in `len` bytes (RFC 9110 §14.4).
 pub(super) fn content_range(part: ByteRange, len: u64) -> String {
     let last = part.end.unwrap_or(len).saturating_sub(1);
@@ -374,7 +361,7 @@ pub(super) fn content_range(part: ByteRange, len: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use vfs::{VPath, Validator};
+    use vfs::{ErrorKind, VPath, Validator};
 
     use super::*;
 

@@ -18,12 +18,20 @@ use crate::registry::EnterArchive;
 
 /// A tar with files of this content, named `0`, `1`, ….
 pub(super) fn tar(files: &[Vec<u8>]) -> Vec<u8> {
+    let named: Vec<_> =
+        files.iter().enumerate().map(|(number, content)| (number.to_string(), content.clone())).collect();
+    tar_of(&named)
+}
+
+/// A tar with these files, which their owner may write and their group may read.
+pub(super) fn tar_of(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut archive = Vec::new();
-    for (number, content) in files.iter().enumerate() {
+    for (name, content) in files {
         let mut block = [0; 512];
-        let name = number.to_string();
         block[..name.len()].copy_from_slice(name.as_bytes());
+        block[100..107].copy_from_slice(b"0000640");
         block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+        block[136..147].copy_from_slice(b"14000000000");
         block[156] = b'0';
         block[148..156].fill(b' ');
         let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();

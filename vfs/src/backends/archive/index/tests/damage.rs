@@ -1,6 +1,9 @@
 //! Indexes, and archives, that are not what they were.
 
+use flate2::Compression;
+
 use super::*;
+use crate::backends::archive::tests::gzip_at;
 
 #[tokio::test]
 async fn a_damaged_or_foreign_index_is_ignored_and_made_anew() {
@@ -130,9 +133,7 @@ fn unstored(mut gzip: &[u8]) -> Vec<u8> {
 }
 
 fn stored_gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
+    gzip_at(Compression::none(), plain)
 }
 
 /// Returns when the index has been removed.

@@ -13,11 +13,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tokio::sync::Notify;
 
 use super::{IndexOptions, IndexPlace};
+use crate::backends::archive::tests::{gzip, tar_of as tar};
 use crate::backends::archive::trial::Random;
 use crate::backends::archive::{ArchiveOptions, ArchiveService};
 use crate::error::{Error, ErrorKind, Result};
@@ -151,32 +150,6 @@ fn sample(files: u64) -> Vec<(String, Vec<u8>)> {
     let name = |number: u64| format!("folder-{}/sub/file-{number}", number % 7);
     let len = |number: u64| 40_000 + (number * 7919 % 200_000) as usize;
     (0..files).map(|number| (name(number), content(number, len(number)))).collect()
-}
-
-fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
-    let mut archive = Vec::new();
-    for (name, content) in files {
-        let mut block = [0; 512];
-        block[..name.len()].copy_from_slice(name.as_bytes());
-        block[100..107].copy_from_slice(b"0000640");
-        block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
-        block[136..147].copy_from_slice(b"14000000000");
-        block[156] = b'0';
-        block[148..156].fill(b' ');
-        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        archive.extend_from_slice(&block);
-        archive.extend_from_slice(content);
-        archive.resize(archive.len().next_multiple_of(512), 0);
-    }
-    archive.resize(archive.len() + 1024, 0);
-    archive
-}
-
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
 }
 
 fn bzip2(plain: &[u8]) -> Vec<u8> {
