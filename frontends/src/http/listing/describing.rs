@@ -52,10 +52,6 @@ impl Describing {
         Self { describer, asked: VecDeque::new(), next: 0, gone: Vec::new(), known: 0, batch: Vec::new() }
     }
 
-    pub(super) fn of_batches(describer: Arc<dyn Describe>) -> Self {
-        Self::new(Some(describer))
-    }
-
     /// Waits until all is known of the row `at` that there is; false where it is not there any more.
     pub(super) fn poll(
         &mut self,
@@ -210,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn batches_are_described_as_they_come() {
         let mut listing = DirStream::ready(entries(1000));
-        let mut describing = Describing::of_batches(Arc::new(Tells));
+        let mut describing = Describing::new(Some(Arc::new(Tells)));
         let mut found = Vec::new();
         while let Some(batch) = poll_fn(|cx| describing.poll_batch(&mut listing, cx)).await {
             found.extend(batch.unwrap());

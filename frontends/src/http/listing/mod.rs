@@ -72,7 +72,7 @@ enum Stage {
     /// They are written, from this one on, as they are described.
     Write(Box<Described>),
     /// What was too much to be sorted is written as it comes.
-    WriteOn(Option<Describing>),
+    WriteOn(Box<Describing>),
     /// All is written that came before an error; it follows when that has left.
     Break(Error),
     Ended,
@@ -172,21 +172,17 @@ impl Listing {
                         let next = last.map(|(name, row)| next(&self.view, &self.order, name, row));
                         self.end(next);
                     }
-                    None => self.stage = Stage::WriteOn(self.entries.describer().map(Describing::of_batches)),
+                    None => {
+                        self.stage = Stage::WriteOn(Box::new(Describing::new(self.entries.describer())));
+                    }
                 }
             }
             Stage::WriteOn(_) if self.broken.is_some() => self.write_break(),
-            Stage::WriteOn(describing) => {
-                let batch = match describing {
-                    Some(describing) => ready!(describing.poll_batch(&mut self.entries, cx)),
-                    None => ready!(self.entries.poll_next(cx)),
-                };
-                match batch {
-                    Some(Ok(batch)) => self.write_on(&batch),
-                    Some(Err(error)) => self.broken = Some(error),
-                    None => self.end(None),
-                }
-            }
+            Stage::WriteOn(describing) => match ready!(describing.poll_batch(&mut self.entries, cx)) {
+                Some(Ok(batch)) => self.write_on(&batch),
+                Some(Err(error)) => self.broken = Some(error),
+                None => self.end(None),
+            },
             Stage::Break(_) | Stage::Ended => {}
         }
         Poll::Ready(Ok(()))

@@ -29,6 +29,7 @@ const BLOCKS_AHEAD: usize = 4;
 
 /// Blocks that are decoded at once for somebody who begins to read: what a small range may lie in.
 const BLOCKS_AT_FIRST: usize = 2;
+
 /// Content that is decoded to get to a block without waiting for a pass that is on its way there.
 const NEAR_BYTES: u64 = 256 * 1024;
 

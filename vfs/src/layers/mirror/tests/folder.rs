@@ -14,8 +14,7 @@ async fn filled() -> (Origin, TempDir, Bytes) {
     let bytes = content(LEN, 1);
     scene.origin.put("/f", &bytes);
     scene.read("/f").await.unwrap();
-    let Scene { origin, mirror, folder } = scene;
-    drop(mirror);
+    let (origin, folder) = scene.ended().await;
     (origin, folder, bytes)
 }
 
@@ -91,9 +90,8 @@ async fn data_of_another_file_is_never_served_under_a_name() {
     let other = content(LEN, 2);
     scene.origin.put("/g", &other);
     scene.read("/g").await.unwrap();
-    let data = data_files(&scene);
-    let Scene { origin, mirror, folder } = scene;
-    drop(mirror);
+    let data = data_files(scene.folder.path());
+    let (origin, folder) = scene.ended().await;
     let part = folder.path().join("part");
     fs::rename(&data[0], &part).unwrap();
     fs::rename(&data[1], &data[0]).unwrap();

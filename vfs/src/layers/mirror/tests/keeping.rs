@@ -92,7 +92,7 @@ async fn what_must_not_be_kept_is_passed_through() {
         assert_eq!(scene.read("/f").await.unwrap(), bytes);
     }
     assert_eq!(scene.origin.take_counts().bytes, 2 * LEN as u64);
-    assert!(data_files(&scene).is_empty());
+    assert!(data_files(scene.folder.path()).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,27 +153,14 @@ async fn a_block_that_was_damaged_between_two_runs_is_fetched_anew() {
     let bytes = content(LEN, 8);
     scene.origin.put("/f", &bytes);
     scene.read("/f").await.unwrap();
-    let Scene { origin, mirror, folder } = scene;
-    drop(mirror);
-    drop(mirror_in(folder.path(), &origin, MirrorOptions::default(), StoreOptions::default()).await);
+    let (origin, folder) = scene.restarted(MirrorOptions::default()).await.ended().await;
     // As if the machine had stopped and a page did not reach the disk, or the disk had forgotten it.
-    let mut scene = Scene {
-        origin,
-        folder,
-        mirror: Mirror::new(
-            Arc::new(Origin::new()),
-            "x",
-            Store::open(tempfile::tempdir().unwrap().path(), StoreOptions::default()).await.unwrap(),
-            MirrorOptions::default(),
-        ),
-    };
-    let data = data_files(&scene).remove(0);
+    let data = data_files(folder.path()).remove(0);
     let mut damaged = fs::read(&data).unwrap();
     damaged[BLOCK_BYTES as usize + 5] ^= 1;
     fs::write(&data, damaged).unwrap();
-    scene.mirror =
-        mirror_in(scene.folder.path(), &scene.origin, MirrorOptions::default(), StoreOptions::default())
-            .await;
+    let mirror = mirror_in(folder.path(), &origin, MirrorOptions::default(), StoreOptions::default()).await;
+    let scene = Scene { origin, mirror, folder };
     scene.origin.take_counts();
     assert_eq!(scene.read("/f").await.unwrap(), bytes);
     assert_eq!(scene.origin.take_counts().bytes, BLOCK_BYTES);
@@ -187,9 +174,8 @@ async fn what_somebody_cut_or_removed_is_fetched_anew() {
         let bytes = content(LEN, 9);
         scene.origin.put("/f", &bytes);
         scene.read("/f").await.unwrap();
-        let data = data_files(&scene).remove(0);
-        let Scene { origin, mirror, folder } = scene;
-        drop(mirror);
+        let data = data_files(scene.folder.path()).remove(0);
+        let (origin, folder) = scene.ended().await;
         if is_removed {
             fs::remove_file(&data).unwrap();
         } else {
@@ -218,13 +204,12 @@ async fn a_record_that_is_damaged_or_anothers_is_not_believed() {
     scene.origin.put("/g", &other);
     scene.read("/f").await.unwrap();
     scene.read("/g").await.unwrap();
-    let Scene { origin, mirror, folder } = scene;
     let record = |at| {
-        let name = mirror.0.key(&path(at), Part::Entry).to_string();
-        folder.path().join("v1/o").join(&name[..2]).join(name + ".meta")
+        let name = scene.mirror.0.key(&path(at), Part::Entry).to_string();
+        scene.folder.path().join("v1/o").join(&name[..2]).join(name + ".meta")
     };
     let (of_f, of_g) = (record("/f"), record("/g"));
-    drop(mirror);
+    let (origin, folder) = scene.ended().await;
     // The one is cut, the other is the first one's.
     let whole = fs::read(&of_f).unwrap();
     fs::write(&of_g, &whole).unwrap();
@@ -247,7 +232,7 @@ async fn what_was_used_longest_ago_goes_when_there_is_too_much() {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
     assert!(scene.mirror.0.store.usage().bytes <= options.bytes, "{:?}", scene.mirror.0.store.usage());
-    assert_eq!(data_files(&scene).len(), 3);
+    assert_eq!(data_files(scene.folder.path()).len(), 3);
     let scene = scene.restarted(MirrorOptions::default()).await;
     scene.origin.take_counts();
     for name in ["/e", "/a"] {

@@ -37,24 +37,26 @@ async fn with_options(options: MirrorOptions, store: StoreOptions) -> Scene {
     Scene { origin, mirror, folder }
 }
 
-/// Waits for who uses the folder to let it go.
 async fn mirror_in(folder: &Path, origin: &Origin, options: MirrorOptions, store: StoreOptions) -> Mirror {
-    let opened = loop {
-        match Store::open(folder, store).await {
-            Err(error) if error.kind() == ErrorKind::Busy => {
-                tokio::time::sleep(Duration::from_millis(1)).await
-            }
-            opened => break opened.unwrap(),
-        }
-    };
-    Mirror::new(Arc::new(origin.clone()), "test:", opened, options)
+    let store = Store::open(folder, store).await.unwrap();
+    Mirror::new(Arc::new(origin.clone()), "test:", store, options)
 }
 
 impl Scene {
-    /// The next run of the program, on the same folder.
-    async fn restarted(self, options: MirrorOptions) -> Self {
+    /// The source and the folder, when the mirror has ended and what it did in the folder is done.
+    async fn ended(self) -> (Origin, TempDir) {
         let Self { origin, mirror, folder } = self;
         drop(mirror);
+        let lock = std::fs::File::open(folder.path().join("v1/lock")).unwrap();
+        while lock.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        (origin, folder)
+    }
+
+    /// The next run of the program, on the same folder.
+    async fn restarted(self, options: MirrorOptions) -> Self {
+        let (origin, folder) = self.ended().await;
         let mirror = mirror_in(folder.path(), &origin, options, StoreOptions::default()).await;
         Self { origin, mirror, folder }
     }
@@ -77,8 +79,8 @@ impl Scene {
     }
 }
 
-fn data_files(scene: &Scene) -> Vec<std::path::PathBuf> {
-    let folders = std::fs::read_dir(scene.folder.path().join("v1/o")).unwrap();
+fn data_files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let folders = std::fs::read_dir(folder.join("v1/o")).unwrap();
     folders
         .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
         .map(|entry| entry.unwrap().path())

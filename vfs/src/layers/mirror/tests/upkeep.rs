@@ -81,12 +81,11 @@ async fn what_is_pinned_stays_also_after_a_restart() {
     scene.mirror.pin(&path("/p"), true).await.unwrap();
     assert!(scene.mirror.status(&path("/p/a")).await.unwrap().is_pinned);
     keep(&scene, &["/b", "/c", "/d", "/e"]).await;
-    let Scene { origin, mirror, folder } = scene;
-    drop(mirror);
+    let (origin, folder) = scene.ended().await;
     let mirror = mirror_in(folder.path(), &origin, MirrorOptions::default(), options).await;
     let scene = Scene { origin, mirror, folder };
     assert_eq!(scene.mirror.pins(), [path("/p")]);
-    let kept = data_files(&scene).len() as u64;
+    let kept = data_files(scene.folder.path()).len() as u64;
     while scene.mirror.usage().entries < kept {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
