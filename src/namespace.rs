@@ -16,7 +16,7 @@ use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::registry;
 use vfs::backends::remote::Login;
-use vfs::layers::mirror::{MirrorOptions, Pip, Preset, Sets, Site, Store};
+use vfs::layers::mirror::{Apt, MirrorOptions, Pip, Preset, Sets, Site, Store};
 use vfs::layers::{Access, Rules, TimeoutOptions};
 use vfs::path::Scheme;
 use vfs::{ErrorKind, FileSystem, Keeping, MountOptions, Registry, Traffic, VPath, Vfs, VfsOptions};
@@ -101,7 +101,7 @@ impl Sources {
     fn sets(&self, preset: Preset, mount: &Mount) -> Sets {
         match preset {
             Preset::Generic => Sets::None,
-            Preset::Apt => Sets::Apt,
+            Preset::Apt => Sets::Apt(Apt::new(self.registry.clone())),
             Preset::Pip => {
                 let (sites, part) = match &mount.mirror.packages {
                     Some(Packages { sites, part }) => (sites.clone(), *part),
@@ -134,7 +134,8 @@ fn name_of(mount: &Mount, login: Option<&Login>) -> Arc<str> {
     format!("{shown} as {mark}").into()
 }
 
-/// Opens the folder for what mirrors keep. Where it is the usual place, and in use already, nothing is kept.
+/// Opens the folder for what mirrors keep. Where it is the usual place, and in use already, nothing is kept; nor where it
+/// cannot be written to: who is served need not suffer from that.
 async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> {
     let place = cache.place.clone().unwrap_or_else(Cache::usual);
     match place.store(cache.options).await {
@@ -142,8 +143,18 @@ async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> 
             tracing::warn!(%error, "nothing is kept of remote mounts: name a folder with --cache DIR");
             Ok(None)
         }
+        Err(error) if cannot_be_written(error.kind()) => {
+            tracing::warn!(%error, "nothing is kept of remote mounts, which are passed through: the cache folder cannot \
+                                    be written to");
+            Ok(None)
+        }
         store => store.map_err(|error| Failure::Usage(error.to_string())),
     }
+}
+
+fn cannot_be_written(kind: ErrorKind) -> bool {
+    use ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnly, StorageFull};
+    matches!(kind, PermissionDenied | QuotaExceeded | ReadOnly | StorageFull)
 }
 
 /// Bounds of archives for a command.

@@ -50,15 +50,7 @@ def vfsd(program, upstream, folder):
 @contextlib.contextmanager
 def nginx(upstream, folder, extra):
     port = servers.free_port()
-    config = os.path.join(folder, "nginx.conf")
-    with open(config, "w") as file:
-        file.write(f"""
-daemon off; user root; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; sendfile on; tcp_nopush on; types {{ }}
-  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    with servers.nginx_in(folder, port, f"""
   proxy_cache_path {folder}/c keys_zone=c:10m max_size=10g use_temp_path=off;
   server {{
     listen 127.0.0.1:{port};
@@ -67,9 +59,7 @@ http {{
       proxy_cache_revalidate on; proxy_cache_use_stale error timeout http_503;
       {extra}
     }}
-  }}
-}}""")
-    with servers.listening("nginx", ["nginx", "-c", config, "-p", folder], "http", port) as server:
+  }}""") as server:
         yield server, f"http://127.0.0.1:{port}/"
 
 

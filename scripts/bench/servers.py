@@ -115,20 +115,28 @@ def vfsd(program, folder, extra=(), level="error", **how):
 @contextlib.contextmanager
 def nginx(folder):
     port = free_port()
-    with tempfile.TemporaryDirectory() as private:
-        config = os.path.join(private, "nginx.conf")
-        with open(config, "w") as file:
-            file.write(f"""
+    with tempfile.TemporaryDirectory() as private, nginx_in(private, port, f"""
+  keepalive_requests 1000000;
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}; autoindex on; }}""") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def nginx_in(private, port, directives):
+    """nginx with these directives for HTTP, its own files in `private`."""
+    config = os.path.join(private, "nginx.conf")
+    with open(config, "w") as file:
+        file.write(f"""
 daemon off; user root; worker_processes 1; pid {private}/pid; error_log {private}/error.log;
 events {{ worker_connections 16384; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; types {{ }}
+  access_log off; sendfile on; tcp_nopush on; types {{ }}
   client_body_temp_path {private}/b; proxy_temp_path {private}/p; fastcgi_temp_path {private}/f;
   uwsgi_temp_path {private}/u; scgi_temp_path {private}/s;
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}; autoindex on; }}
+  {directives}
 }}""")
-        with listening("nginx", ["nginx", "-c", config, "-p", private], "http", port) as server:
-            yield server
+    with listening("nginx", ["nginx", "-c", config, "-p", private], "http", port) as server:
+        yield server
 
 
 def identity(folder):

@@ -32,7 +32,7 @@ pub use self::file_system::{
 pub use self::metadata::{CacheStatus, Caching, FileType, Identity, Metadata, Owner, Provenance, Validator};
 pub use self::options::{
     ByteRange, Freshness, Held, Intent, LinkTarget, ListOptions, Lock, LockWait, OpenOptions, RenameOptions,
-    SetAttributes, StatOptions, WriteMode,
+    SetAttributes, Sought, StatOptions, WriteMode,
 };
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry, index_beside};

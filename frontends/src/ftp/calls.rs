@@ -194,7 +194,7 @@ impl Ask {
     /// SIZE (RFC 3659 §4): the number of bytes that RETR would send. Of a file that has only begun to come, out of sight, how
     /// far it has come: clients ask that way where to go on.
     pub(super) async fn measure(self, converts: bool, has_parts: bool) -> Outcome {
-        let failure = match self.stat().await {
+        let failure = match self.stat_file().await {
             Err(error) => {
                 let part = if has_parts && !converts { self.part_len().await } else { None };
                 match part {
@@ -212,7 +212,7 @@ impl Ask {
 
     /// MDTM (RFC 3659 §3).
     pub(super) async fn date(self) -> Outcome {
-        let failure = match self.stat().await {
+        let failure = match self.stat_file().await {
             Ok(Metadata { modified: Some(time), .. }) => return Outcome::Dated(time),
             Ok(_) => Failure::TimeUnknown,
             Err(error) => Failure::Tree(error),
@@ -253,7 +253,7 @@ impl Ask {
             return self.fail(Failure::RestartInAscii);
         }
         let intent = if is_whole { Intent::Whole } else { Intent::Range };
-        let options = OpenOptions { intent, ..OpenOptions::reading() };
+        let options = OpenOptions { intent, ..OpenOptions::reading_file() };
         let opened = async {
             let file = self.view.open(&self.path, &options).await?;
             let found = file.metadata().await?;
@@ -287,6 +287,10 @@ impl Ask {
 
     async fn stat(&self) -> vfs::Result<Metadata> {
         self.view.metadata(&self.path, &StatOptions::default()).await
+    }
+
+    async fn stat_file(&self) -> vfs::Result<Metadata> {
+        self.view.metadata(&self.path, &StatOptions::of_file()).await
     }
 
     fn fail(&self, failure: Failure) -> Outcome {

@@ -266,7 +266,7 @@ async fn retrieve(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result
         (false, Some(_)) => Intent::Range,
         (false, None) => Intent::Whole,
     };
-    let wishes = OpenOptions { intent, freshness: fetch.freshness, ..OpenOptions::reading() };
+    let wishes = OpenOptions { intent, freshness: fetch.freshness, ..OpenOptions::reading_file() };
     match tree.open(path, &wishes).await {
         Ok(file) => {
             let found = Found::of(file).await?;

@@ -10,6 +10,7 @@
 //!
 //! [`Revalidate`]: crate::options::Freshness::Revalidate
 
+mod asking;
 mod file;
 mod finding;
 mod flight;
@@ -17,7 +18,9 @@ mod freshness;
 mod holding;
 mod listing;
 mod object;
+mod packages;
 mod pages;
+mod pattern;
 mod rules;
 mod run;
 mod set;
@@ -35,12 +38,14 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 
 use self::file::MirrorFile;
-use self::finding::{Answer, is_outage, not_kept};
+use self::finding::{Answer, Want, is_outage, not_kept};
 use self::flight::Flights;
 pub use self::freshness::Tolerances;
 use self::object::Object;
+pub use self::packages::Apt;
 pub use self::pages::Pip;
-pub use self::rules::{PatternError, Preset, Rule, Rules};
+pub use self::pattern::{Pattern, PatternError};
+pub use self::rules::{Preset, Rule, Rules};
 use self::set::Releases;
 pub use self::set::Sets;
 pub use self::sets::Site;
@@ -50,7 +55,7 @@ pub use self::upkeep::Status;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirStream, File, FileSystem};
 use crate::metadata::{FileType, Metadata};
-use crate::options::{Intent, LinkTarget, ListOptions, OpenOptions, StatOptions};
+use crate::options::{Intent, LinkTarget, ListOptions, OpenOptions, Sought, StatOptions};
 use crate::path::VPath;
 use crate::producer::Rate;
 
@@ -155,9 +160,12 @@ impl FileSystem for Mirror {
                 answer => return answer,
             }
         }
-        match self.0.find(&Subject::entry(path), options.freshness, Intent::Header, OP).await {
+        let want =
+            Want { op: OP, freshness: options.freshness, intent: Intent::Header, sought: options.sought };
+        match self.0.find(&Subject::entry(path), want).await {
             Ok(Answer::Kept(object, status)) => Ok(object.describe(status)),
             Ok(Answer::Passed(file)) => file.metadata().await,
+            Ok(Answer::Unkept) => self.0.inner.metadata(path, options).await,
             // The root exists, whatever its source has to say.
             Err(error) if path.is_root() && is_outage(&error) => Ok(Metadata::new(FileType::Dir)),
             // Neither a file nor a folder.
@@ -171,9 +179,21 @@ impl FileSystem for Mirror {
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
         const OP: &str = "read_dir";
         let subject = Subject { path: path.clone(), part: Part::Listing };
-        match self.0.find(&subject, options.freshness, Intent::Whole, OP).await? {
-            Answer::Kept(object, _) => Ok(listing::entries(&object, path, options.metadata)),
-            Answer::Passed(_) => Err(Error::new(ErrorKind::Internal, OP, path)),
+        let freshness = options.freshness;
+        if self.0.lacks_folder(path, freshness).await {
+            return Err(Error::new(ErrorKind::NotFound, OP, path));
+        }
+        let want = Want { op: OP, freshness, intent: Intent::Whole, sought: Sought::Anything };
+        match self.0.find(&subject, want).await? {
+            Answer::Kept(object, _) => {
+                let mut entries = listing::entries(&object, path, options.metadata);
+                match entries.next().await {
+                    // Nobody has seen anything of it yet.
+                    Some(Err(_)) if object.is_bypassed() => self.0.inner.read_dir(path, options).await,
+                    first => Ok(listing::begun(first, entries)),
+                }
+            }
+            Answer::Passed(_) | Answer::Unkept => self.0.inner.read_dir(path, options).await,
         }
     }
 
@@ -192,7 +212,8 @@ impl FileSystem for Mirror {
         if !options.follow && self.is_link(path).await {
             return Err(Error::new(ErrorKind::Loop, OP, path));
         }
-        let found = self.0.find(&Subject::entry(path), options.freshness, options.intent, OP).await?;
+        let OpenOptions { freshness, intent, sought, .. } = *options;
+        let found = self.0.find(&Subject::entry(path), Want { op: OP, freshness, intent, sought }).await?;
         let file: Arc<dyn File> = match found {
             Answer::Kept(object, _) if object.kind() == Kind::Folder => {
                 return Err(Error::new(ErrorKind::IsADirectory, OP, path));
@@ -202,6 +223,7 @@ impl FileSystem for Mirror {
                 Arc::new(MirrorFile::new(object, described))
             }
             Answer::Passed(file) => file,
+            Answer::Unkept => return self.0.inner.open(path, options).await,
         };
         if let Some(wanted) = &options.if_match
             && file.metadata().await?.validator.as_ref() != Some(wanted)

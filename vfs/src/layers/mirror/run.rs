@@ -26,8 +26,8 @@ const WRITTEN_BYTES: usize = 256 * 1024;
 /// How long a run waits for another reader when the last one has left.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// When to ask again for a file that does not fit its set: sources are changed within minutes.
-const RETRY: Duration = Duration::from_secs(30);
+/// When to ask again for a file that is not what it must be: sources are changed within minutes.
+pub(super) const RETRY: Duration = Duration::from_secs(30);
 
 /// A deserted run goes on to the end where no more than this is missing.
 const FINISHED_BYTES: u64 = 16 << 20;
@@ -113,10 +113,20 @@ impl Run {
         tokio::spawn(async move {
             let digest = object.seal().map(|_| Sha256::new());
             let mut fetch = Fetch { object: &object, run: &self, at: self.start, sum: Hasher::new(), digest };
-            let outcome = fetch.go().await;
-            if let Err(error) = &outcome {
-                settle_failure(&object, error).await;
-            } else if !object.is_resumable() && !object.is_complete() && object.seal().is_none() {
+            let outcome = match fetch.go().await {
+                Ok(()) => Ok(()),
+                Err(Failure::Source(error)) => {
+                    settle_failure(&object, &error).await;
+                    Err(error)
+                }
+                Err(Failure::Cache(error)) => {
+                    tracing::warn!(path = %object.path(), %error, "it cannot be kept, and is passed through");
+                    object.close_upstream();
+                    object.bypass();
+                    Err(error)
+                }
+            };
+            if outcome.is_ok() && !object.is_resumable() && !object.is_complete() && object.seal().is_none() {
                 lose(&object, &left()).await;
             }
             if !object.is_lost()
@@ -155,6 +165,20 @@ impl Drop for Joined {
     }
 }
 
+/// Why a run ends before its end.
+enum Failure {
+    /// The source does not give what it was asked for.
+    Source(Error),
+    /// What it gives cannot be kept.
+    Cache(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Source(error)
+    }
+}
+
 /// A run under way.
 struct Fetch<'a> {
     object: &'a Arc<Object>,
@@ -167,7 +191,7 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    async fn go(&mut self) -> Result<()> {
+    async fn go(&mut self) -> Result<(), Failure> {
         let source = self.object.fetch(self.run.start, self.run.end).await?;
         let mut source = source.lower(self.object.store.disk()).coalesce(WRITTEN_BYTES);
         let mut is_watched = true;
@@ -186,12 +210,12 @@ impl Fetch<'_> {
             match next {
                 Some(Chunk::Bytes(bytes)) => {
                     let len = bytes.len();
-                    self.expect_room(len)?;
-                    self.write(bytes).await?;
+                    self.expect_room(len).map_err(Failure::Cache)?;
+                    self.write(bytes).await.map_err(Failure::Cache)?;
                     self.object.pace(len).await;
                 }
-                Some(Chunk::Span(_)) => return Err(failure(ErrorKind::Internal)),
-                None => return self.end(),
+                Some(Chunk::Span(_)) => return Err(failure(ErrorKind::Internal).into()),
+                None => return Ok(self.end()?),
             }
         }
     }
@@ -269,14 +293,10 @@ impl Fetch<'_> {
     }
 }
 
-/// What a failed run means for its object.
+/// What it means for its object that the source has failed.
 async fn settle_failure(object: &Arc<Object>, error: &Error) {
     object.close_upstream();
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded if error.op() == "write_at" => {
-            tracing::warn!(path = %object.path(), %error, "the cache is full: what does not fit is passed through");
-            object.bypass();
-        }
         // The source has another version: this one is not to be found again.
         ErrorKind::Changed | ErrorKind::Corrupt | ErrorKind::NotFound => lose(object, error).await,
         // A second fetch may bring another version under the same name, so it must not be put behind the first.

@@ -55,7 +55,7 @@ impl Object {
             (state.record.path.clone(), state.record.metadata.validator.clone())
         };
         let file = tree
-            .open(&path, &OpenOptions { intent, if_match, page: *page, ..OpenOptions::reading() })
+            .open(&path, &OpenOptions { intent, if_match, page: *page, ..OpenOptions::reading_file() })
             .await?;
         *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&file));
         Ok(file)
