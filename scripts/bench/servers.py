@@ -13,10 +13,17 @@ import time
 GROUPS = next(path for path in ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup") if os.path.isdir(path))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# apt-cacher-ng takes ports for signed: of 32,768 and above it says "Error resolving address for binding", and it dials none.
+LOW_PORTS = range(20000, 32768)
+
+
+def free_port(among=(0,)):
+    """A port that nobody listens on; 0 stands for any."""
+    for port in among:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return probe.getsockname()[1]
+    raise SystemExit("no port is free")
 
 
 class Server:

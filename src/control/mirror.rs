@@ -122,10 +122,10 @@ async fn survey(space: &Arc<Vfs>, answer: &mut Answer) -> Result<(), String> {
 }
 
 fn in_words(status: &Status) -> String {
-    let Status { whole_files, partial_files, folders, missing, bytes, is_pinned } = status;
+    let Status { whole_files, partial_files, folders, listings, missing, bytes, is_pinned } = status;
     let pinned = if *is_pinned { ", pinned" } else { "" };
     format!(
-        "{whole_files} files whole, {partial_files} in part, {folders} folders, {missing} missing, {bytes} bytes{pinned}"
+        "{whole_files} files whole, {partial_files} in part, {folders} folders, {listings} listings, {missing} missing, {bytes} bytes{pinned}"
     )
 }
 

@@ -206,8 +206,9 @@ fn apt_never_gets_another_package_than_the_index_says() {
     assert!(machine.apt(&["update"]).status.success());
     let refused = machine.apt(&["-o", "Acquire::Retries=0", "download", "hello"]);
     let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
-    // The mirror says so, not apt's own check of a whole file.
-    assert!(!refused.status.success() && said.contains("503") && !said.contains("Hash Sum"), "{said}");
+    // The transfer ends before the end: apt has no whole file to check.
+    assert!(!refused.status.success() && !said.contains("Hash Sum"), "{said}");
+    assert!(std::fs::read_dir(machine.folder.path().join("got")).unwrap().next().is_none(), "{said}");
     std::fs::write(&package, right).unwrap();
     assert_eq!(machine.fetch(), "1.0");
 }

@@ -4,11 +4,16 @@
 //!   see bytes as soon as they are on the disk, and an error where the source fails: never an early end.
 //! - Whether what is kept still holds is decided by [`Rules`] and [`Tolerances`]; who asks is asked once for all
 //!   ([`Revalidate`] collapses). Another version has other bytes on the disk: readers of the old one finish it.
-//! - Listings, folders and missing names are kept too.
+//! - Listings, folders and missing names are kept too. Where no file is costs whoever wants a file ([`Sought::File`]) one
+//!   question, and then none for [`Tolerances::missing`]; who looks for anything asks again where only a file was denied.
+//! - What cannot be right is an error and takes the place of nothing: see [`Apt`] and [`Pip`], and what a preset knows to be
+//!   no page of HTML.
 //!
-//! The tree is read-only. Where the cache folder fails or is full, what does not fit is passed through.
+//! The tree is read-only. Where the cache folder fails or is full, what does not fit is passed through: each reader asks the
+//! source then, within the source's own bound of connections.
 //!
 //! [`Revalidate`]: crate::options::Freshness::Revalidate
+//! [`Sought::File`]: crate::options::Sought::File
 
 mod asking;
 mod file;

@@ -123,7 +123,7 @@ impl Core {
     /// The indices of packages that `release` names and that are kept, by their names or by their hash.
     async fn kept_indices(&self, release: &Release, folder: &VPath) -> Vec<(VPath, Digest, Arc<Object>)> {
         let mut found = Vec::new();
-        for (index, digest) in release.indices(folder).filter(|(index, _)| is_index_of_packages(index)) {
+        for (index, digest) in release.indices(folder, is_index_of_packages) {
             for at in by_hash(&index, &digest).into_iter().chain([index.clone()]) {
                 if let Some(object) = self.kept_file(&Subject::entry(&at)).await
                     && object.digest() == Some(digest)

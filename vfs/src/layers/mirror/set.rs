@@ -107,7 +107,7 @@ impl Core {
         };
         let (before, after) = (self.read_release(old).await?, self.read_release(new).await?);
         let mut companions = Vec::new();
-        for (index, digest) in after.indices(&folder) {
+        for (index, digest) in after.indices(&folder, |_| true) {
             if before.digest(&folder, &index) == Some(digest)
                 || self.kept_file(&Subject::entry(&index)).await.is_none()
             {

@@ -18,8 +18,10 @@ pub struct Status {
     pub whole_files: u64,
     /// Files that are not, or not yet.
     pub partial_files: u64,
-    /// Folders and their listings.
+    /// Folders that somebody has asked about.
     pub folders: u64,
+    /// Folders whose entries are known.
+    pub listings: u64,
     /// Names that are known to be missing.
     pub missing: u64,
     /// Bytes of files that are there.
@@ -184,7 +186,8 @@ impl Status {
         match record.kind {
             Kind::File if record.blocks.is_complete() => self.whole_files += 1,
             Kind::File => self.partial_files += 1,
-            Kind::Folder | Kind::Listing => self.folders += 1,
+            Kind::Folder => self.folders += 1,
+            Kind::Listing => self.listings += 1,
             Kind::Missing | Kind::NoFile => self.missing += 1,
         }
         if record.kind == Kind::File {

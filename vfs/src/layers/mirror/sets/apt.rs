@@ -49,9 +49,13 @@ impl Release {
         self.indices.get(below.strip_prefix(b"/")?).copied()
     }
 
-    /// The indices below `folder`, with what they must sum to.
-    pub(in crate::layers::mirror) fn indices(&self, folder: &VPath) -> impl Iterator<Item = (VPath, Digest)> {
-        self.indices.iter().filter_map(move |(name, digest)| {
+    /// The indices below `folder` whose listed names are `wanted`, with what they must sum to.
+    pub(in crate::layers::mirror) fn indices(
+        &self,
+        folder: &VPath,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> impl Iterator<Item = (VPath, Digest)> {
+        self.indices.iter().filter(move |(name, _)| wanted(name)).filter_map(move |(name, digest)| {
             let mut path = folder.clone();
             for part in name.split(|sign| *sign == b'/') {
                 // A name that leads elsewhere is none of an index.
@@ -119,9 +123,9 @@ mod tests {
         let index = path("/debian/dists/trixie/main/binary-amd64/Packages.xz");
         assert_eq!(release.digest(&folder, &index), parse_digest(EMPTY.as_bytes()));
         assert_eq!(release.digest(&folder, &path("/debian/dists/trixie/main/other")), None);
-        let found: Vec<_> = release.indices(&folder).map(|(path, _)| path).collect();
+        let found: Vec<_> = release.indices(&folder, |_| true).map(|(path, _)| path).collect();
         assert_eq!(found, [index]);
-        assert_eq!(Release::parse(b"").indices(&folder).count(), 0);
+        assert_eq!(Release::parse(b"").indices(&folder, |_| true).count(), 0);
         assert!(release.is_one() && Release::parse(b"Suite: s\n").is_one());
         assert!(!Release::parse(b"<html><title>Login</title>\nDear guest, SHA256: pay\n").is_one());
     }

@@ -82,12 +82,10 @@ fn name_of(below: &[u8]) -> u128 {
     u128::from_be_bytes(first)
 }
 
-/// True for an index of packages, packed or not.
-pub(in crate::layers::mirror) fn is_index_of_packages(path: &VPath) -> bool {
-    path.file_name().is_some_and(|name| {
-        let name = &name.name()[..];
-        name.strip_prefix(INDEX).is_some_and(|kind| matches!(kind, b"" | b".gz" | b".xz" | b".bz2" | b".zst"))
-    })
+/// True for the name, as a release lists it, of an index of packages, packed or not.
+pub(in crate::layers::mirror) fn is_index_of_packages(name: &[u8]) -> bool {
+    let last = name.rsplit(|sign| *sign == b'/').next().unwrap_or(name);
+    last.strip_prefix(INDEX).is_some_and(|kind| matches!(kind, b"" | b".gz" | b".xz" | b".bz2" | b".zst"))
 }
 
 /// True for a package.
@@ -141,7 +139,14 @@ mod tests {
     #[test]
     fn places_in_an_archive() {
         let index = path("/debian/dists/trixie/main/binary-amd64/Packages.xz");
-        assert!(is_index_of_packages(&index) && !is_index_of_packages(&path("/dists/s/main/source/Sources")));
+        for (name, is_one) in [
+            ("main/binary-amd64/Packages", true),
+            ("Packages.gz", true),
+            ("main/binary-amd64/Packages.diff/Index", false),
+            ("main/source/Sources.xz", false),
+        ] {
+            assert_eq!(is_index_of_packages(name.as_bytes()), is_one, "{name}");
+        }
         assert!(is_package(&path("/pool/a.deb")) && !is_package(&path("/pool/a.dsc")));
         assert_eq!(root_of(&path("/debian/dists/trixie")), Some(path("/debian")));
         assert_eq!(root_of(&path("/flat")), None);

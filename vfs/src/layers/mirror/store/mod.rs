@@ -365,7 +365,8 @@ fn failure(error: io::Error, path: &Path) -> Error {
     let kind = if busy {
         ErrorKind::Busy
     } else {
-        Error::from_io(io::Error::from(error.kind()), "open", &VPath::root()).kind()
+        let plain = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+        Error::from_io(plain, "open", &VPath::root()).kind()
     };
     Error::new(kind, "open", &VPath::root()).with_detail(detail).with_source(error)
 }

@@ -88,6 +88,10 @@ impl Origin {
         self.state().down = Some(ErrorKind::Unavailable);
     }
 
+    pub(super) fn come_up(&self) {
+        self.state().down = None;
+    }
+
     pub(super) fn break_at(&self, offset: u64, times: u32) {
         self.state().breaks = Some((offset, times));
     }
