@@ -1,6 +1,7 @@
 //! [`Breaker`]: stops asking a source that does not answer, and finds out when it is back.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +36,13 @@ pub struct BreakerOptions {
 pub struct Breaker {
     options: BreakerOptions,
     state: Mutex<State>,
+    /// The round, while the breaker is closed and the last call was answered; else [`UNREST`]. Written under the lock. A
+    /// call that finds it and is answered takes no lock: with a lock the calls of all threads would meet there.
+    calm: AtomicU64,
 }
+
+/// No round.
+const UNREST: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct State {
@@ -56,7 +63,7 @@ impl Breaker {
     /// A closed breaker.
     pub fn new(options: BreakerOptions) -> Self {
         let state = State { phase: Phase::Closed { failures: 0 }, round: 0, answered: false };
-        Self { options, state: Mutex::new(state) }
+        Self { options, state: Mutex::new(state), calm: AtomicU64::new(UNREST) }
     }
 
     /// How the source fares, by what was seen last. Asks nobody.
@@ -71,6 +78,10 @@ impl Breaker {
 
     /// Lets a call through or says why not.
     fn admit(&self, call: Call<'_>) -> Result<Pass<'_>> {
+        let round = self.calm.load(Ordering::Acquire);
+        if round != UNREST {
+            return Ok(Pass { breaker: self, round, probe: false });
+        }
         let mut state = self.state();
         let (wait, trouble) = match &state.phase {
             Phase::Closed { .. } => {
@@ -95,6 +106,9 @@ impl Breaker {
 
     /// Takes in how a call ended.
     fn learn(&self, pass: &Pass<'_>, verdict: Verdict) {
+        if matches!(verdict, Verdict::Answered) && self.calm.load(Ordering::Acquire) == pass.round {
+            return;
+        }
         let mut state = self.state();
         if pass.round != state.round {
             return;
@@ -124,6 +138,8 @@ impl Breaker {
             }
             (Verdict::Nothing, Phase::Closed { .. }) | (_, Phase::Open { .. }) => {}
         }
+        let is_calm = state.answered && matches!(state.phase, Phase::Closed { failures: 0 });
+        self.calm.store(if is_calm { state.round } else { UNREST }, Ordering::Release);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
