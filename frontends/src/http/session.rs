@@ -366,7 +366,7 @@ async fn represent(entry: &Entry, options: &Options, found: Found, fetch: &Fetch
     facts.varies = varies;
     // A folder's own page.
     facts.is_negotiated = fetch.place.is_folder;
-    facts.cache_control = Some(options.cache_control(&entry.root, &fetch.place.path));
+    facts.cache_control = Some(options.lifetimes.of(&entry.root, &fetch.place.path));
     choose(found.file, facts, content_type, coded, fetch)
 }
 
