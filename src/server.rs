@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use frontends::auth::Auth;
+use frontends::http::Lifetimes;
 use frontends::serve::{Address, Listener};
 use frontends::sight::{AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
 use frontends::transport::tls::{Spoken, Tls};
@@ -55,6 +56,8 @@ pub(crate) struct Shown {
     pub(crate) hosts: Arc<Hosts>,
     /// Who may enter.
     pub(crate) auth: Arc<Auth>,
+    /// How long files may be kept by who gets them over HTTP.
+    pub(crate) lifetimes: Arc<Lifetimes>,
 }
 
 /// Front ends that run. Dropping it cuts every connection.

@@ -133,10 +133,12 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
     let sources = Sources::of_server(&config.cache, config.archives);
     let space = namespace::served(&config.mounts, &sources).await?;
+    let http = config.http_options();
     let shown = Shown {
         tree: Arc::new(RightsFs::new(Arc::<Vfs>::clone(&space), namespace::rules(&config.rights)?)),
         hosts: Arc::new(Hosts::new(config.named_hosts())),
         auth: Arc::new(Auth::new(config.auth.users())),
+        lifetimes: Arc::clone(&http.lifetimes),
         space,
     };
     let server = Server::bind(&config).await?;
@@ -146,7 +148,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     }
     let _ = console.flush();
     console.note("ready");
-    let mut running = server.start(&shown, &config.http_options());
+    let mut running = server.start(&shown, &http);
     notify::ready();
     let mut current = config;
     loop {
@@ -184,6 +186,7 @@ async fn reload(
         Ok(config) => {
             shown.hosts.replace(config.named_hosts());
             shown.auth.replace(config.auth.users());
+            shown.lifetimes.replace(config.lifetimes());
             running.renew(&config.listeners);
             let mounts = config.mounts.len();
             tracing::info!(mounts, "read again; other listeners and another log come with the next start");

@@ -21,9 +21,12 @@ mod web;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
+use frontends::http::Lifetimes;
 use serde::Deserialize;
 use toml::Spanned;
+use vfs::VPath;
 
 pub use self::archives::Archives;
 pub use self::auth::{Account, Auth};
@@ -129,19 +132,18 @@ impl Config {
 
     /// What HTTP listeners are told.
     pub(crate) fn http_options(&self) -> frontends::http::Options {
-        let mut options = frontends::http::Options {
+        frontends::http::Options {
             compress: self.http.compress,
             origins: self.http.origins.clone(),
             upload_bytes: self.http.upload_bytes,
+            lifetimes: Arc::new(Lifetimes::new(self.lifetimes())),
             bounds: self.http.bounds.clone(),
-            ..frontends::http::Options::default()
-        };
-        for mount in &self.mounts {
-            if let Some(value) = &mount.cache_control {
-                options.keep(&mount.at, value);
-            }
         }
-        options
+    }
+
+    /// How long files may be kept, by mount.
+    pub(crate) fn lifetimes(&self) -> impl Iterator<Item = (&VPath, &str)> {
+        self.mounts.iter().filter_map(|mount| Some((&mount.at, mount.cache_control.as_deref()?)))
     }
 
     /// The names that show a folder of the tree.

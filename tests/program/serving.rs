@@ -218,6 +218,34 @@ fn nothing_is_missed_while_mounts_are_read_again() {
 }
 
 #[test]
+fn how_long_files_may_be_kept_is_read_again_on_sighup() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("files")).unwrap();
+    fs::write(folder.path().join("files/f"), "text").unwrap();
+    let configure = |said: &str| {
+        let text = format!("[[mount]]\nat = \"/\"\nsource = \"files\"\n{said}");
+        fs::write(folder.path().join("c.toml"), text).unwrap();
+    };
+    configure("cache_control = \"max-age=60\"\n");
+    let mut server = Server::start(folder.path(), &[&["--config", "c.toml"], &FREE[..]].concat(), 2);
+    // The connection stays: what is said anew holds for it too.
+    let mut stream = BufReader::new(connect(server.address("http")));
+    for (then, value) in
+        [("cache_control = \"max-age=5\"\n", "max-age=60"), ("", "max-age=5"), ("", "no-cache")]
+    {
+        stream.get_mut().write_all(b"HEAD /f HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            stream.read_line(&mut answer).unwrap();
+        }
+        assert!(answer.contains(&format!("cache-control: {value}\r\n")), "{answer}");
+        configure(then);
+        server.signal(Signal::HUP);
+        server.log_until("read again");
+    }
+}
+
+#[test]
 fn a_name_shows_its_folder_over_both_protocols_and_other_names_show_nothing_over_http() {
     let folder = tempfile::tempdir().unwrap();
     for (site, text) in [("a", "one"), ("b", "two")] {

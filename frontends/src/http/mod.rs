@@ -31,7 +31,7 @@ use async_trait::async_trait;
 use vfs::jobs::Disk;
 
 pub use self::access::ACCESS_LOG;
-pub use self::options::{Bounds, Options};
+pub use self::options::{Bounds, Lifetimes, Options};
 use crate::auth::Asker;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
