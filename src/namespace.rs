@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -31,6 +31,9 @@ use crate::failure::Failure;
 /// What a call of a remote mount may take beyond its site's own deadline.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Between two sweeps of a folder. What they remove is a day old at least.
+const SWEEP_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// What the mounts of a program share: ways to sources and into archives, and the folder where mirrors keep what they fetch.
 ///
 /// One a program, so that whoever asks for an archive shares its first pass, whatever mount it lies in.
@@ -41,6 +44,8 @@ pub(crate) struct Sources {
     cache: Option<CacheFolder>,
     /// Indexes beside archives are used.
     indexes_beside: bool,
+    /// Folders that are mounted for writing are swept.
+    sweeps: bool,
     /// Opened for the first mirror: two servers without any share their place in peace.
     store: OnceCell<Option<Arc<Store>>>,
     /// Indexes of Python packages, by the mounts that make them up, which share them.
@@ -51,10 +56,10 @@ pub(crate) struct Sources {
 type Parts = Vec<(String, VPath)>;
 
 impl Sources {
-    /// For a server: its remote mounts are mirrors.
+    /// For a server: its remote mounts are mirrors, and what broken uploads leave in its folders is swept.
     pub(crate) fn of_server(cache: &CacheFolder, archives: Archives) -> Self {
         let place = cache.place.clone().unwrap_or_else(Cache::usual);
-        Self { cache: Some(cache.clone()), ..Self::looking(&place, archives) }
+        Self { cache: Some(cache.clone()), sweeps: true, ..Self::looking(&place, archives) }
     }
 
     /// For who only looks: nothing is kept of remote mounts.
@@ -74,6 +79,7 @@ impl Sources {
             registry: registry(archives),
             cache: None,
             indexes_beside: false,
+            sweeps: false,
             store: OnceCell::new(),
             indexes: Mutex::default(),
         }
@@ -289,7 +295,11 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
     match inside.as_ref().unwrap_or(path) {
         path if path.archive_depth() == 0 => {
             let options = LocalOptions { writable: mode == Mode::Write, ..LocalOptions::default() };
-            Ok(Arc::new(LocalFs::open_with(folder, &options)?))
+            let tree = Arc::new(LocalFs::open_with(folder, &options)?);
+            if mode == Mode::Write && sources.sweeps {
+                tokio::spawn(sweep(Arc::downgrade(&tree)));
+            }
+            Ok(tree)
         }
         inside => {
             let space = host(Mode::Read, sources)?;
@@ -297,6 +307,19 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
             space.read_dir(inside, &vfs::ListOptions::default()).await?;
             Ok(space.subtree(inside))
         }
+    }
+}
+
+/// Removes what uploads have left behind, now and every [`SWEEP_PAUSE`], as long as the folder is mounted.
+async fn sweep(tree: Weak<LocalFs>) {
+    while let Some(mounted) = tree.upgrade() {
+        match mounted.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, folder = ?mounted, "leftovers of uploads were removed"),
+            Err(error) => tracing::warn!(%error, folder = ?mounted, "leftovers of uploads stay"),
+        }
+        drop(mounted);
+        tokio::time::sleep(SWEEP_PAUSE).await;
     }
 }
 

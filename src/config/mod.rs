@@ -312,7 +312,7 @@ mod tests {
                 "host files.example.org and *.files.example.org shows /releases",
                 "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, masquerade ftp.example.org, \
                  partial uploads kept, guests overwrite, 200 connections, 10 an address, idle 5m, stall by protocol, drain 10s",
-                "serve http on unix:/run/vfsd.sock, 16384 connections, 16384 an address, idle by protocol, \
+                "serve http on unix:/run/vfsd.sock, 16384 connections, 12288 an address, idle by protocol, \
                  stall by protocol, drain 30s",
                 "http compresses nothing, read by scripts of https://app.example, uploads of 1000 bytes at most, \
                  other hosts see everything, heads of 50 fields and 16384 bytes within 5s, \

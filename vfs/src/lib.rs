@@ -22,6 +22,7 @@ pub mod producer;
 mod registry;
 mod residency;
 mod traffic;
+pub mod unfinished;
 mod vfs;
 pub mod walk;
 
