@@ -223,9 +223,32 @@ impl Prepared {
     /// # Errors
     /// [`Failure::Usage`] where something is mounted there.
     pub(crate) fn lay(self, space: &Vfs) -> Result<(), Failure> {
-        let laid = space.mount(&self.mount.at, self.tree, self.options);
-        laid.map(drop).map_err(|error| refusal(&self.mount, &error))
+        change(space, [], [self])
     }
+}
+
+/// Takes the mounts `gone` away and puts `added` into the tree, all at once or not at all.
+///
+/// # Errors
+/// As [`Prepared::lay`].
+pub(crate) fn change<'a>(
+    space: &Vfs,
+    gone: impl IntoIterator<Item = &'a Mount>,
+    added: impl IntoIterator<Item = Prepared>,
+) -> Result<(), Failure> {
+    let mut refused = None;
+    let changed = space.change(|changes| {
+        for mount in gone {
+            changes.unmount(&mount.at)?;
+        }
+        for Prepared { mount, tree, options } in added {
+            changes
+                .mount(&mount.at, tree, options)
+                .inspect_err(|error| refused = Some(refusal(&mount, error)))?;
+        }
+        Ok(())
+    });
+    changed.map_err(|error| refused.unwrap_or_else(|| Failure::from(error)))
 }
 
 fn refused(mount: &Mount, says: String) -> Failure {

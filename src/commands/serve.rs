@@ -167,8 +167,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
 }
 
 /// Reads the configuration again and brings mounts, rights, hosts, users and certificates up to date: new sources are
-/// opened first, so one that cannot be had changes nothing. Gives what holds now. A mount that has another source is gone
-/// for a moment; rights hold for everybody from then on; connections that are open keep their certificate, and who is logged
+/// opened first, so one that cannot be had changes nothing. Gives what holds now. Rights hold for everybody from then on; connections that are open keep their certificate, and who is logged
 /// in stays.
 async fn reload(
     arguments: &Serve,
@@ -214,14 +213,9 @@ async fn try_reload(
     for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
         added.push(namespace::prepare(mount, Mode::served(mount), sources).await?);
     }
-    for mount in mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount))) {
-        space.unmount(&mount.at)?;
-    }
-    // No mount is seen under rights that were not made for it: the old ones are gone by now, the new ones not there yet.
-    shown.tree.replace(rules);
-    for prepared in added {
-        prepared.lay(space)?;
-    }
+    let gone = mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount)));
+    // Together, so that nothing is missed for a moment, and no mount seen under rights that were not made for it.
+    shown.tree.replace_with(rules, || namespace::change(space, gone, added))?;
     Ok(config)
 }
 
