@@ -98,7 +98,8 @@ impl Pass {
     /// Looks for what lies behind the end of a tar. What cannot be read there is none of its business.
     async fn look_behind(&mut self, file: &dyn File, scanner: &mut Scanner) {
         let until = scanner.position() + TAIL_BYTES;
-        while scanner.remark().is_none() && scanner.position() < until {
+        // Behind a flaw nothing is looked at, so nothing would be gone through.
+        while scanner.flaw().is_none() && scanner.remark().is_none() && scanner.position() < until {
             match file.read_at(scanner.position(), STREAMING_BYTES).await {
                 Ok(bytes) if !bytes.is_empty() => scanner.feed(&bytes),
                 _ => break,
