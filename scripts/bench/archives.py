@@ -22,7 +22,7 @@ import urllib.parse
 import zlib
 
 import servers
-from corpus import Corpus, members
+from corpus import Corpus, compress, members
 
 PIECE = 64 * 1024
 TUNED = 1 << 20
