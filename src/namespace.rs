@@ -64,14 +64,15 @@ impl Sources {
 
     /// For who only looks: nothing is kept of remote mounts.
     pub(crate) fn looking(cache: &Cache, archives: Archives) -> Self {
-        let Archives { ignore_zeros, indexes_beside } = archives;
-        let options = ArchiveOptions { ignore_zeros, index: cache.indexes(), ..ArchiveOptions::default() };
+        let Archives { ignore_zeros, resync, indexes_beside } = archives;
+        let options =
+            ArchiveOptions { ignore_zeros, resync, index: cache.indexes(), ..ArchiveOptions::default() };
         Self { indexes_beside, ..Self::with(options) }
     }
 
     /// For a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
-    fn patient(ignore_zeros: bool) -> Self {
-        Self::with(patient_archives(&Cache::usual(), ignore_zeros))
+    fn patient(over: &Over) -> Self {
+        Self::with(patient_archives(&Cache::usual(), over))
     }
 
     fn with(archives: ArchiveOptions) -> Self {
@@ -153,9 +154,10 @@ async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> 
 }
 
 /// Bounds of archives for a command.
-pub(crate) fn patient_archives(cache: &Cache, ignore_zeros: bool) -> ArchiveOptions {
-    let index = cache.indexes();
-    ArchiveOptions { patience: Duration::MAX, ignore_zeros, index, ..ArchiveOptions::default() }
+pub(crate) fn patient_archives(cache: &Cache, over: &Over) -> ArchiveOptions {
+    let Over { ignore_zeros, resync, .. } = *over;
+    let (patience, index) = (Duration::MAX, cache.indexes());
+    ArchiveOptions { patience, ignore_zeros, resync, index, ..ArchiveOptions::default() }
 }
 
 /// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.
@@ -413,7 +415,7 @@ impl Host {
 
     async fn with(over: &Over, mode: Mode) -> Result<Self, Failure> {
         let folder = current_folder()?;
-        let sources = Sources::patient(over.ignore_zeros);
+        let sources = Sources::patient(over);
         let space = host(mode, &sources)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;

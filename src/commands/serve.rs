@@ -80,6 +80,9 @@ pub struct Serve {
     /// Go on behind the zeros that end a tar, as for tar --ignore-zeros
     #[arg(long)]
     ignore_zeros: bool,
+    /// Pass over what is damaged in a tar, and go on at its next header
+    #[arg(long)]
+    resync: bool,
     /// How much is kept of remote mounts [default: 10GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     cache_size: Option<u64>,
@@ -280,6 +283,7 @@ impl Serve {
     fn set_cache(&self, config: &mut Config) {
         config.archives.indexes_beside |= self.indexes_beside;
         config.archives.ignore_zeros |= self.ignore_zeros;
+        config.archives.resync |= self.resync;
         if let Some(place) = &self.cache {
             config.cache.place = Some(place.clone());
         }
