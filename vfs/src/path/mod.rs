@@ -11,12 +11,21 @@
 //! A segment is decided by its tail alone: a run of k `#`, then a [`Scheme`], then `:`. With k odd the segment goes
 //! inside and the name keeps (k−1)/2 of the `#`; with k even it is a literal name with k/2 of them.
 
-use std::borrow::Cow;
+mod error;
+mod escape;
+mod scheme;
+mod segment;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+pub use self::error::{PathError, PathErrorKind};
+pub use self::escape::escaped;
+pub use self::scheme::Scheme;
+pub use self::segment::{Segment, printed_name};
 
 /// Longest path text that is parsed, in bytes. Longer ones are [`PathErrorKind::TooLong`].
 pub const MAX_TEXT_BYTES: usize = 32 * 1024;
@@ -30,13 +39,6 @@ pub const MAX_TEXT_BYTES: usize = 32 * 1024;
 pub struct VPath {
     /// Shared: a path is cloned far more often than it is changed.
     segments: Arc<Vec<Segment>>,
-}
-
-/// One step of a path: a literal name, and the archives entered through it.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Segment {
-    name: Bytes,
-    markers: Vec<Scheme>,
 }
 
 impl VPath {
@@ -194,234 +196,17 @@ impl VPath {
     }
 }
 
-impl Segment {
-    fn literal(name: Bytes) -> Result<Self, PathError> {
-        match &name[..] {
-            b"" | b"." | b".." => Err(PathError::new(PathErrorKind::BadName, &name)),
-            bytes if bytes.contains(&b'/') || bytes.contains(&0) => {
-                Err(PathError::new(PathErrorKind::BadName, bytes))
-            }
-            _ => Ok(Self { name, markers: Vec::new() }),
-        }
-    }
-
-    fn parse(text: &[u8]) -> Result<Self, PathError> {
-        let (name, markers) = split_markers(text);
-        let bad_name = |_| {
-            let kind = if name.is_empty() { PathErrorKind::NamelessMarker } else { PathErrorKind::BadName };
-            PathError::new(kind, text)
-        };
-        let segment = Self::literal(Bytes::from(name.clone())).map_err(bad_name)?;
-        Ok(Self { markers, ..segment })
-    }
-
-    /// The literal name, as the folder that holds it lists it.
-    pub fn name(&self) -> &Bytes {
-        &self.name
-    }
-
-    /// The archives entered through this name, outermost first.
-    pub fn markers(&self) -> &[Scheme] {
-        &self.markers
-    }
-
-    /// The printed form of this segment, markers included.
-    pub fn printed(&self) -> Cow<'_, [u8]> {
-        if self.markers.is_empty() {
-            return printed_name(&self.name);
-        }
-        // The first marker's `#` would join a run at the end of the name, so that run is doubled (2j + 1 parses to j).
-        let run = trailing_hashes(&self.name);
-        let mut text = if run > 0 { self.name.to_vec() } else { printed_name(&self.name).into_owned() };
-        text.resize(text.len() + run, b'#');
-        for marker in &self.markers {
-            text.push(b'#');
-            text.extend_from_slice(marker.as_str().as_bytes());
-            text.push(b':');
-        }
-        Cow::Owned(text)
-    }
-}
-
-/// The printed form of a literal name: what a listing shows, so that it can be typed back as one segment.
-/// Only a name that ends like a marker changes: its run of `#` is doubled.
-pub fn printed_name(name: &[u8]) -> Cow<'_, [u8]> {
-    match tail_marker(name) {
-        None => Cow::Borrowed(name),
-        Some((stem, run, _)) => {
-            let mut text = name[..stem + run].to_vec();
-            text.resize(stem + 2 * run, b'#');
-            text.extend_from_slice(&name[stem + run..]);
-            Cow::Owned(text)
-        }
-    }
-}
-
-/// Takes the markers off the end of a segment's text: the literal name, and the markers from left to right.
-fn split_markers(text: &[u8]) -> (Vec<u8>, Vec<Scheme>) {
-    let mut markers = Vec::new();
-    let mut rest = text;
-    while let Some((stem, run, scheme)) = tail_marker(rest) {
-        if run % 2 == 0 {
-            let mut name = rest[..stem + run / 2].to_vec();
-            name.extend_from_slice(&rest[stem + run..]);
-            markers.reverse();
-            return (name, markers);
-        }
-        markers.push(scheme);
-        rest = &rest[..stem + (run - 1) / 2];
-    }
-    markers.reverse();
-    (rest.to_vec(), markers)
-}
-
-/// Finds `#…#scheme:` at the end: where the run of `#` starts, its length (one or more), and the scheme.
-fn tail_marker(text: &[u8]) -> Option<(usize, usize, Scheme)> {
-    let body = text.strip_suffix(b":")?;
-    let start = body.iter().rposition(|byte| *byte == b'#')? + 1;
-    let scheme = Scheme::from_bytes(&body[start..])?;
-    let run = trailing_hashes(&body[..start]);
-    Some((start - run, run, scheme))
-}
-
-fn trailing_hashes(text: &[u8]) -> usize {
-    text.iter().rev().take_while(|byte| **byte == b'#').count()
-}
-
-/// A way into an archive, as it is written in a marker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scheme {
-    /// A tar archive.
-    Tar,
-    /// A tar archive under gzip.
-    Tgz,
-    /// A tar archive under bzip2.
-    Tbz2,
-    /// A tar archive under xz.
-    Txz,
-    /// A tar archive under Zstandard.
-    Tzst,
-    /// A zip archive.
-    Zip,
-    /// One member under gzip, named without the suffix.
-    Gz,
-    /// One member under bzip2.
-    Bz2,
-    /// One member under xz.
-    Xz,
-    /// One member under Zstandard.
-    Zst,
-    /// Whatever the magic bytes, then the name, say it is.
-    Auto,
-    /// Reserved: parses as a marker, opens nothing yet.
-    SevenZ,
-    /// Reserved: parses as a marker, opens nothing yet.
-    Rar,
-    /// Reserved: parses as a marker, opens nothing yet.
-    Iso,
-    /// Reserved: parses as a marker, opens nothing yet.
-    Lz4,
-    /// Reserved: parses as a marker, opens nothing yet.
-    Lzma,
-}
-
-/// How the names of archives end.
-const ARCHIVE_SUFFIXES: [(&str, Scheme); 11] = [
-    (".tar", Scheme::Tar),
-    (".tar.gz", Scheme::Tgz),
-    (".tgz", Scheme::Tgz),
-    (".tar.bz2", Scheme::Tbz2),
-    (".tbz2", Scheme::Tbz2),
-    (".tar.xz", Scheme::Txz),
-    (".txz", Scheme::Txz),
-    (".tar.zst", Scheme::Tzst),
-    (".tzst", Scheme::Tzst),
-    (".zip", Scheme::Zip),
-    (".jar", Scheme::Zip),
-];
-
-impl Scheme {
-    /// Every scheme, in the order of the grammar.
-    pub const ALL: [Self; 16] = [
-        Self::Tar,
-        Self::Tgz,
-        Self::Tbz2,
-        Self::Txz,
-        Self::Tzst,
-        Self::Zip,
-        Self::Gz,
-        Self::Bz2,
-        Self::Xz,
-        Self::Zst,
-        Self::Auto,
-        Self::SevenZ,
-        Self::Rar,
-        Self::Iso,
-        Self::Lz4,
-        Self::Lzma,
-    ];
-
-    /// The word in the marker, in lower case as it must be written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tar => "tar",
-            Self::Tgz => "tgz",
-            Self::Tbz2 => "tbz2",
-            Self::Txz => "txz",
-            Self::Tzst => "tzst",
-            Self::Zip => "zip",
-            Self::Gz => "gz",
-            Self::Bz2 => "bz2",
-            Self::Xz => "xz",
-            Self::Zst => "zst",
-            Self::Auto => "auto",
-            Self::SevenZ => "7z",
-            Self::Rar => "rar",
-            Self::Iso => "iso",
-            Self::Lz4 => "lz4",
-            Self::Lzma => "lzma",
-        }
-    }
-
-    /// The archive that a file's name says it is, by its suffix in any case; nothing has looked at the file.
-    pub fn of_name(name: &[u8]) -> Option<Self> {
-        let named = |suffix: &[u8]| {
-            let start = name.len().checked_sub(suffix.len());
-            start.is_some_and(|start| start > 0 && name[start..].eq_ignore_ascii_case(suffix))
-        };
-        ARCHIVE_SUFFIXES.iter().find(|(suffix, _)| named(suffix.as_bytes())).map(|(_, scheme)| *scheme)
-    }
-
-    fn from_bytes(text: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|scheme| scheme.as_str().as_bytes() == text)
-    }
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// Shows the printed form for people: control characters and bytes that are no UTF-8 come escaped. It does not parse
 /// back where anything was escaped; [`VPath::to_bytes`] does.
 impl fmt::Display for VPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        escape(&self.to_bytes(), f)
+        fmt::Display::fmt(&escaped(&self.to_bytes()), f)
     }
 }
 
 impl fmt::Debug for VPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VPath({self})")
-    }
-}
-
-impl fmt::Debug for Segment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Segment(")?;
-        escape(&self.printed(), f)?;
-        f.write_str(")")
     }
 }
 
@@ -432,94 +217,6 @@ impl FromStr for VPath {
         Self::parse(text)
     }
 }
-
-/// Bytes of a name or path as people may read them in a terminal or a log: no control character survives, and bytes
-/// that are no UTF-8 show as `\xNN`.
-pub fn escaped(text: &[u8]) -> impl fmt::Display + '_ {
-    Escaped(text)
-}
-
-struct Escaped<'a>(&'a [u8]);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        escape(self.0, f)
-    }
-}
-
-fn escape(text: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    use fmt::Write;
-
-    for part in text.utf8_chunks() {
-        for ch in part.valid().chars() {
-            match ch {
-                ch if ch.is_control() => write!(f, "{}", ch.escape_default())?,
-                // Marks that turn the direction of text could make a log line read as another.
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => write!(f, "{}", ch.escape_unicode())?,
-                ch => f.write_char(ch)?,
-            }
-        }
-        for byte in part.invalid() {
-            write!(f, "\\x{byte:02x}")?;
-        }
-    }
-    Ok(())
-}
-
-/// Why a text is no path, with the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathError {
-    kind: PathErrorKind,
-    text: String,
-}
-
-/// What is wrong with a path's text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathErrorKind {
-    /// The text does not start with `/`.
-    Relative,
-    /// A name is empty, `.` or `..`, or holds `/` or NUL.
-    BadName,
-    /// A marker has no name before it.
-    NamelessMarker,
-    /// The text is longer than [`MAX_TEXT_BYTES`].
-    TooLong,
-}
-
-impl PathError {
-    fn new(kind: PathErrorKind, text: &[u8]) -> Self {
-        // An error names the path, it does not carry megabytes of it.
-        let shown = &text[..text.len().min(256)];
-        Self { kind, text: escaped(shown).to_string() }
-    }
-
-    /// What is wrong.
-    pub fn kind(&self) -> PathErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for PathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = &self.text;
-        match self.kind {
-            PathErrorKind::Relative => write!(f, "\"{text}\" is not absolute: it must start with \"/\""),
-            PathErrorKind::BadName => {
-                write!(
-                    f,
-                    "\"{text}\" holds no valid name: names are not empty, not \".\" or \"..\", and have no \"/\" or NUL"
-                )
-            }
-            PathErrorKind::NamelessMarker => write!(
-                f,
-                "\"{text}\" enters an archive without naming it: write the file's name before the \"#\", or double the \"#\" for a file of that name"
-            ),
-            PathErrorKind::TooLong => write!(f, "the path is longer than {MAX_TEXT_BYTES} bytes"),
-        }
-    }
-}
-
-impl std::error::Error for PathError {}
 
 #[cfg(test)]
 mod tests {
@@ -535,23 +232,6 @@ mod tests {
         let path = path(text);
         let segment = path.file_name().unwrap();
         (String::from_utf8(segment.name().to_vec()).unwrap(), segment.markers().to_vec())
-    }
-
-    #[test]
-    fn names_of_archives_say_what_is_in_them() {
-        for (name, scheme) in [
-            ("x.tar.gz", Some(Scheme::Tgz)),
-            ("X.TGZ", Some(Scheme::Tgz)),
-            ("x.y.tar.zst", Some(Scheme::Tzst)),
-            ("x.tar", Some(Scheme::Tar)),
-            ("x.zip", Some(Scheme::Zip)),
-            ("x.gz", None),
-            (".tar", None),
-            ("tar", None),
-            ("", None),
-        ] {
-            assert_eq!(Scheme::of_name(name.as_bytes()), scheme, "{name}");
-        }
     }
 
     #[test]
@@ -655,12 +335,6 @@ mod tests {
         ] {
             assert_eq!(path(text).is_covered_by(&path(cover)), covered, "{text} under {cover}");
         }
-    }
-
-    #[test]
-    fn display_escapes_what_could_harm_a_terminal() {
-        let shown = VPath::root().child(&b"a\n\x1b[31m\xff\xe2\x80\xae"[..]).unwrap().to_string();
-        assert_eq!(shown, "/a\\n\\u{1b}[31m\\xff\\u{202e}");
     }
 
     /// Names built from the pieces that matter to the grammar, so that cases meet its corners.
