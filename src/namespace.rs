@@ -41,6 +41,8 @@ pub(crate) struct Sources {
     cache: Option<CacheFolder>,
     /// Indexes beside archives are used.
     indexes_beside: bool,
+    /// Folders that are mounted for writing are swept.
+    sweeps: bool,
     /// Opened for the first mirror: two servers without any share their place in peace.
     store: OnceCell<Option<Arc<Store>>>,
     /// Indexes of Python packages, by the mounts that make them up, which share them.
@@ -54,7 +56,7 @@ impl Sources {
     /// For a server: its remote mounts are mirrors.
     pub(crate) fn of_server(cache: &CacheFolder, archives: Archives) -> Self {
         let place = cache.place.clone().unwrap_or_else(Cache::usual);
-        Self { cache: Some(cache.clone()), ..Self::looking(&place, archives) }
+        Self { cache: Some(cache.clone()), sweeps: true, ..Self::looking(&place, archives) }
     }
 
     /// For who only looks: nothing is kept of remote mounts.
@@ -74,6 +76,7 @@ impl Sources {
             registry: registry(archives),
             cache: None,
             indexes_beside: false,
+            sweeps: false,
             store: OnceCell::new(),
             indexes: Mutex::default(),
         }
@@ -266,7 +269,11 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
     match inside.as_ref().unwrap_or(path) {
         path if path.archive_depth() == 0 => {
             let options = LocalOptions { writable: mode == Mode::Write, ..LocalOptions::default() };
-            Ok(Arc::new(LocalFs::open_with(folder, &options)?))
+            let tree = LocalFs::open_with(folder, &options)?;
+            if options.writable && sources.sweeps {
+                sweep(tree.clone(), path.clone());
+            }
+            Ok(Arc::new(tree))
         }
         inside => {
             let space = host(Mode::Read, sources)?;
@@ -275,6 +282,17 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
             Ok(space.subtree(inside))
         }
     }
+}
+
+/// Ends in the background what was on its way in `tree` when a server before crashed.
+fn sweep(tree: LocalFs, path: VPath) {
+    drop(tokio::spawn(async move {
+        match tree.sweep().await {
+            Ok(0) => {}
+            Ok(ended) => tracing::info!(%path, ended, "leftovers of broken changes are gone"),
+            Err(error) => tracing::warn!(%path, %error, "leftovers of broken changes were not looked for"),
+        }
+    }));
 }
 
 /// The host's own tree, where links mean what they mean on the host.

@@ -165,6 +165,8 @@ pub(super) enum Refusal {
     NoParent,
     /// The whole tree, or a folder into itself.
     Whole,
+    /// Something is mounted there, or somebody holds it.
+    InUse,
 }
 
 impl Command {

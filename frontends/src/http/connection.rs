@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 use vfs::jobs::Disk;
 
+use super::chores::Chores;
 use super::incoming::Patience;
 use super::options::Options;
 use super::pace::Pace;
@@ -49,12 +50,13 @@ pub(super) async fn run<T: Transport>(
     site: Arc<Site>,
     options: Arc<Options>,
     disk: Disk,
+    chores: Chores,
     mut drain: Drain,
 ) {
     let asker = asker.into();
     let stall = site.limits.stall.unwrap_or(STALL);
     let idle = site.limits.idle.unwrap_or(IDLE);
-    let connection = Connection { site, options, peer: asker.peer, asker, disk, stall, idle };
+    let connection = Connection { site, options, peer: asker.peer, asker, disk, chores, stall, idle };
     let mut io = SpanIo::new(transport, stall);
     let Some(first) = connection.first_bytes(&mut io, idle, &mut drain).await else { return };
     let Ok(Some((mut first, is_h2))) = timeout(connection.options.bounds.head, sniff(&mut io, first)).await
@@ -96,6 +98,7 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     asker: Asker,
     disk: Disk,
+    chores: Chores,
     /// How long its peer may take nothing.
     pub(super) stall: Duration,
     /// How long it may do nothing.
@@ -126,6 +129,7 @@ impl Connection {
             // HTTP/2 cuts content into frames, which is reading it.
             mappings: io.mappings().filter(|_| !is_h2),
             disk: self.disk.clone(),
+            chores: self.chores.clone(),
             patience: Patience { stall: self.stall, slowest: self.options.bounds.slowest_upload },
         }
     }

@@ -6,6 +6,7 @@
 mod access;
 mod body;
 mod changes;
+mod chores;
 mod command;
 mod connection;
 mod http1;
@@ -31,6 +32,7 @@ use async_trait::async_trait;
 use vfs::jobs::Disk;
 
 pub use self::access::ACCESS_LOG;
+use self::chores::Chores;
 pub use self::options::{Bounds, Options};
 use crate::auth::Asker;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
@@ -50,7 +52,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let options = Arc::new(options);
-    let protocol = Arc::new(Http { site: Arc::clone(&site), options, disk: Disk::new() });
+    let protocol =
+        Arc::new(Http { site: Arc::clone(&site), options, disk: Disk::new(), chores: Chores::new() });
     serve::serve(listener, protocol, site, shutdown).await;
 }
 
@@ -59,26 +62,33 @@ struct Http {
     options: Arc<Options>,
     /// For reading spans that cannot leave by `sendfile(2)`.
     disk: Disk,
+    /// Changes that are under way.
+    chores: Chores,
 }
 
 #[async_trait]
 impl Protocol for Http {
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
         let (site, options, disk) = (Arc::clone(&self.site), Arc::clone(&self.options), self.disk.clone());
+        let chores = self.chores.clone();
         let Some(tls) = &self.site.tls else {
-            return connection::run(stream, peer, site, options, disk, drain).await;
+            return connection::run(stream, peer, site, options, disk, chores, drain).await;
         };
         match tls.accept(stream).await {
             Ok(stream) => {
                 let asker = Asker { peer, secure: true };
                 // Boxed, so that connections in the clear are not as large.
-                Box::pin(connection::run(stream, asker, site, options, disk, drain)).await;
+                Box::pin(connection::run(stream, asker, site, options, disk, chores, drain)).await;
             }
             Err(error) => {
                 site.sight.tls_failed.add(1);
                 tracing::debug!(%peer, %error, "a connection has no TLS");
             }
         }
+    }
+
+    async fn settle(&self) {
+        self.chores.ended().await;
     }
 
     async fn turn_away(&self, stream: Stream) {

@@ -15,6 +15,7 @@ use vfs::producer::{Producer, ProducerExt, once};
 
 use super::access::Record;
 use super::body::Body;
+use super::chores::Chores;
 use super::command::{Command, Refusal};
 use super::incoming::{Incoming, Patience};
 use super::options::Options;
@@ -44,6 +45,8 @@ pub(super) struct Service {
     pub(super) mappings: Option<Mappings>,
     /// For reading spans that cannot.
     pub(super) disk: Disk,
+    /// What is carried through though its client leaves.
+    pub(super) chores: Chores,
     /// How long bodies are waited for.
     pub(super) patience: Patience,
 }
@@ -68,7 +71,7 @@ impl Service {
         }
         let who = Who { asker: self.asker, credentials: credentials(&head.headers) };
         let (outcome, entry) =
-            carry_out(&self.site, &who, &self.options, command, &mut body, &self.disk).await;
+            carry_out(&self.site, &who, &self.options, command, &mut body, &self.disk, &self.chores).await;
         if let Some(entry) = entry {
             record.entered(entry);
         }

@@ -12,6 +12,7 @@ use vfs::{
 };
 
 use super::changes::{Allowed, allowed, change};
+use super::chores::Chores;
 use super::command::{Command, Fetch, Refusal};
 use super::incoming::Incoming;
 use super::listing::Uploads;
@@ -211,6 +212,7 @@ pub(super) async fn carry_out<B>(
     command: Command,
     body: &mut Incoming<B>,
     disk: &Disk,
+    chores: &Chores,
 ) -> (Outcome, Option<Entry>)
 where
     B: http_body::Body + Unpin,
@@ -223,7 +225,7 @@ where
         Err(outcome) => return (outcome, None),
     };
     body.pay(entry.user.as_ref().and_then(|user| user.upload.clone()));
-    let outcome = match act(&entry, options, command, body, disk).await {
+    let outcome = match act(&entry, options, command, body, disk, chores).await {
         Ok(outcome) => outcome,
         Err(Failure::Refused(refusal)) => Outcome::Refused(refusal),
         Err(Failure::Tree(error)) => Outcome::Failed(error),
@@ -238,6 +240,7 @@ async fn act<B>(
     command: Command,
     body: &mut Incoming<B>,
     disk: &Disk,
+    chores: &Chores,
 ) -> Result<Outcome, Failure>
 where
     B: http_body::Body + Unpin,
@@ -245,7 +248,9 @@ where
     let tree = &entry.view;
     match command {
         Command::Fetch(fetch) => Ok(retrieve(entry, options, *fetch).await?),
-        Command::Change(wanted) => Box::pin(change(&**tree, *wanted, body, options.upload_bytes, disk)).await,
+        Command::Change(wanted) => {
+            Box::pin(change(entry, *wanted, body, options.upload_bytes, disk, chores)).await
+        }
         Command::Options(place) => Ok(Outcome::Options(allowed(&**tree, &place.unwrap_or_default().path))),
         Command::NotAllowed(place) => {
             Ok(Outcome::NotAllowed(allowed(&**tree, &place.unwrap_or_default().path)))

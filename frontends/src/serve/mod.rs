@@ -30,6 +30,10 @@ pub trait Protocol: Send + Sync + 'static {
     /// Dropped where that takes longer than [`Limits::drain`](crate::Limits::drain).
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain);
 
+    /// Waits until what connections began and left behind has ended. Called after the last connection has ended, within
+    /// [`Limits::drain`](crate::Limits::drain). Default: nothing is left behind.
+    async fn settle(&self) {}
+
     /// Says that there are too many connections from the peer's address. Gets one second, and is not called for more than
     /// 32 connections at once.
     async fn turn_away(&self, stream: Stream);
@@ -86,9 +90,12 @@ pub async fn serve(
     }
     drop(listener);
     stop.send_replace(true);
-    let ended = async { while connections.join_next().await.is_some() {} };
+    let ended = async {
+        while connections.join_next().await.is_some() {}
+        protocol.settle().await;
+    };
     if tokio::time::timeout(site.limits.drain, ended).await.is_err() {
-        tracing::warn!(left = connections.len(), "connections did not end in time and are cut");
+        tracing::warn!(left = connections.len(), "connections or changes did not end in time and are cut");
     }
 }
 

@@ -108,6 +108,10 @@ pub(super) fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
             "there is one of that name already: allow replacing, or choose another name",
         ),
         Refusal::NoParent => (StatusCode::CONFLICT, "the folder around it is missing: make it first"),
+        Refusal::InUse => (
+            StatusCode::CONFLICT,
+            "it is in use: something is mounted there or below, or somebody has it locked",
+        ),
         Refusal::Whole => {
             (StatusCode::FORBIDDEN, "it cannot go into itself or take the place of what holds it")
         }
