@@ -1,7 +1,9 @@
 //! [`Body`]: a producer as hyper pulls it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -10,6 +12,7 @@ use vfs::producer::{Chunk, FileSpan, Producer, ProducerExt, SpanFile, chain, onc
 use vfs::{Error, ErrorKind, VPath};
 
 use super::access::Record;
+use super::ration::{Ration, Share, Waiting};
 use crate::transport::Mappings;
 
 /// Content up to this length leaves in one write with its head; mapping it would cost more than reading it.
@@ -28,9 +31,25 @@ pub(super) struct Body {
     view: Option<View>,
     /// For reading what can neither be mapped nor is in memory.
     disk: Disk,
+    /// What chunks take a share of before they are made; `None` where the socket says when it has room.
+    sharing: Option<Sharing>,
     /// Why it ends early, until hyper has been left the time to write what came before: it drops that with an error.
     failed: Option<Error>,
     record: Record,
+}
+
+/// What a body of a stream has in hand.
+struct Sharing {
+    ration: Arc<Ration>,
+    /// How long a chunk may rest.
+    rest: Duration,
+    waiting: Option<Waiting>,
+    /// For the next chunk.
+    share: Option<Share>,
+    /// What is left of a span.
+    span: Option<FileSpan>,
+    /// The piece of it that is being read.
+    reading: Option<Box<dyn Producer>>,
 }
 
 /// A mapped piece of a file.
@@ -44,7 +63,16 @@ impl Body {
     /// A body without content.
     pub(super) fn empty(mut record: Record, disk: Disk) -> Self {
         record.complete();
-        Self { producer: None, remaining: Some(0), mappings: None, view: None, disk, failed: None, record }
+        Self {
+            producer: None,
+            remaining: Some(0),
+            mappings: None,
+            view: None,
+            disk,
+            sharing: None,
+            failed: None,
+            record,
+        }
     }
 
     /// A body of what `producer` makes: `len` bytes, where that is known. Spans become entries of `mappings` where it is
@@ -60,7 +88,35 @@ impl Body {
             record.complete();
         }
         let mappings = mappings.filter(|_| len.is_none_or(|len| len > SMALL_BYTES));
-        Self { producer: Some(producer), remaining: len, mappings, view: None, disk, failed: None, record }
+        Self {
+            producer: Some(producer),
+            remaining: len,
+            mappings,
+            view: None,
+            disk,
+            sharing: None,
+            failed: None,
+            record,
+        }
+    }
+
+    /// The same body, one of many on its connection: a chunk is made when `ration` has a share for it, and may `rest` that long.
+    pub(super) fn sharing(self, ration: Arc<Ration>, rest: Duration) -> Self {
+        let sharing = Sharing { ration, rest, waiting: None, share: None, span: None, reading: None };
+        Self { sharing: Some(sharing), ..self }
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Bytes>>> {
+        let Some(sharing) = &mut self.sharing else { return self.poll_bytes(cx) };
+        let Some(producer) = &mut self.producer else { return Poll::Ready(None) };
+        let Some(bytes) = ready!(sharing.poll_bytes(producer, &self.disk, cx)).transpose()? else {
+            return Poll::Ready(self.at_end().map(Err));
+        };
+        let bytes = self.count(bytes);
+        if let Some(sharing) = &self.sharing {
+            sharing.ration.gave(bytes.len(), sharing.rest);
+        }
+        Poll::Ready(Some(Ok(bytes)))
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Bytes>>> {
@@ -133,6 +189,46 @@ impl Body {
     }
 }
 
+impl Sharing {
+    /// The next chunk of `producer`. Spans are read as the share allows.
+    fn poll_bytes(
+        &mut self,
+        producer: &mut Box<dyn Producer>,
+        disk: &Disk,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<vfs::Result<Bytes>>> {
+        loop {
+            let share = match self.share.take() {
+                Some(share) => share,
+                None => ready!(self.ration.poll_share(&mut self.waiting, cx)),
+            };
+            if let Some(span) = self.span.as_mut().filter(|_| self.reading.is_none()) {
+                let piece = span.split_to(share.bytes);
+                self.span.take_if(|span| span.is_empty());
+                self.reading = Some(Box::new(once(Chunk::Span(piece)).lower(disk)));
+            }
+            let source = self.reading.as_mut().unwrap_or(producer);
+            let Poll::Ready(chunk) = source.poll_more(cx) else {
+                self.share = Some(share);
+                return Poll::Pending;
+            };
+            match chunk.transpose()? {
+                Some(Chunk::Bytes(bytes)) => return Poll::Ready(Some(Ok(share.hold(bytes)))),
+                Some(Chunk::Span(span)) => self.span = Some(span),
+                None if self.reading.take().is_none() => return Poll::Ready(None),
+                None => {}
+            }
+            self.share = Some(share);
+        }
+    }
+}
+
+impl Drop for Sharing {
+    fn drop(&mut self) {
+        self.ration.asked();
+    }
+}
+
 impl View {
     fn slice(&self, span: &FileSpan) -> Option<Bytes> {
         let start = usize::try_from(span.offset().checked_sub(self.offset)?).ok()?;
@@ -150,10 +246,13 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.record.asked();
+        if let Some(sharing) = &self.sharing {
+            sharing.ration.asked();
+        }
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        match ready!(self.poll_bytes(cx)) {
+        match ready!(self.poll_chunk(cx)) {
             Some(Ok(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Some(Err(error)) => {
                 self.producer = None;

@@ -17,6 +17,7 @@ use super::chores::Chores;
 use super::incoming::Patience;
 use super::options::Options;
 use super::pace::Pace;
+use super::ration::{Ration, Stock};
 use super::service::Service;
 use crate::auth::Asker;
 use crate::serve::{Drain, Peer};
@@ -51,12 +52,13 @@ pub(super) async fn run<T: Transport>(
     options: Arc<Options>,
     disk: Disk,
     chores: Chores,
+    stock: Stock,
     mut drain: Drain,
 ) {
     let asker = asker.into();
     let stall = site.limits.stall.unwrap_or(STALL);
     let idle = site.limits.idle.unwrap_or(IDLE);
-    let connection = Connection { site, options, peer: asker.peer, asker, disk, chores, stall, idle };
+    let connection = Connection { site, options, peer: asker.peer, asker, disk, chores, stock, stall, idle };
     let mut io = SpanIo::new(transport, stall);
     let Some(first) = connection.first_bytes(&mut io, idle, &mut drain).await else { return };
     let Ok(Some((mut first, is_h2))) = timeout(connection.options.bounds.head, sniff(&mut io, first)).await
@@ -99,6 +101,7 @@ pub(super) struct Connection {
     asker: Asker,
     disk: Disk,
     chores: Chores,
+    stock: Stock,
     /// How long its peer may take nothing.
     pub(super) stall: Duration,
     /// How long it may do nothing.
@@ -130,6 +133,8 @@ impl Connection {
             mappings: io.mappings().filter(|_| !is_h2),
             disk: self.disk.clone(),
             chores: self.chores.clone(),
+            ration: Arc::new(Ration::new(&self.stock)),
+            shares: is_h2.then_some(self.stall),
             patience: Patience { stall: self.stall, slowest: self.options.bounds.slowest_upload },
         }
     }

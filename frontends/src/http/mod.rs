@@ -18,6 +18,7 @@ mod media;
 mod multipart;
 mod options;
 mod pace;
+mod ration;
 mod service;
 mod session;
 mod status;
@@ -34,6 +35,7 @@ use vfs::jobs::Disk;
 pub use self::access::ACCESS_LOG;
 use self::chores::Chores;
 pub use self::options::{Bounds, Options};
+use self::ration::Stock;
 use crate::auth::Asker;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
@@ -52,8 +54,13 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let options = Arc::new(options);
-    let protocol =
-        Arc::new(Http { site: Arc::clone(&site), options, disk: Disk::new(), chores: Chores::new() });
+    let protocol = Arc::new(Http {
+        site: Arc::clone(&site),
+        options,
+        disk: Disk::new(),
+        chores: Chores::new(),
+        stock: Stock::new(),
+    });
     serve::serve(listener, protocol, site, shutdown).await;
 }
 
@@ -64,21 +71,23 @@ struct Http {
     disk: Disk,
     /// Changes that are under way.
     chores: Chores,
+    /// What answers that wait for room may hold.
+    stock: Stock,
 }
 
 #[async_trait]
 impl Protocol for Http {
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
         let (site, options, disk) = (Arc::clone(&self.site), Arc::clone(&self.options), self.disk.clone());
-        let chores = self.chores.clone();
+        let (chores, stock) = (self.chores.clone(), self.stock.clone());
         let Some(tls) = &self.site.tls else {
-            return connection::run(stream, peer, site, options, disk, chores, drain).await;
+            return connection::run(stream, peer, site, options, disk, chores, stock, drain).await;
         };
         match tls.accept(stream).await {
             Ok(stream) => {
                 let asker = Asker { peer, secure: true };
                 // Boxed, so that connections in the clear are not as large.
-                Box::pin(connection::run(stream, asker, site, options, disk, chores, drain)).await;
+                Box::pin(connection::run(stream, asker, site, options, disk, chores, stock, drain)).await;
             }
             Err(error) => {
                 site.sight.tls_failed.add(1);

@@ -91,11 +91,13 @@ impl Options {
         covering.max_by_key(|(cover, _)| cover.segments().len()).map_or(ASKED, |(_, value)| value.clone())
     }
 
-    /// What a script of `origin` is told: the value of `Access-Control-Allow-Origin`.
-    pub(super) fn allowed_origin(&self, origin: &HeaderValue) -> Option<HeaderValue> {
+    /// What a script of `origin` is told: the value of `Access-Control-Allow-Origin`. Where all are, everybody is, so that
+    /// the answer is the same one.
+    pub(super) fn allowed_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         if self.origins.iter().any(|allowed| allowed == "*") {
             return Some(HeaderValue::from_static("*"));
         }
+        let origin = origin?;
         self.origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
     }
 }
@@ -127,11 +129,13 @@ mod tests {
         let origin = HeaderValue::from_static("https://a.example");
         let told = |origins: &[&str]| {
             let origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
-            Options { origins, ..Options::default() }.allowed_origin(&origin)
+            Options { origins, ..Options::default() }.allowed_origin(Some(&origin))
         };
         assert_eq!(told(&[]), None);
         assert_eq!(told(&["https://b.example"]), None);
         assert_eq!(told(&["https://b.example", "https://a.example"]).unwrap(), origin);
         assert_eq!(told(&["*"]).unwrap(), "*");
+        let all = Options { origins: vec!["*".to_owned()], ..Options::default() };
+        assert_eq!(all.allowed_origin(None).unwrap(), "*");
     }
 }

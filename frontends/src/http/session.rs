@@ -56,8 +56,8 @@ pub(super) enum Outcome {
     Created,
     /// What was there is otherwise now.
     Changed,
-    /// A page's form was taken: its folder is to be looked at again.
-    FormTaken,
+    /// A page's form was taken: its folder, as the absolute path of a URL, is to be looked at again.
+    FormTaken(String),
     /// What can be done was asked for.
     Options(Allowed),
     /// What was asked for is not done here, but this is.
@@ -294,6 +294,10 @@ async fn list(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result<Out
     if let Some(page) = open_page(&**tree, &fetch).await? {
         return Ok(represent(entry, options, page, &fetch).await);
     }
+    // A listing has no version: RFC 9110 §13.1.1 for who insists on one.
+    if fetch.conditions.judge(None, None) == Verdict::Failed {
+        return Ok(Outcome::PreconditionFailed);
+    }
     let path = fetch.place.path;
     // An order by name needs nothing but names; what is packed is described by who packs it.
     let later = fetch.packing.is_none() && fetch.view.sort == Sort::Name;
@@ -304,7 +308,12 @@ async fn list(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result<Out
         Ok(entries) if takes_uploads => (entries, Uploads::Taken),
         Ok(entries) => (entries, Uploads::Refused),
         // A drop box: the page has a place for uploads and nothing else.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && takes_uploads && is_page => {
+        Err(error)
+            if error.kind() == ErrorKind::PermissionDenied
+                && takes_uploads
+                && is_page
+                && is_drop_box(&**tree, &path).await =>
+        {
             (DirStream::ready(Vec::new()), Uploads::Unseen)
         }
         Err(error) => return Err(error),
@@ -316,6 +325,15 @@ async fn list(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result<Out
     let coding = fetch.codings.taken().next().filter(|_| options.compress);
     let varies = options.compress;
     Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, uploads, coding, varies })))
+}
+
+/// True where it is the listing of `path` that is refused, and not all there is to do with it: a link that leads out of its
+/// mount is nothing to send files to.
+async fn is_drop_box(tree: &dyn FileSystem, path: &VPath) -> bool {
+    // An opening that creates and cuts nothing. Of a folder it is refused, and of what is missing, otherwise.
+    let options = OpenOptions { write: true, ..OpenOptions::default() };
+    let opened = tree.open(path, &options).await;
+    !matches!(opened, Err(error) if error.kind() == ErrorKind::PermissionDenied)
 }
 
 /// The folder's own page, where it has one and that is wanted.

@@ -25,7 +25,7 @@ pub(super) async fn remove(
         There::Found(_) | There::Hidden if !is_folder => tree.remove_file(path).await,
         _ => return Err(missing(path)),
     };
-    removed.map_err(unmovable)?;
+    removed.map_err(in_use)?;
     Ok(Outcome::Changed)
 }
 
@@ -131,11 +131,11 @@ pub(super) async fn go(
     let options = RenameOptions { no_replace: !errand.overwrites };
     match put(tree, path, &errand.to, way, &options).await {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
-        moved => return way.outcome(moved),
+        moved => return way.outcome(path, moved),
     }
-    let outcome = way.outcome(copy_whole(tree, path, &errand.to, way, disk).await)?;
+    let outcome = way.outcome(path, copy_whole(tree, path, &errand.to, way, disk).await)?;
     let removed = if found.is_dir() { remove_folder(tree, path).await } else { tree.remove_file(path).await };
-    removed.map_err(unmovable)?;
+    removed.map_err(in_use)?;
     Ok(outcome)
 }
 
@@ -152,14 +152,16 @@ pub(super) async fn copy(
     let Some(way) = find_way(tree, path, found.file_type, errand).await? else {
         return Ok(Outcome::PreconditionFailed);
     };
-    way.outcome(match (found.file_type, depth) {
+    let done = match (found.file_type, depth) {
+        (FileType::Dir, Depth::Zero) if way == Way::Free => tree.create_dir(&errand.to).await,
         (FileType::Dir, Depth::Zero) => {
             let new = Aside::Gone.beside(&errand.to)?;
             tree.create_dir(&new).await?;
             put_new(tree, &new, &errand.to, way).await
         }
         _ => copy_whole(tree, path, &errand.to, way, disk).await,
-    })
+    };
+    way.outcome(path, done)
 }
 
 /// What was found at a destination.
@@ -174,11 +176,16 @@ enum Way {
 }
 
 impl Way {
-    fn outcome(self, done: vfs::Result<()>) -> Result<Outcome, Failure> {
+    /// What is answered where `done` is what became of `path`. Of what lies below, the one that failed is named.
+    fn outcome(self, path: &VPath, done: vfs::Result<()>) -> Result<Outcome, Failure> {
         match (self, done) {
             (Self::Free, Ok(())) => Ok(Outcome::Created),
             (Self::Replaced | Self::Taken, Ok(())) => Ok(Outcome::Changed),
-            (_, Err(error)) => Err(unmovable(error)),
+            (_, Err(error)) if error.path() != path && error.path().is_covered_by(path) => {
+                Err(Refusal::Member(error.path().clone(), error.kind()).into())
+            }
+            (_, Err(error)) if error.kind() == ErrorKind::Busy => Err(Refusal::InUse.into()),
+            (_, Err(error)) => Err(beside(error)),
         }
     }
 }
@@ -218,7 +225,10 @@ async fn copy_whole(
     let new = Aside::Gone.beside(to)?;
     if let Err(error) = walk::copy_all(tree, from, &new, disk).await {
         discard(tree, &new).await;
-        return Err(error);
+        // It is the one that was to be copied which the client knows.
+        return Err(
+            error.readdressed(|at| at.strip_prefix(&new).map_or(at.clone(), |rest| from.append(&rest)))
+        );
     }
     match put_new(tree, &new, to, way).await {
         // A tree that renames nothing: it is made in its place, or not at all.
@@ -258,10 +268,10 @@ async fn put(
     kept.settle(tree, done).await
 }
 
-/// Why something stays where it is.
-fn unmovable(error: vfs::Error) -> Failure {
+/// Why something is not removed.
+fn in_use(error: vfs::Error) -> Failure {
     match error.kind() {
         ErrorKind::Busy => Refusal::InUse.into(),
-        _ => beside(error),
+        _ => error.into(),
     }
 }

@@ -103,8 +103,8 @@ impl Answer {
             }
             Outcome::Created => Self::new(StatusCode::CREATED, Content::Nothing),
             Outcome::Changed => Self::new(StatusCode::NO_CONTENT, Content::Nothing),
-            Outcome::FormTaken => {
-                Self::text(StatusCode::SEE_OTHER, target, "it is done").with_text(LOCATION, target.to_owned())
+            Outcome::FormTaken(folder) => {
+                Self::text(StatusCode::SEE_OTHER, target, "it is done").with_text(LOCATION, folder)
             }
             Outcome::Options(allowed) => {
                 Self::new(StatusCode::NO_CONTENT, Content::Nothing).with(ALLOW, allow(allowed))

@@ -1,7 +1,12 @@
 //! Uploads, removals, moves: what a client may change, and what it hears.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use vfs::VPath;
+use vfs::backends::local::{LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
+use vfs::layers::{Access, RightsFs, Rules};
 
 use super::{Options, Reply, Server, pattern, read_reply, tree};
 use crate::site::Limits;
@@ -75,6 +80,10 @@ async fn what_makes_no_sense_is_refused_and_says_what_to_do() {
         ("MOVE", "/d/in", "Destination: /d\r\n", 403),
         ("COPY", "/d", "Destination: /d/copy\r\n", 403),
         ("COPY", "/f.txt", "Destination: /f.txt\r\n", 403),
+        ("MOVE", "/d", "Destination: /x\r\nDepth: 0\r\n", 400),
+        ("COPY", "/d", "Destination: /x\r\nDepth: 1\r\n", 400),
+        ("COPY", "/d", "Destination: /x\r\nOverwrite: X\r\n", 400),
+        ("PUT", "/x", "Content-Range: bytes 0-0/1\r\nContent-Range: bytes 1-1/2\r\n", 400),
         ("POST", "/d/", "", 415),
         ("POST", "/f.txt", "", 405),
         ("PATCH", "/f.txt", "", 405),
@@ -203,6 +212,9 @@ async fn a_form_uploads_without_a_script() {
     assert_eq!(content(&server, "/d/a%22b.txt").await.unwrap(), b"content\r\n");
     assert_eq!(server.get("/d/sub/", "").await.status, 200);
 
+    let elsewhere = send(&server, "POST", "//evil.example/../d/", FORM, &form(&[(&none, "")])).await;
+    assert_eq!((elsewhere.status, elsewhere.field("location")), (303, Some("/d/")));
+
     // What is there stays, unless replacing was asked for.
     assert_eq!(send(&server, "POST", "/d/", FORM, &form(&[(&two, "new")])).await.status, 409);
     assert_eq!(content(&server, "/d/two").await.unwrap(), b"2");
@@ -247,6 +259,36 @@ async fn who_is_refused_hears_it_before_sending() {
         b\r\nhello world\r\n0\r\n\r\n";
     assert_eq!(Reply::only(&server.exchange(chunked).await).status, 413);
     assert_eq!(content(&server, "/y").await, None);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_leaves_nothing_and_says_where() {
+    let rules = [("/", Access::ALL), ("/d/in", Access { list: true, ..Access::NONE })];
+    let rules = Rules::new(rules.map(|(path, access)| (VPath::parse(path).unwrap(), access))).unwrap();
+    let tree = tree(&[(b"/d/a", b"x"), (b"/d/in/deep", b"x"), (b"/old/kept", b"old")]).await;
+    let server = Server::writable(RightsFs::new(Arc::new(tree), rules)).await;
+    for to in ["/new", "/old"] {
+        let reply = send(&server, "COPY", "/d", &format!("Destination: {to}\r\n"), b"").await;
+        assert_eq!(reply.status, 403);
+        assert!(reply.text().contains("/d/in/deep: permission denied"), "{}", reply.text());
+    }
+    assert_eq!(content(&server, "/old/kept").await.unwrap(), b"old");
+    assert_eq!(server.get("/?format=ndjson", "").await.text().lines().count(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_is_told_no_version_that_nobody_can_insist_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = LocalOptions { writable: true, ..LocalOptions::default() };
+    std::os::unix::fs::symlink("/etc", folder.path().join("out")).unwrap();
+    let server = Server::writable(LocalFs::open_with(folder.path(), &options).unwrap()).await;
+    let made = send(&server, "PUT", "/new", "", b"hello").await;
+    assert!(made.field("etag").is_none_or(|tag| !tag.starts_with("W/")), "{}", made.head);
+    // What cannot be looked at is no place to send files to.
+    assert_eq!(server.get("/out/", "").await.status, 403);
+    assert_eq!(server.get("/", "If-Match: \"x\"\r\n").await.status, 412);
     server.stop().await;
 }
 

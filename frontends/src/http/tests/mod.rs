@@ -28,6 +28,7 @@ use vfs::layers::ReadOnly;
 use vfs::{FileSystem, OpenOptions, VPath};
 
 use super::chores::Chores;
+use super::ration::Stock;
 use super::{Options, connection, serve};
 use crate::serve::{Address, Drain, Listener, Peer};
 use crate::site::{Limits, Site};
@@ -175,7 +176,8 @@ fn pipe(site: &Arc<Site>, options: Options, room: usize) -> (DuplexStream, JoinH
     let (site, options) = (Arc::clone(site), Arc::new(options));
     let serving = tokio::spawn(async move {
         let _never = never;
-        connection::run(theirs, Peer::Local, site, options, Disk::new(), Chores::new(), drain).await;
+        connection::run(theirs, Peer::Local, site, options, Disk::new(), Chores::new(), Stock::new(), drain)
+            .await;
     });
     (ours, serving)
 }

@@ -134,6 +134,20 @@ async fn a_client_that_makes_no_room_is_given_up() {
     assert!(stalled.into_body().collect().await.is_err());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_makes_no_room_is_given_up_and_no_other() {
+    let site = site(tree(&[(b"/a", &pattern(1_000_000)), (b"/s", b"s")]).await, Limits::default());
+    let (io, _serving) = pipe(&site, Options::default(), 64 * 1024);
+    let (client, _connection) = client(io).await;
+    let stalled = send(&client, Method::GET, "/a").await;
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(body(send(&client, Method::GET, "/s").await).await, "s");
+    }
+    assert!(stalled.into_body().collect().await.is_err());
+    assert_eq!(body(send(&client, Method::GET, "/s").await).await, "s");
+}
+
 #[tokio::test]
 async fn a_stop_lets_streams_finish() {
     let content = pattern(3_000_000);
