@@ -140,14 +140,20 @@ impl Config {
             if let Some(value) = &mount.cache_control {
                 options.keep(&mount.at, value);
             }
+            options.pages.push((mount.at.clone(), mount.trusted_pages()));
         }
         options
     }
 
     /// The names that show a folder of the tree.
     pub(crate) fn named_hosts(&self) -> frontends::Named {
-        let refuses_others = self.http.refuses_unknown_hosts.unwrap_or(!self.hosts.is_empty());
-        Host::named(&self.hosts, refuses_others)
+        let others = match self.http.refuses_unknown_hosts {
+            Some(true) => frontends::Others::Refused,
+            Some(false) => frontends::Others::Shown,
+            None if self.hosts.is_empty() => frontends::Others::ByListener,
+            None => frontends::Others::Refused,
+        };
+        Host::named(&self.hosts, others)
     }
 
     fn parse(document: &Document<'_>) -> Result<Self, ConfigError> {
@@ -325,7 +331,7 @@ mod tests {
         let config = parse(include_str!("../../examples/sites.toml")).unwrap();
         assert_eq!(config.http.bounds, Web::default().bounds);
         let named = config.named_hosts();
-        assert!(named.refuses_others);
+        assert_eq!(named.others, frontends::Others::Refused);
         assert_eq!(named.folders["*.dev.example.org"].to_string(), "/dev");
         assert_eq!(config.rights[0].to_string(), "/inbox allow write");
     }

@@ -33,6 +33,12 @@ impl Aside {
         Ok(path.parent().unwrap_or_default().child(name)?)
     }
 
+    /// True where `path` leads to such a name or through one. Front ends refuse clients such paths: who could make one could
+    /// have the sweep rename for him.
+    pub fn is_on(path: &VPath) -> bool {
+        path.segments().iter().any(|segment| Self::of(segment.name()).is_some())
+    }
+
     /// What the name says; `None` for all other names. Case is not looked at: some file systems do not either.
     pub fn of(name: &[u8]) -> Option<Self> {
         let rest = name.strip_prefix(PREFIX)?;
@@ -62,6 +68,7 @@ mod tests {
             assert_eq!(beside.parent(), path.parent());
             assert_eq!(Aside::of(beside.file_name().unwrap().name()), Some(aside));
             assert_ne!(beside, aside.beside(&path).unwrap());
+            assert!(Aside::is_on(&beside.child("in").unwrap()) && !Aside::is_on(&path));
         }
         for name in [
             "",

@@ -34,7 +34,7 @@ use vfs::jobs::Disk;
 
 pub use self::access::ACCESS_LOG;
 use self::chores::Chores;
-pub use self::options::{Bounds, Options};
+pub use self::options::{Bounds, Options, Pages};
 use self::ration::Stock;
 use crate::auth::Asker;
 use crate::serve::{self, Drain, Listener, Peer, Protocol};
@@ -54,19 +54,19 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let options = Arc::new(options);
-    let protocol = Arc::new(Http {
-        site: Arc::clone(&site),
-        options,
-        disk: Disk::new(),
-        chores: Chores::new(),
-        stock: Stock::new(),
-    });
+    let protocol = Arc::new(Http { site: Arc::clone(&site), options, means: Means::new() });
     serve::serve(listener, protocol, site, shutdown).await;
 }
 
 struct Http {
     site: Arc<Site>,
     options: Arc<Options>,
+    means: Means,
+}
+
+/// What the connections of a front end work with. Clones share it.
+#[derive(Clone, Debug)]
+struct Means {
     /// For reading spans that cannot leave by `sendfile(2)`.
     disk: Disk,
     /// Changes that are under way.
@@ -75,19 +75,24 @@ struct Http {
     stock: Stock,
 }
 
+impl Means {
+    fn new() -> Self {
+        Self { disk: Disk::new(), chores: Chores::new(), stock: Stock::new() }
+    }
+}
+
 #[async_trait]
 impl Protocol for Http {
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
-        let (site, options, disk) = (Arc::clone(&self.site), Arc::clone(&self.options), self.disk.clone());
-        let (chores, stock) = (self.chores.clone(), self.stock.clone());
+        let (site, options, means) = (Arc::clone(&self.site), Arc::clone(&self.options), self.means.clone());
         let Some(tls) = &self.site.tls else {
-            return connection::run(stream, peer, site, options, disk, chores, stock, drain).await;
+            return connection::run(stream, peer, site, options, means, drain).await;
         };
         match tls.accept(stream).await {
             Ok(stream) => {
                 let asker = Asker { peer, secure: true };
                 // Boxed, so that connections in the clear are not as large.
-                Box::pin(connection::run(stream, asker, site, options, disk, chores, stock, drain)).await;
+                Box::pin(connection::run(stream, asker, site, options, means, drain)).await;
             }
             Err(error) => {
                 site.sight.tls_failed.add(1);
@@ -97,7 +102,7 @@ impl Protocol for Http {
     }
 
     async fn settle(&self) {
-        self.chores.ended().await;
+        self.means.chores.ended().await;
     }
 
     async fn turn_away(&self, stream: Stream) {

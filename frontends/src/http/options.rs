@@ -19,8 +19,24 @@ pub struct Options {
     /// `Cache-Control` of files at and below a path of the whole tree; the longest path that covers one decides. Default:
     /// `no-cache`, so that whoever keeps a file asks whether it still holds.
     pub cache_control: Vec<(VPath, HeaderValue)>,
+    /// Whose pages are trusted at and below a path of the whole tree; the longest path that covers one decides. Default:
+    /// [`Pages::Filed`].
+    pub pages: Vec<(VPath, Pages)>,
     /// Bounds of requests and connections.
     pub bounds: Bounds,
+}
+
+/// Which pages (HTML, SVG, XML) may run their scripts in the name of the site. The others come with
+/// `Content-Security-Policy: sandbox`, so that what somebody uploaded does nothing with the rights of who opens it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pages {
+    /// All.
+    Trusted,
+    /// Those that are files, and those in archives not.
+    #[default]
+    Filed,
+    /// None.
+    Caged,
 }
 
 /// What one request and one connection may take, beside the [`Limits`](crate::Limits) that all protocols share.
@@ -68,6 +84,7 @@ impl Default for Options {
             upload_bytes: None,
             origins: Vec::new(),
             cache_control: Vec::new(),
+            pages: Vec::new(),
             bounds: Bounds::default(),
         }
     }
@@ -89,6 +106,18 @@ impl Options {
         let path = root.append(path);
         let covering = self.cache_control.iter().filter(|(cover, _)| path.is_covered_by(cover));
         covering.max_by_key(|(cover, _)| cover.segments().len()).map_or(ASKED, |(_, value)| value.clone())
+    }
+
+    /// True where the scripts of a page at `path` are not to run, for who sees the folder `root` as `/`.
+    pub(super) fn cages(&self, root: &VPath, path: &VPath) -> bool {
+        let path = root.append(path);
+        let covering = self.pages.iter().filter(|(cover, _)| path.is_covered_by(cover));
+        let longest = covering.max_by_key(|(cover, _)| cover.segments().len());
+        match longest.map_or(Pages::default(), |(_, pages)| *pages) {
+            Pages::Trusted => false,
+            Pages::Filed => path.archive_depth() > 0,
+            Pages::Caged => true,
+        }
     }
 
     /// What a script of `origin` is told: the value of `Access-Control-Allow-Origin`. Where all are, everybody is, so that
@@ -122,6 +151,24 @@ mod tests {
         }
         assert_eq!(at("/pub/x", "/y"), "immutable");
         assert_eq!(Options::default().cache_control(&VPath::root(), &VPath::root()), "no-cache");
+    }
+
+    #[test]
+    fn pages_that_anybody_may_have_written_are_caged() {
+        let path = |path: &str| VPath::parse(path).unwrap();
+        let pages =
+            vec![(path("/"), Pages::Filed), (path("/up"), Pages::Caged), (path("/up/own"), Pages::Trusted)];
+        let options = Options { pages, ..Options::default() };
+        for (at, is_caged) in [
+            ("/a.html", false),
+            ("/a.tgz#tgz:/a.html", true),
+            ("/up/a.html", true),
+            ("/up/own/a.html", false),
+            ("/up/own/a.tgz#tgz:/a.html", false),
+        ] {
+            assert_eq!(options.cages(&VPath::root(), &path(at)), is_caged, "{at}");
+        }
+        assert!(options.cages(&path("/up"), &path("/a.html")));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::changes::{Allowed, allowed, change};
 use super::chores::Chores;
 use super::command::{Command, Fetch, Refusal};
 use super::incoming::Incoming;
-use super::listing::Uploads;
+use super::listing::{Uploads, follow_links};
 use super::media;
 use super::options::Options;
 use super::wire::{Format, Selection, Sort, Verdict, View, encode_path};
@@ -145,6 +145,8 @@ pub(super) struct Facts {
     pub(super) varies: bool,
     /// Others get it in another media type.
     pub(super) is_negotiated: bool,
+    /// Its scripts are not to run in the name of this site.
+    pub(super) is_caged: bool,
     /// How long it may be kept, in HTTP's words.
     pub(super) cache_control: Option<HeaderValue>,
     /// What a cache of ours had to do with it.
@@ -173,7 +175,7 @@ pub(super) struct Who {
 impl Who {
     /// Looks the asker up.
     async fn enter(&self, site: &Site, host: Option<&str>) -> Result<Entry, Outcome> {
-        if !site.hosts.admits(host) {
+        if !site.hosts.admits(host, site.is_loopback) {
             return Err(Outcome::Misdirected);
         }
         let entry = match &self.credentials {
@@ -322,6 +324,7 @@ async fn list(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result<Out
         let tree = Arc::clone(tree);
         return Ok(Outcome::Packed(Box::new(Packed { tree, path, entries, packing })));
     }
+    let entries = follow_links(entries, tree, &path);
     let coding = fetch.codings.taken().next().filter(|_| options.compress);
     let varies = options.compress;
     Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, uploads, coding, varies })))
@@ -389,6 +392,7 @@ async fn represent(entry: &Entry, options: &Options, found: Found, fetch: &Fetch
     facts.varies = varies;
     // A folder's own page.
     facts.is_negotiated = fetch.place.is_folder;
+    facts.is_caged = media::runs_scripts(&content_type) && options.cages(&entry.root, &fetch.place.path);
     facts.cache_control = Some(options.cache_control(&entry.root, &fetch.place.path));
     choose(found.file, facts, content_type, coded, fetch)
 }

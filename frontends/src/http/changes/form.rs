@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vfs::{ErrorKind, File, FileSystem, OpenOptions, VPath};
+use vfs::{Aside, ErrorKind, File, FileSystem, OpenOptions, VPath};
 
 use super::super::command::Refusal;
 use super::super::incoming::{Filling, Incoming};
 use super::super::session::{Failure, Outcome};
-use super::super::wire::{FormEvent, FormReader, encode_path};
+use super::super::wire::{BadTarget, FormEvent, FormReader, encode_path};
 
 /// Files of one form.
 const FORM_FILES: usize = 1000;
@@ -114,6 +114,9 @@ impl Form<'_> {
 
     /// A name that a browser sends is a name and no path.
     fn child(&self, name: Vec<u8>) -> Result<VPath, Failure> {
+        if Aside::of(&name).is_some() {
+            return Err(Refusal::Target(BadTarget::Reserved).into());
+        }
         self.path.child(name).map_err(|error| vfs::Error::from(error).into())
     }
 }

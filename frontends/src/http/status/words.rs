@@ -78,6 +78,9 @@ pub(super) fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
             (StatusCode::BAD_REQUEST, "a % is not followed by two hexadecimal digits")
         }
         Refusal::Target(BadTarget::Name) => (StatusCode::BAD_REQUEST, "no name holds a / or a NUL"),
+        Refusal::Target(BadTarget::Reserved) => {
+            (StatusCode::NOT_FOUND, "names like this are the server's own while it works")
+        }
         Refusal::Target(BadTarget::Path(error)) => {
             return (StatusCode::BAD_REQUEST, error.to_string().into());
         }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use vfs::VPath;
 use vfs::backends::local::{LocalFs, LocalOptions};
 use vfs::backends::memory::MemoryFs;
 use vfs::layers::{Access, RightsFs, Rules};
+use vfs::{FileSystem, VPath};
 
-use super::{Options, Reply, Server, pattern, read_reply, tree};
+use super::{Options, Pages, Reply, Server, pattern, read_reply, tree};
 use crate::site::Limits;
 
 async fn server() -> Server {
@@ -80,6 +80,8 @@ async fn what_makes_no_sense_is_refused_and_says_what_to_do() {
         ("MOVE", "/d/in", "Destination: /d\r\n", 403),
         ("COPY", "/d", "Destination: /d/copy\r\n", 403),
         ("COPY", "/f.txt", "Destination: /f.txt\r\n", 403),
+        ("MKCOL", "/.0123456789abcdef.vfsd-kept", "", 404),
+        ("MOVE", "/d", "Destination: /.0123456789abcdef.vfsd-kept/f\r\n", 404),
         ("MOVE", "/d", "Destination: /x\r\nDepth: 0\r\n", 400),
         ("COPY", "/d", "Destination: /x\r\nDepth: 1\r\n", 400),
         ("COPY", "/d", "Destination: /x\r\nOverwrite: X\r\n", 400),
@@ -318,5 +320,41 @@ async fn of_two_who_go_on_with_one_version_one_is_heard() {
     let new = "If-None-Match: *\r\nContent-Range: bytes 0-0/1\r\n";
     assert_eq!(send(&server, "PUT", "/f.txt", new, b"x").await.status, 412);
     assert_eq!(send(&server, "PUT", "/new", new, b"x").await.status, 201);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_that_was_uploaded_runs_no_scripts() {
+    let pages = vec![(VPath::root(), Pages::Filed), (VPath::parse("/d").unwrap(), Pages::Caged)];
+    let options = Options { pages, ..Options::default() };
+    let tree = tree(&[(b"/own.html", b"<p>"), (b"/d/in", b"x")]).await;
+    let server = Server::with(tree, Limits::default(), options).await;
+    for (name, is_caged) in [
+        ("/d/a.html", true),
+        ("/d/a.svg", true),
+        ("/d/a.txt", false),
+        ("/d/a.png", false),
+        ("/own.html", false),
+    ] {
+        let _ = send(&server, "PUT", name, "", b"<script>").await;
+        let policy = server.get(name, "").await.field("content-security-policy").map(str::to_owned);
+        assert_eq!(policy.is_some_and(|policy| policy.starts_with("sandbox")), is_caged, "{name}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_listing_says_what_links_lead_to() {
+    let tree = tree(&[(b"/f.txt", b"0123456789"), (b"/d/in", b"x")]).await;
+    for (link, target) in [("/to-file", "f.txt"), ("/to-folder", "d"), ("/broken", "none")] {
+        tree.symlink(&target.into(), &VPath::parse(link).unwrap()).await.unwrap();
+    }
+    let server = Server::start(tree).await;
+    let rows = server.get("/?format=ndjson", "").await;
+    let row = |name: &str| rows.text().lines().find(|row| row.contains(name)).unwrap().to_owned();
+    assert!(row("to-file").contains("\"size\":10") && row("to-file").contains("mtime"), "{}", row("to-file"));
+    assert!(row("to-folder").contains("\"type\":\"directory\""), "{}", row("to-folder"));
+    assert!(!row("broken").contains("size"), "{}", row("broken"));
+    assert!(server.get("/", "").await.text().contains("to-folder/\""));
     server.stop().await;
 }

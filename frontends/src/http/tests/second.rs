@@ -161,6 +161,7 @@ async fn a_stop_lets_streams_finish() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "what the tree hides is looked at on the host")]
 async fn a_change_goes_on_to_its_end_when_its_client_has_left() {
     let folder = tempfile::tempdir().unwrap();
     let inside = |name: &str| folder.path().join(name);
