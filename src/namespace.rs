@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -31,6 +31,9 @@ use crate::failure::Failure;
 /// What a call of a remote mount may take beyond its site's own deadline.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Between two sweeps of a folder. What they remove is a day old at least; what they give back may be new.
+const SWEEP_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// What the mounts of a program share: ways to sources and into archives, and the folder where mirrors keep what they fetch.
 ///
 /// One a program, so that whoever asks for an archive shares its first pass, whatever mount it lies in.
@@ -53,7 +56,7 @@ pub(crate) struct Sources {
 type Parts = Vec<(String, VPath)>;
 
 impl Sources {
-    /// For a server: its remote mounts are mirrors.
+    /// For a server: its remote mounts are mirrors, and what broken uploads leave in its folders is swept.
     pub(crate) fn of_server(cache: &CacheFolder, archives: Archives) -> Self {
         let place = cache.place.clone().unwrap_or_else(Cache::usual);
         Self { cache: Some(cache.clone()), sweeps: true, ..Self::looking(&place, archives) }
@@ -61,14 +64,15 @@ impl Sources {
 
     /// For who only looks: nothing is kept of remote mounts.
     pub(crate) fn looking(cache: &Cache, archives: Archives) -> Self {
-        let Archives { ignore_zeros, indexes_beside } = archives;
-        let options = ArchiveOptions { ignore_zeros, index: cache.indexes(), ..ArchiveOptions::default() };
+        let Archives { ignore_zeros, resync, indexes_beside } = archives;
+        let options =
+            ArchiveOptions { ignore_zeros, resync, index: cache.indexes(), ..ArchiveOptions::default() };
         Self { indexes_beside, ..Self::with(options) }
     }
 
     /// For a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
-    fn patient(ignore_zeros: bool) -> Self {
-        Self::with(patient_archives(&Cache::usual(), ignore_zeros))
+    fn patient(over: &Over) -> Self {
+        Self::with(patient_archives(&Cache::usual(), over))
     }
 
     fn with(archives: ArchiveOptions) -> Self {
@@ -150,9 +154,10 @@ async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> 
 }
 
 /// Bounds of archives for a command.
-pub(crate) fn patient_archives(cache: &Cache, ignore_zeros: bool) -> ArchiveOptions {
-    let index = cache.indexes();
-    ArchiveOptions { patience: Duration::MAX, ignore_zeros, index, ..ArchiveOptions::default() }
+pub(crate) fn patient_archives(cache: &Cache, over: &Over) -> ArchiveOptions {
+    let Over { ignore_zeros, resync, .. } = *over;
+    let (patience, index) = (Duration::MAX, cache.indexes());
+    ArchiveOptions { patience, ignore_zeros, resync, index, ..ArchiveOptions::default() }
 }
 
 /// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.
@@ -224,9 +229,32 @@ impl Prepared {
     /// # Errors
     /// [`Failure::Usage`] where something is mounted there.
     pub(crate) fn lay(self, space: &Vfs) -> Result<(), Failure> {
-        let laid = space.mount(&self.mount.at, self.tree, self.options);
-        laid.map(drop).map_err(|error| refusal(&self.mount, &error))
+        change(space, [], [self])
     }
+}
+
+/// Takes the mounts `gone` away and puts `added` into the tree, all at once or not at all.
+///
+/// # Errors
+/// As [`Prepared::lay`].
+pub(crate) fn change<'a>(
+    space: &Vfs,
+    gone: impl IntoIterator<Item = &'a Mount>,
+    added: impl IntoIterator<Item = Prepared>,
+) -> Result<(), Failure> {
+    let mut refused = None;
+    let changed = space.change(|changes| {
+        for mount in gone {
+            changes.unmount(&mount.at)?;
+        }
+        for Prepared { mount, tree, options } in added {
+            changes
+                .mount(&mount.at, tree, options)
+                .inspect_err(|error| refused = Some(refusal(&mount, error)))?;
+        }
+        Ok(())
+    });
+    changed.map_err(|error| refused.unwrap_or_else(|| Failure::from(error)))
 }
 
 fn refused(mount: &Mount, says: String) -> Failure {
@@ -269,11 +297,11 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
     match inside.as_ref().unwrap_or(path) {
         path if path.archive_depth() == 0 => {
             let options = LocalOptions { writable: mode == Mode::Write, ..LocalOptions::default() };
-            let tree = LocalFs::open_with(folder, &options)?;
-            if options.writable && sources.sweeps {
-                sweep(tree.clone(), path.clone());
+            let tree = Arc::new(LocalFs::open_with(folder, &options)?);
+            if mode == Mode::Write && sources.sweeps {
+                tokio::spawn(sweep(Arc::downgrade(&tree)));
             }
-            Ok(Arc::new(tree))
+            Ok(tree)
         }
         inside => {
             let space = host(Mode::Read, sources)?;
@@ -284,15 +312,17 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
     }
 }
 
-/// Ends in the background what was on its way in `tree` when a server before crashed.
-fn sweep(tree: LocalFs, path: VPath) {
-    drop(tokio::spawn(async move {
-        match tree.sweep().await {
+/// Removes what uploads have left behind, now and every [`SWEEP_PAUSE`], as long as the folder is mounted.
+async fn sweep(tree: Weak<LocalFs>) {
+    while let Some(mounted) = tree.upgrade() {
+        match mounted.sweep().await {
             Ok(0) => {}
-            Ok(ended) => tracing::info!(%path, ended, "leftovers of broken changes are gone"),
-            Err(error) => tracing::warn!(%path, %error, "leftovers of broken changes were not looked for"),
+            Ok(removed) => tracing::info!(removed, folder = ?mounted, "leftovers of uploads were removed"),
+            Err(error) => tracing::warn!(%error, folder = ?mounted, "leftovers of uploads stay"),
         }
-    }));
+        drop(mounted);
+        tokio::time::sleep(SWEEP_PAUSE).await;
+    }
 }
 
 /// The host's own tree, where links mean what they mean on the host.
@@ -385,7 +415,7 @@ impl Host {
 
     async fn with(over: &Over, mode: Mode) -> Result<Self, Failure> {
         let folder = current_folder()?;
-        let sources = Sources::patient(over.ignore_zeros);
+        let sources = Sources::patient(over);
         let space = host(mode, &sources)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;

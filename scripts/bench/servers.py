@@ -66,6 +66,11 @@ class Server:
         with open(f"/proc/{self.process.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
+    def rss_kib(self):
+        """What its own process holds now, in KiB."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
     def read_bytes(self):
         """Bytes that its process has read from files and sockets so far."""
         with open(f"/proc/{self.process.pid}/io") as counters:

@@ -23,6 +23,7 @@ pub mod producer;
 mod registry;
 mod residency;
 mod traffic;
+pub mod unfinished;
 mod vfs;
 pub mod walk;
 
@@ -39,4 +40,4 @@ pub use self::options::{
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry, index_beside};
 pub use self::traffic::{Traffic, TrafficTotals};
-pub use self::vfs::{Keeping, MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};
+pub use self::vfs::{Changes, Keeping, MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};

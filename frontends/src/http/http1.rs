@@ -50,7 +50,7 @@ impl Connection {
         let pace = Arc::new(Pace::new());
         let service = self.service(&io, &pace, false);
         let service = service_fn(move |request| {
-            let service = service.clone();
+            let service = Arc::clone(&service);
             async move { Ok::<_, Infallible>(service.answer(request).await) }
         });
         let bounds = &self.options.bounds;

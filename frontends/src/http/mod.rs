@@ -34,10 +34,10 @@ use vfs::jobs::Disk;
 
 pub use self::access::ACCESS_LOG;
 use self::chores::Chores;
-pub use self::options::{Bounds, Options, Pages};
+pub use self::options::{Bounds, Lifetimes, Options, Pages};
 use self::ration::Stock;
 use crate::auth::Asker;
-use crate::serve::{self, Drain, Listener, Peer, Protocol};
+use crate::serve::{self, Crowd, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
 use crate::transport::Stream;
 
@@ -105,7 +105,7 @@ impl Protocol for Http {
         self.means.chores.ended().await;
     }
 
-    async fn turn_away(&self, stream: Stream) {
+    async fn turn_away(&self, stream: Stream, _crowd: Crowd) {
         if self.site.tls.is_some() {
             // Nothing can be said without a handshake, and that is what there are too many of.
             return;

@@ -1,4 +1,4 @@
-//! The sweep: ends what was on its way when its program or the machine crashed.
+//! The sweep: ends what was on its way when its program or the machine crashed, and uploads that nobody went on with.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -15,6 +15,7 @@ use crate::error::{ErrorKind, Result};
 use crate::file_system::FileSystem;
 use crate::options::{ListOptions, RenameOptions, StatOptions};
 use crate::path::VPath;
+use crate::unfinished::is_unfinished;
 use crate::walk::remove_dir_all;
 
 /// How long nothing may have happened to a part file before it counts as a leftover.
@@ -24,11 +25,11 @@ const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 const SWEPT_NAMES: usize = 100_000;
 
 impl LocalFs {
-    /// Removes part files of atomic writes that nobody has written to for a day and whose writer is gone, and what bears
-    /// a name of [`Aside::Gone`] and is as old; gives back its name to what was kept aside ([`Aside::Kept`]) and has nothing
-    /// in its place, and removes what has. Says how many they were. A server calls it once after mounting a folder for
-    /// writing; it looks at 100,000 names at most, one folder a job, and passes over folders that it may not read. Dropping
-    /// the future ends it between two calls.
+    /// Removes part files of atomic writes, and [`unfinished`](crate::unfinished) uploads, that nobody has written to for a
+    /// day and whose writer is gone, and what bears a name of [`Aside::Gone`] and is as old; gives back its name to what was
+    /// kept aside ([`Aside::Kept`]) and has nothing in its place, and removes what has. Says how many they were. A server
+    /// calls it after mounting a folder for writing, and now and then; it looks at 100,000 names at most, one folder a job,
+    /// and passes over folders that it may not read. Dropping the future ends it between two calls.
     ///
     /// # Errors
     /// `ReadOnly` where the tree is.
@@ -119,7 +120,9 @@ fn sweep(root: &Root, path: &VPath, limit: SystemTime, names: usize) -> Swept {
         } else if entry.file_type() == FileType::Directory {
             // `.` and `..` are no names.
             swept.folders.extend(path.child(name.to_vec()));
-        } else if is_part(name) && remove_leftover(&folder, name, limit).unwrap_or(false) {
+        } else if (is_part(name) || is_unfinished(name))
+            && remove_leftover(&folder, name, limit).unwrap_or(false)
+        {
             swept.removed += 1;
         }
     }
@@ -147,7 +150,7 @@ mod tests {
     use super::*;
     use crate::backends::local::Links;
     use crate::backends::local::testing::{Scene, kind, path};
-    use crate::options::OpenOptions;
+    use crate::options::{Lock, LockWait, OpenOptions};
 
     const PART: &str = ".0123456789abcdef.vfsd-part";
 
@@ -158,16 +161,29 @@ mod tests {
         std::fs::create_dir(scene.outside("beside")).unwrap();
         std::fs::write(scene.outside("beside").join(PART), "").unwrap();
         scene.link("beside", scene.outside("beside"));
-        for name in [PART.to_owned(), format!("a/b/{PART}"), "a/notes.vfsd-part".to_owned()] {
-            scene.write(&name, "");
+        let names = [
+            PART,
+            &format!("a/b/{PART}"),
+            "a/.left.vfsd-upload",
+            "a/.going.vfsd-upload",
+            "a/notes.vfsd-part",
+        ];
+        for name in names {
+            scene.write(name, "");
         }
         let tree = scene.tree(Links::Beneath);
         assert_eq!(tree.sweep().await.unwrap(), 0, "they are young");
 
+        let options = OpenOptions { write: true, ..OpenOptions::default() };
+        let going = tree.open(&path("/a/.going.vfsd-upload"), &options).await.unwrap();
+        going.lock(Lock::Exclusive, LockWait::Never).await.unwrap();
         let being_written = tree.open(&path("/a/new"), &OpenOptions::replacing()).await.unwrap();
         let soon = SystemTime::now() + Duration::from_secs(60);
-        assert_eq!(tree.sweep_older_than(soon).await.unwrap(), 2);
+        assert_eq!(tree.sweep_older_than(soon).await.unwrap(), 3);
         assert!(!scene.inside(PART).exists() && !scene.inside("a/b").join(PART).exists());
+        assert!(
+            !scene.inside("a/.left.vfsd-upload").exists() && scene.inside("a/.going.vfsd-upload").exists()
+        );
         assert!(scene.inside("a/notes.vfsd-part").exists());
         assert!(scene.outside("beside").join(PART).exists());
         being_written.finish().await.unwrap();
