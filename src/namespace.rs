@@ -31,7 +31,7 @@ use crate::failure::Failure;
 /// What a call of a remote mount may take beyond its site's own deadline.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Between two sweeps of a folder. What they remove is a day old at least.
+/// Between two sweeps of a folder. What they remove is a day old at least; what they give back may be new.
 const SWEEP_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// What the mounts of a program share: ways to sources and into archives, and the folder where mirrors keep what they fetch.

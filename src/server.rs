@@ -175,6 +175,8 @@ impl Server {
 impl Bound {
     async fn serve(self, mut site: Site, http: frontends::http::Options, mut stopped: watch::Receiver<bool>) {
         let Self { listen, listener, tls, socket } = self;
+        site.is_loopback =
+            matches!(listener.local_address(), Address::Tcp(address) if address.ip().is_loopback());
         site.limits = listen.limits;
         site.tls = tls;
         site.proxies = listen.proxies;

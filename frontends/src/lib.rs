@@ -12,4 +12,4 @@ pub mod sight;
 mod site;
 pub mod transport;
 
-pub use self::site::{Hosts, Limits, Named, Site};
+pub use self::site::{Hosts, Limits, Named, Others, Site};

@@ -314,7 +314,16 @@ impl Serve {
             let (at, source) = (VPath::root(), Source::Path(folder));
             let (writable, remote) = (self.writable, Remote::default());
             let (mirror, cache_control) = (Mirror::default(), None);
-            config.mounts.push(Mount { at, source, writable, cache_control, remote, mirror, origin });
+            config.mounts.push(Mount {
+                at,
+                source,
+                writable,
+                cache_control,
+                pages: None,
+                remote,
+                mirror,
+                origin,
+            });
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use frontends::Named;
+use frontends::{Named, Others};
 use serde::Deserialize;
 use toml::Spanned;
 use vfs::VPath;
@@ -29,12 +29,12 @@ pub(super) struct RawHost {
 
 impl Host {
     /// All hosts as front ends want them.
-    pub(crate) fn named(hosts: &[Self], refuses_others: bool) -> Named {
+    pub(crate) fn named(hosts: &[Self], others: Others) -> Named {
         let folders: HashMap<_, _> = hosts
             .iter()
             .flat_map(|host| host.names.iter().map(|name| (name.clone(), host.root.clone())))
             .collect();
-        Named { folders, refuses_others }
+        Named { folders, others }
     }
 }
 

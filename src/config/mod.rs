@@ -138,6 +138,7 @@ impl Config {
             upload_bytes: self.http.upload_bytes,
             lifetimes: Arc::new(Lifetimes::new(self.lifetimes())),
             bounds: self.http.bounds.clone(),
+            pages: self.mounts.iter().map(|mount| (mount.at.clone(), mount.trusted_pages())).collect(),
         }
     }
 
@@ -148,8 +149,13 @@ impl Config {
 
     /// The names that show a folder of the tree.
     pub(crate) fn named_hosts(&self) -> frontends::Named {
-        let refuses_others = self.http.refuses_unknown_hosts.unwrap_or(!self.hosts.is_empty());
-        Host::named(&self.hosts, refuses_others)
+        let others = match self.http.refuses_unknown_hosts {
+            Some(true) => frontends::Others::Refused,
+            Some(false) => frontends::Others::Shown,
+            None if self.hosts.is_empty() => frontends::Others::ByListener,
+            None => frontends::Others::Refused,
+        };
+        Host::named(&self.hosts, others)
     }
 
     fn parse(document: &Document<'_>) -> Result<Self, ConfigError> {
@@ -327,7 +333,7 @@ mod tests {
         let config = parse(include_str!("../../examples/sites.toml")).unwrap();
         assert_eq!(config.http.bounds, Web::default().bounds);
         let named = config.named_hosts();
-        assert!(named.refuses_others);
+        assert_eq!(named.others, frontends::Others::Refused);
         assert_eq!(named.folders["*.dev.example.org"].to_string(), "/dev");
         assert_eq!(config.rights[0].to_string(), "/inbox allow write");
     }

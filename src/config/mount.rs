@@ -5,6 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use frontends::http::Pages;
 use serde::Deserialize;
 use toml::Spanned;
 use vfs::VPath;
@@ -24,6 +25,9 @@ pub struct Mount {
     pub writable: bool,
     /// How long what is read from it over HTTP may be kept: the value of `Cache-Control`. Default: `no-cache`.
     pub cache_control: Option<String>,
+    /// Whether scripts of its pages (HTML, SVG) run in the name of the site over HTTP. Default: where it is neither writable
+    /// nor an archive; a mirror's do.
+    pub pages: Option<Pages>,
     /// How it is asked, where it is a site.
     pub remote: Remote,
     /// What is kept of it, where it is remote and not writable.
@@ -49,8 +53,18 @@ pub(super) struct RawMount {
     #[serde(default)]
     writable: bool,
     cache_control: Option<Spanned<String>>,
+    pages: Option<RawPages>,
     remote: Option<Spanned<RawRemote>>,
     mirror: Option<Spanned<RawMirror>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawPages {
+    /// Their scripts run in the name of the site.
+    Trust,
+    /// They do not.
+    Sandbox,
 }
 
 impl TryFrom<(RawMount, &Document<'_>)> for Mount {
@@ -90,7 +104,11 @@ impl TryFrom<(RawMount, &Document<'_>)> for Mount {
             Some(written) => Mirror::try_from(written.into_inner())?,
             None => Mirror::default(),
         };
-        Ok(Self { at, source, writable: raw.writable, cache_control, remote, mirror, origin })
+        let pages = raw.pages.map(|pages| match pages {
+            RawPages::Trust => Pages::Trusted,
+            RawPages::Sandbox => Pages::Caged,
+        });
+        Ok(Self { at, source, writable: raw.writable, cache_control, pages, remote, mirror, origin })
     }
 }
 
@@ -119,12 +137,23 @@ impl Mount {
                 source,
                 writable: false,
                 cache_control: None,
+                pages: None,
                 remote: Remote::default(),
                 mirror: Mirror::default(),
                 origin,
             }),
             Err(says) => Err(ConfigError::new(&origin, says)),
         }
+    }
+
+    /// Whether scripts of its pages run.
+    pub(crate) fn trusted_pages(&self) -> Pages {
+        let is_archive = match &self.source {
+            Source::Path(path) => path.archive_depth() > 0 || super::path_of_host(path).is_file(),
+            Source::Url(_) => false,
+        };
+        let usual = if self.writable || is_archive { Pages::Caged } else { Pages::Filed };
+        self.pages.unwrap_or(usual)
     }
 
     /// True where both put the same source at the same place in the same way, wherever they are written.

@@ -239,7 +239,7 @@ fn status_of(address: SocketAddr, target: &str, user: Option<&str>) -> String {
         format!("Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(user))
     });
     let mut stream = crate::running::connect(address);
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n{field}Connection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}Connection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
     answer[9..12].to_owned()
@@ -338,7 +338,7 @@ fn a_proxy_on_the_list_says_for_whom_and_others_are_not_asked() {
     let server = Server::start(folder.path(), &["--config", "vfsd.toml"], 1);
     let ask = |server: &Server, head: &str| {
         let mut stream = crate::running::connect(server.address("http"));
-        write!(stream, "{head}GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "{head}GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         let _ = std::io::Read::read_to_string(&mut stream, &mut answer);
         answer

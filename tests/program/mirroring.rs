@@ -156,7 +156,7 @@ fn a_socket_in_use_is_refused_and_one_left_behind_is_not() {
 fn read_some(url: &str, bytes: Option<usize>) -> Vec<u8> {
     let authority = url.split('/').nth(2).unwrap();
     let mut stream = TcpStream::connect(authority).unwrap();
-    stream.write_all(b"GET /site/large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    stream.write_all(b"GET /site/large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let (mut got, mut piece) = (Vec::new(), [0; 16 * 1024]);
     loop {
         let start = got.windows(4).position(|four| four == b"\r\n\r\n").map(|end| end + 4);

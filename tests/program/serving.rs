@@ -40,7 +40,7 @@ fn ctrl_c_ends_it_too_and_a_second_signal_cuts_what_is_still_open() {
     fs::File::create(folder.path().join("long")).unwrap().set_len(1 << 30).unwrap();
     let mut server = Server::start(folder.path(), &FREE, 2);
     let mut stuck = connect(server.address("http"));
-    stuck.write_all(b"GET /long HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    stuck.write_all(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     stuck.read_exact(&mut [0; 1000]).unwrap();
     server.signal(Signal::INT);
     // It stops listening first, so a refused connection says that the first signal has arrived.
@@ -65,7 +65,7 @@ fn mounts_and_listeners_come_from_the_command_line() {
     assert_eq!((status.as_str(), &body[..]), ("HTTP/1.1 200 OK", &b"50%"[..]));
 
     let mut stream = UnixStream::connect(&socket).unwrap();
-    stream.write_all(b"HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    stream.write_all(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");

@@ -4,6 +4,7 @@
 //! - The backends fill a tree, the layers change how a tree behaves, and both are trees.
 //! - [`Vfs`] puts many trees into one, at mount points, leads into archives, and is a tree too.
 
+mod aside;
 pub mod backends;
 pub mod blocking;
 pub mod calendar;
@@ -26,6 +27,7 @@ pub mod unfinished;
 mod vfs;
 pub mod walk;
 
+pub use self::aside::Aside;
 pub use self::error::{Error, ErrorKind, Result, Retry};
 pub use self::file_system::{
     Availability, Capabilities, Describe, DirEntry, DirStream, File, FileSystem, SeekCost, Writes,

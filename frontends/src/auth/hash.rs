@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
 
 /// The hash of a password, argon2 or bcrypt. It is never printed by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,6 +45,20 @@ impl Hash {
     /// The text to write down.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// How long a comparison takes, next to others: in units of some 50 ns.
+    pub(super) fn cost(&self) -> u64 {
+        match self.kind {
+            Kind::Argon2 => {
+                let params = PasswordHash::new(&self.text).ok().and_then(|hash| Params::try_from(&hash).ok());
+                params.map_or(0, |params| 20 * u64::from(params.m_cost()) * u64::from(params.t_cost()))
+            }
+            Kind::Bcrypt => {
+                let parts = self.text.parse::<bcrypt::HashParts>().ok();
+                parts.map_or(0, |parts| 1000 << parts.get_cost().min(31))
+            }
+        }
     }
 
     /// True where `password` is the one. Takes as long as the hash was made to take: a job. The comparison's time does
@@ -117,6 +131,15 @@ mod tests {
             assert_eq!(hash.text().parse::<Hash>().unwrap(), hash);
             assert!(!format!("{hash:?}").contains('$'));
         }
+    }
+
+    #[test]
+    fn the_slower_one_costs_more() {
+        let cost = |text: &str| text.parse::<Hash>().unwrap().cost();
+        let [cheap, dear] = [4, 6].map(|cost| bcrypt::hash("secret", cost).unwrap());
+        assert!(cost(&cheap) < cost(&dear));
+        let argon2 = Hash::of("secret").unwrap().cost();
+        assert!(cost(&dear) < argon2 && argon2 < cost(&dear.replace("$06$", "$12$")));
     }
 
     #[test]

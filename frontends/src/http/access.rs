@@ -10,9 +10,12 @@ use tokio::time::Instant;
 use vfs::path::escaped;
 
 use super::pace::Flight;
+use super::ration::EncoderPlace;
 use super::service::Service;
 use crate::auth::{Entry, User};
+use crate::serve::Peer;
 use crate::sight::{Access, AccessFormat, Journal, Sight};
+use crate::site::Site;
 
 /// The target of the access log's events: one a request, when its body has been given to the connection or is dropped.
 pub const ACCESS_LOG: &str = "access";
@@ -31,6 +34,8 @@ pub(super) struct Record {
     bytes: u64,
     complete: bool,
     flight: Flight,
+    /// Of the encoder that makes its answer.
+    encoder: Option<EncoderPlace>,
     /// As whom, and the place that it takes among the user's.
     entry: Option<Entry>,
 }
@@ -70,8 +75,14 @@ impl Record {
             bytes: 0,
             complete: false,
             flight: Flight::begin(&service.pace),
+            encoder: None,
             entry: None,
         }
+    }
+
+    /// Its answer is made by an encoder, until it ends.
+    pub(super) fn encodes(&mut self, place: Option<EncoderPlace>) {
+        self.encoder = place;
     }
 
     /// What answers it.
@@ -93,10 +104,7 @@ impl Record {
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
         self.answered = Some(self.begun.elapsed());
-        let class = usize::from(status.as_u16() / 100);
-        if let Some(counter) = class.checked_sub(1).and_then(|class| self.sight().http_answers.get(class)) {
-            counter.add(1);
-        }
+        count(self.sight(), status);
     }
 
     /// The connection has room for more of the body.
@@ -119,6 +127,36 @@ impl Record {
     /// The body cannot go on.
     pub(super) fn failed(&self, error: &vfs::Error) {
         tracing::warn!(path = %escaped(self.target.path().as_bytes()), ?error, "an answer broke off");
+    }
+}
+
+/// Tells of a request whose head could not be read, and that was answered with `status`. Nothing of it is repeated.
+pub(super) fn refused(site: &Site, peer: Peer, status: StatusCode) {
+    count(&site.sight, status);
+    if let Some(journal) = &site.sight.access {
+        journal.tell(&Access {
+            peer,
+            user: None,
+            begun: SystemTime::now(),
+            method: "-",
+            target: "-",
+            version: "-",
+            status: Some(status.as_u16()),
+            bytes: 0,
+            referer: None,
+            agent: None,
+            complete: true,
+            answering: Duration::ZERO,
+            total: Duration::ZERO,
+        });
+    }
+    tracing::info!(target: ACCESS_LOG, %peer, status = status.as_u16(), "a request could not be read");
+}
+
+fn count(sight: &Sight, status: StatusCode) {
+    let class = usize::from(status.as_u16() / 100);
+    if let Some(counter) = class.checked_sub(1).and_then(|class| sight.http_answers.get(class)) {
+        counter.add(1);
     }
 }
 

@@ -1,13 +1,18 @@
 //! [`Body`]: a producer as hyper pulls it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use vfs::jobs::Disk;
 use vfs::producer::{Chunk, FileSpan, Producer, ProducerExt, chain, once};
 use vfs::{Error, ErrorKind, VPath};
 
 use super::access::Record;
+use super::ration::{Ration, Share, Waiting};
 use crate::transport::{Piece, Spans};
 
 /// Content up to this length leaves in one write with its head; sending it by a call of its own would cost more than
@@ -23,16 +28,32 @@ pub(super) struct Body {
     remaining: Option<u64>,
     /// The way for spans that leave by `sendfile(2)`, where there is one.
     spans: Option<Spans>,
+    /// What chunks take a share of before they are made; `None` where the socket says when it has room.
+    sharing: Option<Sharing>,
     /// Why it ends early, until hyper has been left the time to write what came before: it drops that with an error.
     failed: Option<Error>,
     record: Record,
+}
+
+/// What a body of a stream has in hand.
+struct Sharing {
+    ration: Arc<Ration>,
+    /// How long a chunk may rest.
+    rest: Duration,
+    waiting: Option<Waiting>,
+    /// For the next chunk.
+    share: Option<Share>,
+    /// What is left of a span.
+    span: Option<FileSpan>,
+    /// The piece of it that is being read.
+    reading: Option<Box<dyn Producer>>,
 }
 
 impl Body {
     /// A body without content.
     pub(super) fn empty(mut record: Record) -> Self {
         record.complete();
-        Self { producer: None, remaining: Some(0), spans: None, failed: None, record }
+        Self { producer: None, remaining: Some(0), spans: None, sharing: None, failed: None, record }
     }
 
     /// A body of what `producer` makes: `len` bytes, where that is known. Where the connection sends spans, and the body
@@ -43,10 +64,31 @@ impl Body {
         }
         let sends = len.is_none_or(|len| len > SMALL_BYTES);
         let spans = record.service().spans.clone().filter(|_| sends);
-        Self { producer: Some(producer), remaining: len, spans, failed: None, record }
+        let service = record.service();
+        let sharing = service.shares.map(|rest| Sharing::new(Arc::clone(&service.ration), rest));
+        Self { producer: Some(producer), remaining: len, spans, sharing, failed: None, record }
+    }
+
+    /// The next chunk of one of many bodies on a connection: it is made when there is a share for it.
+    fn poll_shared(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Piece>>> {
+        let (Some(sharing), Some(producer)) = (&mut self.sharing, &mut self.producer) else {
+            return Poll::Ready(None);
+        };
+        let disk = &self.record.service().disk;
+        let Some(mut bytes) = ready!(sharing.poll_bytes(producer, disk, cx)).transpose()? else {
+            return Poll::Ready(self.at_end().map(Err));
+        };
+        bytes.truncate(self.count(bytes.len()));
+        if let Some(sharing) = &self.sharing {
+            sharing.ration.gave(bytes.len(), sharing.rest);
+        }
+        Poll::Ready(Some(Ok(Piece::Bytes(bytes))))
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Piece>>> {
+        if self.sharing.is_some() {
+            return self.poll_shared(cx);
+        }
         loop {
             let Some(producer) = &mut self.producer else { return Poll::Ready(None) };
             let piece = match (ready!(producer.poll_more(cx)).transpose()?, &self.spans) {
@@ -106,6 +148,50 @@ impl Body {
     }
 }
 
+impl Sharing {
+    fn new(ration: Arc<Ration>, rest: Duration) -> Self {
+        Self { ration, rest, waiting: None, share: None, span: None, reading: None }
+    }
+
+    /// The next chunk of `producer`. Spans are read as the share allows.
+    fn poll_bytes(
+        &mut self,
+        producer: &mut Box<dyn Producer>,
+        disk: &Disk,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<vfs::Result<Bytes>>> {
+        loop {
+            let share = match self.share.take() {
+                Some(share) => share,
+                None => ready!(self.ration.poll_share(&mut self.waiting, cx)),
+            };
+            if let Some(span) = self.span.as_mut().filter(|_| self.reading.is_none()) {
+                let piece = span.split_to(share.bytes);
+                self.span.take_if(|span| span.is_empty());
+                self.reading = Some(Box::new(once(Chunk::Span(piece)).lower(disk)));
+            }
+            let source = self.reading.as_mut().unwrap_or(producer);
+            let Poll::Ready(chunk) = source.poll_more(cx) else {
+                self.share = Some(share);
+                return Poll::Pending;
+            };
+            match chunk.transpose()? {
+                Some(Chunk::Bytes(bytes)) => return Poll::Ready(Some(Ok(share.hold(bytes)))),
+                Some(Chunk::Span(span)) => self.span = Some(span),
+                None if self.reading.take().is_none() => return Poll::Ready(None),
+                None => {}
+            }
+            self.share = Some(share);
+        }
+    }
+}
+
+impl Drop for Sharing {
+    fn drop(&mut self) {
+        self.ration.asked();
+    }
+}
+
 impl http_body::Body for Body {
     type Data = Piece;
     type Error = Error;
@@ -115,6 +201,9 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         self.record.asked();
+        if let Some(sharing) = &self.sharing {
+            sharing.ration.asked();
+        }
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }

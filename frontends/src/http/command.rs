@@ -7,7 +7,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderName, Method, Version};
 use vfs::producer::Packing;
-use vfs::{Freshness, VPath};
+use vfs::{ErrorKind, Freshness, VPath};
 
 use super::wire::{
     Accepted, BadTarget, Codings, Conditions, Placed, Ranges, Target, View, form_boundary, is_download,
@@ -165,6 +165,14 @@ pub(super) enum Refusal {
     NoParent,
     /// The whole tree, or a folder into itself.
     Whole,
+    /// Something is mounted there, or somebody holds it.
+    InUse,
+    /// This one, in the folder that was to be copied or moved, could not be.
+    Member(VPath, ErrorKind),
+    /// A form with more files than so many, of which that many were taken.
+    ManyFiles(usize),
+    /// A field of the request that has no such value: this one.
+    BadField(&'static str),
 }
 
 impl Command {
@@ -267,8 +275,10 @@ impl Deed {
             "DELETE" => return Ok(Self::Remove),
             "MKCOL" if has_body(head) => return Err(Refusal::UnknownBody),
             "MKCOL" => return Ok(Self::MakeFolder),
+            // RFC 4918 §9.9.3: what is moved is moved whole.
+            "MOVE" if depth_of(head)? != Depth::Infinity => return Err(Refusal::BadField("Depth")),
             "MOVE" => return Ok(Self::Move(Errand::read(head, place)?)),
-            "COPY" => return Ok(Self::Copy(Errand::read(head, place)?, depth_of(head))),
+            "COPY" => return Ok(Self::Copy(Errand::read(head, place)?, depth_of(head)?)),
             _ if !is_from_here(head) => return Err(Refusal::OtherOrigin),
             _ => {
                 let media = head.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
@@ -295,7 +305,11 @@ impl Errand {
             }
         }
         let target = Target::parse(uri.path()).map_err(Refusal::Target)?;
-        let overwrites = header(head, &OVERWRITE).is_none_or(|value| !value.eq_ignore_ascii_case("f"));
+        let overwrites = match header(head, &OVERWRITE) {
+            None | Some("T" | "t") => true,
+            Some("F" | "f") => false,
+            Some(_) => return Err(Refusal::BadField("Overwrite")),
+        };
         Ok(Self { to: target.path, overwrites })
     }
 }
@@ -311,12 +325,21 @@ fn has_body(head: &Parts) -> bool {
 }
 
 fn place_of(head: &Parts) -> Result<Option<Placed>, Refusal> {
-    let Some(value) = head.headers.get(CONTENT_RANGE) else { return Ok(None) };
+    let mut values = head.headers.get_all(CONTENT_RANGE).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.any(|other| other != value) {
+        return Err(Refusal::BadPlace);
+    }
     Placed::parse(value.as_bytes()).map(Some).ok_or(Refusal::BadPlace)
 }
 
-fn depth_of(head: &Parts) -> Depth {
-    if header(head, &DEPTH) == Some("0") { Depth::Zero } else { Depth::Infinity }
+fn depth_of(head: &Parts) -> Result<Depth, Refusal> {
+    match header(head, &DEPTH) {
+        Some("0") => Ok(Depth::Zero),
+        None => Ok(Depth::Infinity),
+        Some(depth) if depth.eq_ignore_ascii_case("infinity") => Ok(Depth::Infinity),
+        Some(_) => Err(Refusal::BadField("Depth")),
+    }
 }
 
 /// False for a request that a page of another site made: browsers send forms to anybody, and say where they come from

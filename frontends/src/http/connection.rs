@@ -11,11 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
-use vfs::jobs::Disk;
 
+use super::Means;
 use super::incoming::Patience;
 use super::options::Options;
 use super::pace::Pace;
+use super::ration::Ration;
 use super::service::Service;
 use crate::auth::Asker;
 use crate::serve::{Drain, Peer};
@@ -48,13 +49,13 @@ pub(super) async fn run<T: Transport>(
     asker: impl Into<Asker>,
     site: Arc<Site>,
     options: Arc<Options>,
-    disk: Disk,
+    means: Means,
     mut drain: Drain,
 ) {
     let asker = asker.into();
     let stall = site.limits.stall.unwrap_or(STALL);
     let idle = site.limits.idle.unwrap_or(IDLE);
-    let connection = Connection { site, options, peer: asker.peer, asker, disk, stall, idle };
+    let connection = Connection { site, options, peer: asker.peer, asker, means, stall, idle };
     let mut io = SpanIo::new(transport, stall);
     let Some(first) = connection.first_bytes(&mut io, idle, &mut drain).await else { return };
     let Ok(Some((mut first, is_h2))) = timeout(connection.options.bounds.head, sniff(&mut io, first)).await
@@ -95,7 +96,7 @@ pub(super) struct Connection {
     pub(super) options: Arc<Options>,
     pub(super) peer: Peer,
     asker: Asker,
-    disk: Disk,
+    means: Means,
     /// How long its peer may take nothing.
     pub(super) stall: Duration,
     /// How long it may do nothing.
@@ -130,7 +131,10 @@ impl Connection {
             pace: Arc::clone(pace),
             // HTTP/2 cuts content into frames, which is reading it.
             spans: io.spans().filter(|_| !is_h2),
-            disk: self.disk.clone(),
+            disk: self.means.disk.clone(),
+            chores: self.means.chores.clone(),
+            ration: Arc::new(Ration::new(&self.means.stock)),
+            shares: is_h2.then_some(self.stall),
             patience: Patience { stall: self.stall, slowest: self.options.bounds.slowest_upload },
         })
     }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::access;
 use super::connection::{Connection, LINGER, LOOK, linger};
 use super::io::{Io, Parts};
 use super::options::FIELDS;
@@ -51,9 +53,10 @@ impl Connection {
             let service = Arc::clone(&service);
             async move { Ok::<_, Infallible>(service.answer(request).await) }
         });
-        let io = TokioIo::new(Io::new(io, first, Arc::clone(&pace)).with_heads());
-        // A peer may end its side when it has asked, and still wants its answers.
         let bounds = &self.options.bounds;
+        let head_bytes = bounds.head_bytes.max(LEAST_HEAD_BYTES);
+        let io = TokioIo::new(Io::new(io, first, Arc::clone(&pace)).with_heads(head_bytes));
+        // A peer may end its side when it has asked, and still wants its answers.
         let mut builder = http1::Builder::new();
         if bounds.fields != FIELDS {
             builder.max_headers(bounds.fields);
@@ -62,7 +65,7 @@ impl Connection {
             .half_close(true)
             .header_read_timeout(None)
             // Bytes that wait to be written are bounded by it too.
-            .max_buf_size(bounds.head_bytes.max(LEAST_HEAD_BYTES))
+            .max_buf_size(head_bytes)
             .writev(true)
             .pipeline_flush(false)
             .serve_connection(io, service);
@@ -101,8 +104,14 @@ impl Connection {
     async fn end<T: Transport>(&self, io: &mut SpanIo<T>, result: hyper::Result<()>, fault: Option<Fault>) {
         // For hyper the connection ended there, in the middle of a head perhaps. It answers parse errors itself.
         let is_answered = result.as_ref().is_err_and(|error| !error.is_incomplete_message());
-        if let Some(fault) = fault.filter(|_| !is_answered) {
-            return self.refuse(io, fault).await;
+        match fault.filter(|_| !is_answered) {
+            None => {}
+            // Its request was answered, or heard of it.
+            Some(Fault::Body) => {
+                let _ = timeout(LINGER, linger(io)).await;
+                return;
+            }
+            Some(fault) => return self.refuse(io, fault).await,
         }
         match result {
             Err(error) if !error.is_parse() => {
@@ -112,22 +121,34 @@ impl Connection {
             result => {
                 if let Err(error) = result {
                     tracing::debug!(peer = %self.peer, %error, "a request could not be read");
+                    access::refused(&self.site, self.peer, answer_of(&error));
                 }
                 // Best effort: the connection ends either way.
                 let _ = timeout(LINGER, linger(io)).await;
             }
         }
     }
+
     /// Answers a head that hyper was not shown, and ends the connection.
     async fn refuse<T: Transport>(&self, io: &mut SpanIo<T>, fault: Fault) {
         tracing::debug!(peer = %self.peer, ?fault, "a request could not be read");
+        let (status, message) = refusal_message(fault);
+        access::refused(&self.site, self.peer, status);
         // Best effort: the connection ends either way.
         let _ = timeout(LINGER, async {
-            io.write_all(refusal_message(fault).as_bytes()).await?;
+            io.write_all(message.as_bytes()).await?;
             io.shutdown().await?;
             linger(io).await;
             std::io::Result::Ok(())
         })
         .await;
+    }
+}
+
+/// What hyper has answered to a head that it could not read.
+fn answer_of(error: &hyper::Error) -> StatusCode {
+    match error.is_parse_too_large() {
+        true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        false => StatusCode::BAD_REQUEST,
     }
 }

@@ -1,5 +1,6 @@
 //! An HTTP/2 connection.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -11,7 +12,7 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, LOOK};
@@ -41,6 +42,7 @@ impl Connection {
     pub(super) async fn serve_h2<T: Transport>(&self, io: SpanIo<T>, first: Bytes, drain: &mut Drain) {
         let pace = Arc::new(Pace::new());
         let service = self.service(&io, &pace, true);
+        let (ration, streams) = (Arc::clone(&service.ration), Streams::default());
         let service = service_fn(move |request| {
             let service = Arc::clone(&service);
             async move { Ok::<_, Infallible>(service.answer(request).await) }
@@ -48,7 +50,7 @@ impl Connection {
         let io = TokioIo::new(Io::new(io, first, Arc::clone(&pace)));
         let bounds = &self.options.bounds;
         let mut connection = pin!(
-            http2::Builder::new(Streams::default())
+            http2::Builder::new(streams.clone())
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(bounds.streams)
                 // CVE-2023-44487.
@@ -79,6 +81,7 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = &mut look => {
+                    streams.end(&ration.overdue());
                     let next = match pace.posture() {
                         Posture::Held(since) if since.elapsed() >= self.stall => return,
                         Posture::Fresh(since) | Posture::Quiet(since) if since.elapsed() >= self.idle => return,
@@ -99,15 +102,37 @@ impl Connection {
 
 /// Runs the streams of one HTTP/2 connection; they end with it.
 #[derive(Clone, Default)]
-struct Streams(Arc<Mutex<JoinSet<()>>>);
+struct Streams(Arc<Mutex<Running>>);
+
+#[derive(Default)]
+struct Running {
+    tasks: JoinSet<()>,
+    /// By task. Those that have ended are forgotten when the next one begins.
+    handles: HashMap<Id, AbortHandle>,
+}
+
+impl Streams {
+    /// Ends the streams that these tasks serve: the peer hears RST_STREAM.
+    fn end(&self, overdue: &[Id]) {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for handle in overdue.iter().filter_map(|id| running.handles.get(id)) {
+            tracing::debug!("a stream is given up: its peer makes no room");
+            handle.abort();
+        }
+    }
+}
 
 impl<F> Executor<F> for Streams
 where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while streams.try_join_next().is_some() {}
-        streams.spawn(stream);
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(ended) = running.tasks.try_join_next_with_id() {
+            let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+            running.handles.remove(&id);
+        }
+        let handle = running.tasks.spawn(stream);
+        running.handles.insert(handle.id(), handle);
     }
 }

@@ -17,6 +17,16 @@ use super::session::Failure;
 /// How long a body is waited for before it has to be as fast as the slowest that is taken.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// By what a body's end is told from its breaking off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// By its framing: hyper says where that breaks off.
+    Framing,
+    /// By END_STREAM. For hyper a stream that its peer resets with NO_ERROR ends as well, which is right for an answer
+    /// (RFC 9113 §8.1) and wrong for an upload.
+    Stream,
+}
+
 /// How long a body is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
@@ -33,6 +43,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// then, or a refusal before it sends anything (RFC 9110 §10.1.1).
 pub(super) struct Incoming<B> {
     body: B,
+    ends: Ends,
     /// How much may still come.
     room: u64,
     limit: u64,
@@ -49,10 +60,10 @@ where
     B: http_body::Body + Unpin,
 {
     /// A body of at most `limit` bytes.
-    pub(super) fn new(body: B, limit: Option<u64>, patience: Patience) -> Self {
+    pub(super) fn new(body: B, ends: Ends, limit: Option<u64>, patience: Patience) -> Self {
         let limit = limit.unwrap_or(u64::MAX);
         let left = if patience.slowest.is_some() { patience.stall.min(GRACE) } else { patience.stall };
-        Self { body, room: limit, limit, rate: None, paid: None, patience, left }
+        Self { body, ends, room: limit, limit, rate: None, paid: None, patience, left }
     }
 
     /// What comes is paid for at `rate` before more is taken. Default: none.
@@ -60,7 +71,7 @@ where
         self.rate = rate;
     }
 
-    /// The next bytes, never none; `None` at the end.
+    /// The next bytes, never none; `None` at the end, when it is whole.
     ///
     /// # Errors
     /// What the client did wrong.
@@ -75,6 +86,9 @@ where
             self.left = self.left.saturating_sub(begun.elapsed());
             let frame = match frame {
                 Err(_) => return Err(Refusal::BodyStalled),
+                Ok(None) if self.ends == Ends::Stream && !self.body.is_end_stream() => {
+                    return Err(Refusal::BodyBroke);
+                }
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(_))) => return Err(Refusal::BodyBroke),
                 Ok(Some(Ok(frame))) => frame,

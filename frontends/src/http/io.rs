@@ -39,9 +39,9 @@ impl<T> Io<T> {
         Self { inner, first, pace, heads: None, fault: None, told: false }
     }
 
-    /// The same connection, whose bytes are HTTP/1 messages.
-    pub(super) fn with_heads(self) -> Self {
-        Self { heads: Some(Heads::default()), ..self }
+    /// The same connection, whose bytes are HTTP/1 messages with lines of at most `line_bytes`.
+    pub(super) fn with_heads(self, line_bytes: usize) -> Self {
+        Self { heads: Some(Heads::new(line_bytes)), ..self }
     }
 
     pub(super) fn into_parts(self) -> Parts<T> {

@@ -33,6 +33,10 @@ const EXTENSIONS: [(&str, &str); 24] = [
     ("zst", "application/zstd"),
 ];
 
+/// What browsers run scripts in when it is opened by itself.
+const SCRIPTED: [&str; 5] =
+    ["text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"];
+
 /// How files begin (WHATWG MIME Sniffing §6), with the offset at which they do.
 const MAGIC: [(usize, &[u8], &str); 21] = [
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -104,6 +108,13 @@ pub(super) fn by_magic(start: &[u8]) -> HeaderValue {
                 .all(|character| !character.is_control() || "\t\n\r\u{c}\u{1b}".contains(character))
     });
     if is_text { HeaderValue::from_static("text/plain; charset=utf-8") } else { UNKNOWN }
+}
+
+/// True for pages and drawings whose scripts a browser runs.
+pub(super) fn runs_scripts(content_type: &HeaderValue) -> bool {
+    let media = content_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    media.ends_with(b"+xml")
+        || SCRIPTED.iter().any(|scripted| media.eq_ignore_ascii_case(scripted.as_bytes()))
 }
 
 /// True for types whose content a coding makes much shorter.

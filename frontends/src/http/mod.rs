@@ -6,6 +6,7 @@
 mod access;
 mod body;
 mod changes;
+mod chores;
 mod command;
 mod connection;
 mod http1;
@@ -17,6 +18,7 @@ mod media;
 mod multipart;
 mod options;
 mod pace;
+mod ration;
 mod service;
 mod session;
 mod status;
@@ -31,7 +33,9 @@ use async_trait::async_trait;
 use vfs::jobs::Disk;
 
 pub use self::access::ACCESS_LOG;
-pub use self::options::{Bounds, Lifetimes, Options};
+use self::chores::Chores;
+pub use self::options::{Bounds, Lifetimes, Options, Pages};
+use self::ration::Stock;
 use crate::auth::Asker;
 use crate::serve::{self, Crowd, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
@@ -50,35 +54,55 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let options = Arc::new(options);
-    let protocol = Arc::new(Http { site: Arc::clone(&site), options, disk: Disk::new() });
+    let protocol = Arc::new(Http { site: Arc::clone(&site), options, means: Means::new() });
     serve::serve(listener, protocol, site, shutdown).await;
 }
 
 struct Http {
     site: Arc<Site>,
     options: Arc<Options>,
+    means: Means,
+}
+
+/// What the connections of a front end work with. Clones share it.
+#[derive(Clone, Debug)]
+struct Means {
     /// For reading spans that cannot leave by `sendfile(2)`.
     disk: Disk,
+    /// Changes that are under way.
+    chores: Chores,
+    /// What answers that wait for room may hold.
+    stock: Stock,
+}
+
+impl Means {
+    fn new() -> Self {
+        Self { disk: Disk::new(), chores: Chores::new(), stock: Stock::new() }
+    }
 }
 
 #[async_trait]
 impl Protocol for Http {
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
-        let (site, options, disk) = (Arc::clone(&self.site), Arc::clone(&self.options), self.disk.clone());
+        let (site, options, means) = (Arc::clone(&self.site), Arc::clone(&self.options), self.means.clone());
         let Some(tls) = &self.site.tls else {
-            return connection::run(stream, peer, site, options, disk, drain).await;
+            return connection::run(stream, peer, site, options, means, drain).await;
         };
         match tls.accept(stream).await {
             Ok(stream) => {
                 let asker = Asker { peer, secure: true };
                 // Boxed, so that connections in the clear are not as large.
-                Box::pin(connection::run(stream, asker, site, options, disk, drain)).await;
+                Box::pin(connection::run(stream, asker, site, options, means, drain)).await;
             }
             Err(error) => {
                 site.sight.tls_failed.add(1);
                 tracing::debug!(%peer, %error, "a connection has no TLS");
             }
         }
+    }
+
+    async fn settle(&self) {
+        self.means.chores.ended().await;
     }
 
     async fn turn_away(&self, stream: Stream, _crowd: Crowd) {

@@ -20,8 +20,24 @@ pub struct Options {
     pub origins: Vec<String>,
     /// How long files may be kept by who gets them. Listeners of one process share it.
     pub lifetimes: Arc<Lifetimes>,
+    /// Whose pages are trusted at and below a path of the whole tree; the longest path that covers one decides. Default:
+    /// [`Pages::Filed`].
+    pub pages: Vec<(VPath, Pages)>,
     /// Bounds of requests and connections.
     pub bounds: Bounds,
+}
+
+/// Which pages (HTML, SVG, XML) may run their scripts in the name of the site. The others come with
+/// `Content-Security-Policy: sandbox`, so that what somebody uploaded does nothing with the rights of who opens it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pages {
+    /// All.
+    Trusted,
+    /// Those that are files, and those in archives not.
+    #[default]
+    Filed,
+    /// None.
+    Caged,
 }
 
 /// `Cache-Control` of files at and below a path of the whole tree; the longest path that covers one decides. Default:
@@ -74,17 +90,32 @@ impl Default for Options {
             upload_bytes: None,
             origins: Vec::new(),
             lifetimes: Arc::default(),
+            pages: Vec::new(),
             bounds: Bounds::default(),
         }
     }
 }
 
 impl Options {
-    /// What a script of `origin` is told: the value of `Access-Control-Allow-Origin`.
-    pub(super) fn allowed_origin(&self, origin: &HeaderValue) -> Option<HeaderValue> {
+    /// True where the scripts of a page at `path` are not to run, for who sees the folder `root` as `/`.
+    pub(super) fn cages(&self, root: &VPath, path: &VPath) -> bool {
+        let path = root.append(path);
+        let covering = self.pages.iter().filter(|(cover, _)| path.is_covered_by(cover));
+        let longest = covering.max_by_key(|(cover, _)| cover.segments().len());
+        match longest.map_or(Pages::default(), |(_, pages)| *pages) {
+            Pages::Trusted => false,
+            Pages::Filed => path.archive_depth() > 0,
+            Pages::Caged => true,
+        }
+    }
+
+    /// What a script of `origin` is told: the value of `Access-Control-Allow-Origin`. Where all are, everybody is, so that
+    /// the answer is the same one.
+    pub(super) fn allowed_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         if self.origins.iter().any(|allowed| allowed == "*") {
             return Some(HeaderValue::from_static("*"));
         }
+        let origin = origin?;
         self.origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
     }
 }
@@ -136,15 +167,35 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_anybody_may_have_written_are_caged() {
+        let path = |path: &str| VPath::parse(path).unwrap();
+        let pages =
+            vec![(path("/"), Pages::Filed), (path("/up"), Pages::Caged), (path("/up/own"), Pages::Trusted)];
+        let options = Options { pages, ..Options::default() };
+        for (at, is_caged) in [
+            ("/a.html", false),
+            ("/a.tgz#tgz:/a.html", true),
+            ("/up/a.html", true),
+            ("/up/own/a.html", false),
+            ("/up/own/a.tgz#tgz:/a.html", false),
+        ] {
+            assert_eq!(options.cages(&VPath::root(), &path(at)), is_caged, "{at}");
+        }
+        assert!(options.cages(&path("/up"), &path("/a.html")));
+    }
+
+    #[test]
     fn origins_are_named_or_all() {
         let origin = HeaderValue::from_static("https://a.example");
         let told = |origins: &[&str]| {
             let origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
-            Options { origins, ..Options::default() }.allowed_origin(&origin)
+            Options { origins, ..Options::default() }.allowed_origin(Some(&origin))
         };
         assert_eq!(told(&[]), None);
         assert_eq!(told(&["https://b.example"]), None);
         assert_eq!(told(&["https://b.example", "https://a.example"]).unwrap(), origin);
         assert_eq!(told(&["*"]).unwrap(), "*");
+        let all = Options { origins: vec!["*".to_owned()], ..Options::default() };
+        assert_eq!(all.allowed_origin(None).unwrap(), "*");
     }
 }

@@ -11,15 +11,18 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use tokio::time::timeout;
 use vfs::jobs::Disk;
-use vfs::producer::{Producer, ProducerExt, once};
+use vfs::producer::{Packing, Producer, ProducerExt, once};
+use vfs::{Error, ErrorKind};
 
 use super::access::Record;
 use super::body::Body;
+use super::chores::Chores;
 use super::command::{Command, Refusal};
-use super::incoming::{Incoming, Patience};
+use super::incoming::{Ends, Incoming, Patience};
 use super::options::Options;
 use super::pace::Pace;
-use super::session::{Outcome, Who, carry_out};
+use super::ration::{EncoderPlace, Ration};
+use super::session::{Coded, Listed, Opened, Outcome, Who, carry_out};
 use super::status::{Answer, Content};
 use super::wire::credentials;
 use crate::auth::Asker;
@@ -45,6 +48,12 @@ pub(super) struct Service {
     pub(super) spans: Option<Spans>,
     /// For reading spans that cannot.
     pub(super) disk: Disk,
+    /// What is carried through though its client leaves.
+    pub(super) chores: Chores,
+    /// What the connection's answers may hold while they wait.
+    pub(super) ration: Arc<Ration>,
+    /// Chunks take a share of it, and may rest so long: HTTP/2.
+    pub(super) shares: Option<Duration>,
     /// How long bodies are waited for.
     pub(super) patience: Patience,
 }
@@ -59,17 +68,18 @@ impl Service {
         let method = head.method.clone();
         let mut record = Record::begin(&self, &head);
         let mut command = Command::read(&head);
-        let mut body = Incoming::new(body, self.options.upload_bytes, self.patience);
+        let ends = if head.version == Version::HTTP_2 { Ends::Stream } else { Ends::Framing };
+        let mut body = Incoming::new(body, ends, self.options.upload_bytes, self.patience);
         if !command.takes_body() {
             let (rest, skipped) = skip(&head, body.into_rest()).await;
             if let Err(BadBody) = skipped {
                 command = Command::Refused(Refusal::BadBody);
             }
-            body = Incoming::new(rest, None, self.patience);
+            body = Incoming::new(rest, ends, None, self.patience);
         }
         let who = Who { asker: self.asker, credentials: credentials(&head.headers) };
         let (outcome, entry) =
-            carry_out(&self.site, &who, &self.options, command, &mut body, &self.disk).await;
+            carry_out(&self.site, &who, &self.options, command, &mut body, &self.disk, &self.chores).await;
         if let Some(entry) = entry {
             record.entered(entry);
         }
@@ -78,9 +88,11 @@ impl Service {
         if !matches!(outcome, Outcome::Refused(Refusal::BodyStalled | Refusal::BodyBroke)) {
             let _ = skip(&head, body.into_rest()).await;
         }
+        let (outcome, place) = coded(outcome, &self.ration);
+        record.encodes(place);
         let mut answer = Answer::to(outcome, head.uri.path(), &self.disk);
-        if let Some(origin) = head.headers.get(ORIGIN).filter(|_| !self.options.origins.is_empty()) {
-            answer = answer.for_scripts(self.options.allowed_origin(origin));
+        if !self.options.origins.is_empty() {
+            answer = answer.for_scripts(self.options.allowed_origin(head.headers.get(ORIGIN)));
         }
         record.answered(answer.status);
         respond(answer, method == Method::HEAD, record)
@@ -112,6 +124,27 @@ fn respond(answer: Answer, head_only: bool, record: Record) -> Response<Body> {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
     }
     response
+}
+
+/// What needs an encoder has a place for it, or is sent as it is, or later.
+fn coded(outcome: Outcome, ration: &Ration) -> (Outcome, Option<EncoderPlace>) {
+    let is_made = match &outcome {
+        Outcome::Opened(opened) => matches!(opened.coded, Some(Coded::Made(_))),
+        Outcome::Listed(listed) => listed.coding.is_some(),
+        Outcome::Packed(packed) => packed.packing != Packing::Tar,
+        _ => false,
+    };
+    let place = if is_made { ration.encoder() } else { None };
+    let outcome = match outcome {
+        outcome if !is_made || place.is_some() => outcome,
+        Outcome::Opened(opened) => Outcome::Opened(Box::new(Opened { coded: None, ..*opened })),
+        Outcome::Listed(listed) => Outcome::Listed(Box::new(Listed { coding: None, ..*listed })),
+        Outcome::Packed(packed) => {
+            Outcome::Failed(Error::new(ErrorKind::LimitExceeded, "pack", &packed.path))
+        }
+        outcome => outcome,
+    };
+    (outcome, place)
 }
 
 /// A body whose end cannot be told.

@@ -12,9 +12,10 @@ use vfs::{
 };
 
 use super::changes::{Allowed, allowed, change};
+use super::chores::Chores;
 use super::command::{Command, Fetch, Refusal};
 use super::incoming::Incoming;
-use super::listing::Uploads;
+use super::listing::{Uploads, follow_links};
 use super::media;
 use super::options::Options;
 use super::wire::{Format, Selection, Sort, Verdict, View, encode_path};
@@ -55,8 +56,8 @@ pub(super) enum Outcome {
     Created,
     /// What was there is otherwise now.
     Changed,
-    /// A page's form was taken: its folder is to be looked at again.
-    FormTaken,
+    /// A page's form was taken: its folder, as the absolute path of a URL, is to be looked at again.
+    FormTaken(String),
     /// What can be done was asked for.
     Options(Allowed),
     /// What was asked for is not done here, but this is.
@@ -144,6 +145,8 @@ pub(super) struct Facts {
     pub(super) varies: bool,
     /// Others get it in another media type.
     pub(super) is_negotiated: bool,
+    /// Its scripts are not to run in the name of this site.
+    pub(super) is_caged: bool,
     /// How long it may be kept, in HTTP's words.
     pub(super) cache_control: Option<HeaderValue>,
     /// What a cache of ours had to do with it.
@@ -172,7 +175,7 @@ pub(super) struct Who {
 impl Who {
     /// Looks the asker up.
     async fn enter(&self, site: &Site, host: Option<&str>) -> Result<Entry, Outcome> {
-        if !site.hosts.admits(host) {
+        if !site.hosts.admits(host, site.is_loopback) {
             return Err(Outcome::Misdirected);
         }
         let entry = match &self.credentials {
@@ -211,6 +214,7 @@ pub(super) async fn carry_out<B>(
     command: Command,
     body: &mut Incoming<B>,
     disk: &Disk,
+    chores: &Chores,
 ) -> (Outcome, Option<Entry>)
 where
     B: http_body::Body + Unpin,
@@ -223,7 +227,7 @@ where
         Err(outcome) => return (outcome, None),
     };
     body.pay(entry.user.as_ref().and_then(|user| user.upload.clone()));
-    let outcome = match act(&entry, options, command, body, disk).await {
+    let outcome = match act(&entry, options, command, body, disk, chores).await {
         Ok(outcome) => outcome,
         Err(Failure::Refused(refusal)) => Outcome::Refused(refusal),
         Err(Failure::Tree(error)) => Outcome::Failed(error),
@@ -238,6 +242,7 @@ async fn act<B>(
     command: Command,
     body: &mut Incoming<B>,
     disk: &Disk,
+    chores: &Chores,
 ) -> Result<Outcome, Failure>
 where
     B: http_body::Body + Unpin,
@@ -245,7 +250,9 @@ where
     let tree = &entry.view;
     match command {
         Command::Fetch(fetch) => Ok(retrieve(entry, options, fetch).await?),
-        Command::Change(wanted) => Box::pin(change(&**tree, *wanted, body, options.upload_bytes, disk)).await,
+        Command::Change(wanted) => {
+            Box::pin(change(entry, *wanted, body, options.upload_bytes, disk, chores)).await
+        }
         Command::Options(place) => Ok(Outcome::Options(allowed(&**tree, &place.unwrap_or_default().path))),
         Command::NotAllowed(place) => {
             Ok(Outcome::NotAllowed(allowed(&**tree, &place.unwrap_or_default().path)))
@@ -290,6 +297,10 @@ async fn list(entry: &Entry, options: &Options, fetch: Box<Fetch>) -> vfs::Resul
     if let Some(page) = open_page(&**tree, &fetch).await? {
         return Ok(represent(entry, options, page, &fetch).await);
     }
+    // A listing has no version: RFC 9110 §13.1.1 for who insists on one.
+    if fetch.conditions.judge(None, None) == Verdict::Failed {
+        return Ok(Outcome::PreconditionFailed);
+    }
     let path = fetch.place.path;
     // An order by name needs nothing but names; what is packed is described by who packs it.
     let later = fetch.packing.is_none() && fetch.view.sort == Sort::Name;
@@ -300,7 +311,12 @@ async fn list(entry: &Entry, options: &Options, fetch: Box<Fetch>) -> vfs::Resul
         Ok(entries) if takes_uploads => (entries, Uploads::Taken),
         Ok(entries) => (entries, Uploads::Refused),
         // A drop box: the page has a place for uploads and nothing else.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && takes_uploads && is_page => {
+        Err(error)
+            if error.kind() == ErrorKind::PermissionDenied
+                && takes_uploads
+                && is_page
+                && is_drop_box(&**tree, &path).await =>
+        {
             (DirStream::ready(Vec::new()), Uploads::Unseen)
         }
         Err(error) => return Err(error),
@@ -309,9 +325,19 @@ async fn list(entry: &Entry, options: &Options, fetch: Box<Fetch>) -> vfs::Resul
         let tree = Arc::clone(tree);
         return Ok(Outcome::Packed(Box::new(Packed { tree, path, entries, packing })));
     }
+    let entries = follow_links(entries, tree, &path);
     let coding = fetch.codings.taken().next().filter(|_| options.compress);
     let varies = options.compress;
     Ok(Outcome::Listed(Box::new(Listed { path, entries, view: fetch.view, uploads, coding, varies })))
+}
+
+/// True where it is the listing of `path` that is refused, and not all there is to do with it: a link that leads out of its
+/// mount is nothing to send files to.
+async fn is_drop_box(tree: &dyn FileSystem, path: &VPath) -> bool {
+    // An opening that creates and cuts nothing. Of a folder it is refused, and of what is missing, otherwise.
+    let options = OpenOptions { write: true, ..OpenOptions::default() };
+    let opened = tree.open(path, &options).await;
+    !matches!(opened, Err(error) if error.kind() == ErrorKind::PermissionDenied)
 }
 
 /// The folder's own page, where it has one and that is wanted.
@@ -367,6 +393,7 @@ async fn represent(entry: &Entry, options: &Options, found: Found, fetch: &Fetch
     facts.varies = varies;
     // A folder's own page.
     facts.is_negotiated = fetch.place.is_folder;
+    facts.is_caged = media::runs_scripts(&content_type) && options.cages(&entry.root, &fetch.place.path);
     facts.cache_control = Some(options.lifetimes.of(&entry.root, &fetch.place.path));
     choose(found.file, facts, content_type, coded, fetch)
 }

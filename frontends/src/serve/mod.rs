@@ -32,6 +32,10 @@ pub trait Protocol: Send + Sync + 'static {
     /// Dropped where that takes longer than [`Limits::drain`](crate::Limits::drain).
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain);
 
+    /// Waits until what connections began and left behind has ended. Called after the last connection has ended, within
+    /// [`Limits::drain`](crate::Limits::drain). Default: nothing is left behind.
+    async fn settle(&self) {}
+
     /// What becomes of a connection that comes to a full house. Default: it waits.
     fn when_full(&self) -> WhenFull {
         WhenFull::Wait
@@ -112,9 +116,12 @@ pub async fn serve(
     }
     drop(listener);
     stop.send_replace(true);
-    let ended = async { while connections.join_next().await.is_some() {} };
+    let ended = async {
+        while connections.join_next().await.is_some() {}
+        protocol.settle().await;
+    };
     if timeout(site.limits.drain, ended).await.is_err() {
-        tracing::warn!(left = connections.len(), "connections did not end in time and are cut");
+        tracing::warn!(left = connections.len(), "connections or changes did not end in time and are cut");
     }
 }
 

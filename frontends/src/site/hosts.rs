@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use arc_swap::ArcSwap;
 use vfs::VPath;
@@ -18,9 +19,22 @@ pub struct Hosts(ArcSwap<Named>);
 pub struct Named {
     /// Folders by name.
     pub folders: HashMap<String, VPath>,
-    /// Who names no host of these over HTTP gets nothing, instead of the whole tree. A page of another site could else give
-    /// its own name this server's address, and read in the name of whoever looks at it (DNS rebinding). Default: false.
-    pub refuses_others: bool,
+    /// What who names no host of these gets over HTTP. Default: the whole tree.
+    pub others: Others,
+}
+
+/// What is shown under names that are none of the site's. A page of another site can give its own name this server's address,
+/// and read in the name of whoever looks at it (DNS rebinding).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Others {
+    /// The whole tree.
+    #[default]
+    Shown,
+    /// Nothing.
+    Refused,
+    /// The whole tree; on a loopback address, which only this machine's programs reach, nothing but under addresses and
+    /// `localhost`, which are nobody else's names.
+    ByListener,
 }
 
 impl Hosts {
@@ -39,11 +53,23 @@ impl Hosts {
         self.0.load().folder(name).cloned()
     }
 
-    /// True where something is shown to who asks for `name` over HTTP.
-    pub fn admits(&self, name: Option<&str>) -> bool {
+    /// True where something is shown to who asks for `name` over HTTP, on a listener that only this machine reaches or not.
+    pub fn admits(&self, name: Option<&str>, is_loopback: bool) -> bool {
         let named = self.0.load();
-        !named.refuses_others || name.is_some_and(|name| named.folder(name).is_some())
+        match named.others {
+            Others::Shown => true,
+            Others::ByListener if !is_loopback => true,
+            Others::ByListener if name.is_none_or(is_local) => true,
+            Others::Refused | Others::ByListener => name.is_some_and(|name| named.folder(name).is_some()),
+        }
     }
+}
+
+/// True for addresses, and for the names that always mean this machine (RFC 6761 §6.3).
+fn is_local(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let six = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    six.unwrap_or(name).parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
 }
 
 impl Named {
@@ -72,7 +98,7 @@ mod tests {
     fn the_exact_name_comes_first_then_the_longest_ending() {
         let folders = [("a.example", "/a"), ("*.example", "/all"), ("*.b.example", "/b"), ("[::1]", "/six")];
         let folders = folders.map(|(name, path)| (name.to_owned(), VPath::parse(path).unwrap())).into();
-        let hosts = Hosts::new(Named { folders, refuses_others: true });
+        let hosts = Hosts::new(Named { folders, others: Others::Refused });
         for (name, folder) in [
             ("a.example", Some("/a")),
             ("a.example.", Some("/a")),
@@ -89,10 +115,29 @@ mod tests {
         ] {
             let found = hosts.folder(name).map(|path| path.to_string());
             assert_eq!(found.as_deref(), folder, "{name}");
-            assert_eq!(hosts.admits(Some(name)), folder.is_some(), "{name}");
+            assert_eq!(hosts.admits(Some(name), false), folder.is_some(), "{name}");
         }
-        assert!(!hosts.admits(None));
+        assert!(!hosts.admits(None, true));
         hosts.replace(Named::default());
-        assert!(hosts.admits(None) && hosts.admits(Some("evil.example.net")));
+        assert!(hosts.admits(None, true) && hosts.admits(Some("evil.example.net"), true));
+    }
+
+    #[test]
+    fn on_a_loopback_address_only_local_names_are_shown_anything() {
+        let hosts = Hosts::new(Named { others: Others::ByListener, ..Named::default() });
+        for (name, is_admitted) in [
+            (None, true),
+            (Some("localhost"), true),
+            (Some("files.localhost."), true),
+            (Some("127.0.0.1"), true),
+            (Some("10.1.2.3"), true),
+            (Some("[::1]"), true),
+            (Some("evil.example"), false),
+            (Some("localhost.evil.example"), false),
+            (Some("127.0.0.1.evil.example"), false),
+        ] {
+            assert_eq!(hosts.admits(name, true), is_admitted, "{name:?}");
+            assert!(hosts.admits(name, false), "{name:?}");
+        }
     }
 }

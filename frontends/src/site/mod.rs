@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vfs::FileSystem;
 
-pub use self::hosts::{Hosts, Named};
+pub use self::hosts::{Hosts, Named, Others};
 use crate::auth::{Asker, Auth, Credentials, Denied, Entry};
 use crate::sight::Sight;
 use crate::transport::Rates;
@@ -20,6 +20,8 @@ pub struct Site {
     tree: Arc<dyn FileSystem>,
     /// Names that show a part of the tree. Default: none, and every name shows all of it.
     pub hosts: Arc<Hosts>,
+    /// Its listener is reached from this machine alone. Default: false.
+    pub is_loopback: bool,
     /// Who may enter. Listeners of one process share it.
     pub auth: Arc<Auth>,
     /// What connections are inside of, or may be where the protocol begins without. Default: nothing.
@@ -79,6 +81,7 @@ impl Site {
         Self {
             tree,
             hosts: Arc::default(),
+            is_loopback: false,
             auth: Arc::new(Auth::anonymous()),
             tls: None,
             proxies: Vec::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vfs::{ByteRange, VPath};
+use vfs::{Aside, ByteRange, VPath};
 
 use super::lapse::LOGIN_TIME;
 use super::work::Work;
@@ -458,5 +458,9 @@ fn resolve(folder: &VPath, sent: &[u8]) -> Result<VPath, Failure> {
             "A name with a line break or NUL cannot be asked for over FTP.".to_owned(),
         ));
     }
-    folder.join(sent).map_err(|error| Failure::Path(error.to_string()))
+    let path = folder.join(sent).map_err(|error| Failure::Path(error.to_string()))?;
+    if Aside::is_on(&path) {
+        return Err(Failure::Path("names like this are the server's own while it works".to_owned()));
+    }
+    Ok(path)
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vfs::{ErrorKind, File, FileSystem, OpenOptions, VPath};
+use vfs::{Aside, ErrorKind, File, FileSystem, OpenOptions, VPath};
 
 use super::super::command::Refusal;
 use super::super::incoming::{Filling, Incoming};
 use super::super::session::{Failure, Outcome};
-use super::super::wire::{FormEvent, FormReader};
+use super::super::wire::{BadTarget, FormEvent, FormReader, encode_path};
 
 /// Files of one form.
 const FORM_FILES: usize = 1000;
@@ -35,7 +35,11 @@ where
                 FormEvent::Field { name, file } => form.begin(&name, file).await?,
                 FormEvent::Content(bytes) => form.add(bytes).await?,
                 FormEvent::FieldEnd => form.end().await?,
-                FormEvent::End => return Ok(Outcome::FormTaken),
+                FormEvent::End => {
+                    let folder = encode_path(path);
+                    let slash = if folder.ends_with('/') { "" } else { "/" };
+                    return Ok(Outcome::FormTaken(folder + slash));
+                }
             }
         }
     }
@@ -69,7 +73,7 @@ impl Form<'_> {
             (_, Some(name)) => {
                 self.files += 1;
                 if self.files > FORM_FILES {
-                    return Err(Refusal::BadForm.into());
+                    return Err(Refusal::ManyFiles(FORM_FILES).into());
                 }
                 let options = OpenOptions { create_new: !self.replaces, ..OpenOptions::replacing() };
                 let file = self.tree.open(&self.child(name)?, &options).await.map_err(taken)?;
@@ -110,6 +114,9 @@ impl Form<'_> {
 
     /// A name that a browser sends is a name and no path.
     fn child(&self, name: Vec<u8>) -> Result<VPath, Failure> {
+        if Aside::of(&name).is_some() {
+            return Err(Refusal::Target(BadTarget::Reserved).into());
+        }
         self.path.child(name).map_err(|error| vfs::Error::from(error).into())
     }
 }

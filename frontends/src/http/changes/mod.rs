@@ -1,5 +1,7 @@
 //! Requests that change the tree: PUT, DELETE, MKCOL, MOVE, COPY, and the form of a folder's page.
 //!
+//! What takes many calls is one of the [`Chores`]: it is carried through though its client leaves.
+//!
 //! Files are replaced whole: until an upload is complete the old one stays, and one that breaks off leaves nothing. Only
 //! a part with a place of its own (`Content-Range`) is written into the file as it comes, so that it can be gone on with.
 //!
@@ -14,22 +16,26 @@ use std::time::SystemTime;
 use vfs::jobs::Disk;
 use vfs::{ErrorKind, FileSystem, Metadata, OpenOptions, StatOptions, VPath, Validator, Writes};
 
+use super::chores::Chores;
 use super::command::{Change, Deed, Refusal};
 use super::incoming::Incoming;
 use super::session::{Failure, Outcome};
 use super::wire::Conditions;
+use crate::auth::Entry;
 
 /// Carries out a change, unless its path takes none. Of what is copied nothing is asked but that it can be read.
 pub(super) async fn change<B>(
-    tree: &dyn FileSystem,
+    entry: &Entry,
     change: Change,
     body: &mut Incoming<B>,
     limit: Option<u64>,
     disk: &Disk,
+    chores: &Chores,
 ) -> Result<Outcome, Failure>
 where
     B: http_body::Body + Unpin,
 {
+    let tree = &*entry.view;
     let Change { place, deed, conditions, body_bytes } = change;
     let path = place.path;
     let is_copied = matches!(deed, Ok(Deed::Copy(..)));
@@ -63,11 +69,24 @@ where
             let options = there.bound(OpenOptions::replacing(), &conditions);
             storing::store(tree, &path, &options, &there, body).await
         }
-        Deed::Remove => moving::remove(tree, &path, there, place.is_folder).await,
         Deed::MakeFolder => make_folder(tree, &path, &there).await,
-        Deed::Move(errand) => moving::go(tree, &path, there, &errand, disk).await,
-        Deed::Copy(errand, depth) => moving::copy(tree, &path, there, &errand, depth, disk).await,
-        Deed::TakeForm(_) => Ok(Outcome::Changed),
+        deed => {
+            // The entry goes along: who has left is still counted.
+            let (entry, disk) = (entry.clone(), disk.clone());
+            chores
+                .see_through(async move {
+                    let tree = &*entry.view;
+                    match deed {
+                        Deed::Remove => moving::remove(tree, &path, there, place.is_folder).await,
+                        Deed::Move(errand) => moving::go(tree, &path, there, &errand, &disk).await,
+                        Deed::Copy(errand, depth) => {
+                            moving::copy(tree, &path, there, &errand, depth, &disk).await
+                        }
+                        Deed::Store(_) | Deed::MakeFolder | Deed::TakeForm(_) => Ok(Outcome::Changed),
+                    }
+                })
+                .await
+        }
     }
 }
 

@@ -104,7 +104,8 @@ fn conditional(error: vfs::Error, options: &OpenOptions) -> Result<Outcome, Fail
     }
 }
 
-/// What became of an upload: with its version, so that the client can go on from there.
+/// What became of an upload: with its version, so that the client can go on from there. One that is weak yet is not told:
+/// nobody could insist on it (RFC 9110 §13.1.1), and it may be strong when it is asked for next.
 async fn stored(
     tree: &dyn FileSystem,
     path: &VPath,
@@ -112,6 +113,9 @@ async fn stored(
     there: &There,
 ) -> Result<Outcome, Failure> {
     let is_new = options.create_new || matches!(there, There::Nothing);
-    let facts = tree.metadata(path, &StatOptions::default()).await.ok().map(|found| Facts::of(&found));
+    let mut facts = tree.metadata(path, &StatOptions::default()).await.ok().map(|found| Facts::of(&found));
+    if let Some(facts) = &mut facts {
+        facts.validator.take_if(|validator| matches!(validator, Validator::Weak(_)));
+    }
     Ok(Outcome::Stored { is_new, facts })
 }

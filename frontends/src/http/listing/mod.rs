@@ -3,6 +3,7 @@
 //! For people there is a page; for programs a JSON array in nginx's words, and an object a line.
 
 mod describing;
+mod links;
 mod objects;
 mod page;
 mod rows;
@@ -21,6 +22,7 @@ use vfs::producer::{Chunk, Hint, Producer, Readiness};
 use vfs::{Describe, DirEntry, DirStream, Error, VPath, jobs};
 
 use self::describing::{Batches, Describing};
+pub(super) use self::links::follow_links;
 use self::objects::write_object;
 pub(super) use self::page::policy;
 use self::page::{Shown, break_note, foot, head, next};

@@ -35,6 +35,10 @@ const CHANGING: HeaderValue =
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
+/// A page of nobody we know is a site of its own: its scripts do not run, and nothing of it is this site's (HTML Standard,
+/// "sandboxing"). What it downloads may be kept.
+const CAGE: HeaderValue = HeaderValue::from_static("sandbox allow-downloads");
+
 /// What is made for one look is not kept; it has no version that a cache could ask about.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -106,8 +110,8 @@ impl Answer {
             }
             Outcome::Created => Self::new(StatusCode::CREATED, Content::Nothing),
             Outcome::Changed => Self::new(StatusCode::NO_CONTENT, Content::Nothing),
-            Outcome::FormTaken => {
-                Self::text(StatusCode::SEE_OTHER, target, "it is done").with_text(LOCATION, target.to_owned())
+            Outcome::FormTaken(folder) => {
+                Self::text(StatusCode::SEE_OTHER, target, "it is done").with_text(LOCATION, folder)
             }
             Outcome::Options(allowed) => {
                 Self::new(StatusCode::NO_CONTENT, Content::Nothing).with(ALLOW, allow(allowed))
@@ -129,7 +133,9 @@ impl Answer {
                 }
             }
             Outcome::Misdirected => {
-                Self::text(StatusCode::MISDIRECTED_REQUEST, target, "no site of that name is here")
+                let words = "no site of that name is here: ask by address, or have the operator name it in a [[host]] \
+                             or write unknown_hosts = \"serve\" under [http]";
+                Self::text(StatusCode::MISDIRECTED_REQUEST, target, words)
             }
             Outcome::Denied(denied, challenge) => Self::denied(denied, challenge, target),
             Outcome::Failed(error) => Self::failure(&error, target),
@@ -312,6 +318,7 @@ impl Answer {
             (false, Some(value)) => answer.with(CACHE_CONTROL, value.clone()),
             (false, None) => answer,
         };
+        let answer = if facts.is_caged { answer.with(CONTENT_SECURITY_POLICY, CAGE) } else { answer };
         let answer = match cache_status(facts.cache) {
             Some(status) => {
                 let age = facts.age.unwrap_or_default().as_secs();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 use vfs::ErrorKind;
+use vfs::path::escaped;
 
 use super::super::command::Refusal;
 use super::super::wire::{BadTarget, Fault};
@@ -42,23 +43,26 @@ pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
 }
 
 /// The whole message for a head that cannot be taken for a request: written as it is, and the last of its connection.
-pub(in crate::http) fn refusal_message(fault: Fault) -> String {
+pub(in crate::http) fn refusal_message(fault: Fault) -> (StatusCode, String) {
     let (status, words) = match fault {
         Fault::Version => {
             (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here")
         }
         Fault::LoneLf => (StatusCode::BAD_REQUEST, "a line of the request ends without CR"),
+        Fault::LongLine => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "a line of the request is too long"),
+        Fault::Body => (StatusCode::BAD_REQUEST, "the request's body cannot be read"),
         Fault::Coding => (StatusCode::NOT_IMPLEMENTED, "the only transfer coding here is chunked"),
         Fault::TwoLengths => {
             (StatusCode::BAD_REQUEST, "the request has both Content-Length and Transfer-Encoding")
         }
     };
     let text = format!("{status}\n\n{words}\n");
-    format!(
+    let message = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
         text.len()
-    )
+    );
+    (status, message)
 }
 
 /// The status of a request that makes no sense, and what is wrong with it.
@@ -74,6 +78,9 @@ pub(super) fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
             (StatusCode::BAD_REQUEST, "a % is not followed by two hexadecimal digits")
         }
         Refusal::Target(BadTarget::Name) => (StatusCode::BAD_REQUEST, "no name holds a / or a NUL"),
+        Refusal::Target(BadTarget::Reserved) => {
+            (StatusCode::NOT_FOUND, "names like this are the server's own while it works")
+        }
         Refusal::Target(BadTarget::Path(error)) => {
             return (StatusCode::BAD_REQUEST, error.to_string().into());
         }
@@ -109,6 +116,21 @@ pub(super) fn refused(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
             "there is one of that name already: allow replacing, or choose another name",
         ),
         Refusal::NoParent => (StatusCode::CONFLICT, "the folder around it is missing: make it first"),
+        Refusal::InUse => (
+            StatusCode::CONFLICT,
+            "it is in use: something is mounted there or below, or somebody has it locked",
+        ),
+        Refusal::Member(path, kind) => {
+            let words = format!("{}: {}", escaped(&path.to_bytes()), kind.as_str());
+            return (status_of(*kind), words.into());
+        }
+        Refusal::ManyFiles(taken) => {
+            let words = format!("a form brings {taken} files at most: the first {taken} were taken");
+            return (StatusCode::PAYLOAD_TOO_LARGE, words.into());
+        }
+        Refusal::BadField(name) => {
+            return (StatusCode::BAD_REQUEST, format!("the {name} is none that this takes").into());
+        }
         Refusal::Whole => {
             (StatusCode::FORBIDDEN, "it cannot go into itself or take the place of what holds it")
         }

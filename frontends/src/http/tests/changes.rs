@@ -1,9 +1,14 @@
 //! Uploads, removals, moves: what a client may change, and what it hears.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use vfs::backends::memory::MemoryFs;
+use std::sync::Arc;
 
-use super::{Options, Reply, Server, pattern, read_reply, tree};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use vfs::backends::local::{LocalFs, LocalOptions};
+use vfs::backends::memory::MemoryFs;
+use vfs::layers::{Access, RightsFs, Rules};
+use vfs::{FileSystem, VPath};
+
+use super::{Options, Pages, Reply, Server, pattern, read_reply, tree};
 use crate::site::Limits;
 
 async fn server() -> Server {
@@ -75,6 +80,12 @@ async fn what_makes_no_sense_is_refused_and_says_what_to_do() {
         ("MOVE", "/d/in", "Destination: /d\r\n", 403),
         ("COPY", "/d", "Destination: /d/copy\r\n", 403),
         ("COPY", "/f.txt", "Destination: /f.txt\r\n", 403),
+        ("MKCOL", "/.0123456789abcdef.vfsd-kept", "", 404),
+        ("MOVE", "/d", "Destination: /.0123456789abcdef.vfsd-kept/f\r\n", 404),
+        ("MOVE", "/d", "Destination: /x\r\nDepth: 0\r\n", 400),
+        ("COPY", "/d", "Destination: /x\r\nDepth: 1\r\n", 400),
+        ("COPY", "/d", "Destination: /x\r\nOverwrite: X\r\n", 400),
+        ("PUT", "/x", "Content-Range: bytes 0-0/1\r\nContent-Range: bytes 1-1/2\r\n", 400),
         ("POST", "/d/", "", 415),
         ("POST", "/f.txt", "", 405),
         ("PATCH", "/f.txt", "", 405),
@@ -203,6 +214,9 @@ async fn a_form_uploads_without_a_script() {
     assert_eq!(content(&server, "/d/a%22b.txt").await.unwrap(), b"content\r\n");
     assert_eq!(server.get("/d/sub/", "").await.status, 200);
 
+    let elsewhere = send(&server, "POST", "//evil.example/../d/", FORM, &form(&[(&none, "")])).await;
+    assert_eq!((elsewhere.status, elsewhere.field("location")), (303, Some("/d/")));
+
     // What is there stays, unless replacing was asked for.
     assert_eq!(send(&server, "POST", "/d/", FORM, &form(&[(&two, "new")])).await.status, 409);
     assert_eq!(content(&server, "/d/two").await.unwrap(), b"2");
@@ -251,6 +265,36 @@ async fn who_is_refused_hears_it_before_sending() {
 }
 
 #[tokio::test]
+async fn a_copy_that_fails_leaves_nothing_and_says_where() {
+    let rules = [("/", Access::ALL), ("/d/in", Access { list: true, ..Access::NONE })];
+    let rules = Rules::new(rules.map(|(path, access)| (VPath::parse(path).unwrap(), access))).unwrap();
+    let tree = tree(&[(b"/d/a", b"x"), (b"/d/in/deep", b"x"), (b"/old/kept", b"old")]).await;
+    let server = Server::writable(RightsFs::new(Arc::new(tree), rules)).await;
+    for to in ["/new", "/old"] {
+        let reply = send(&server, "COPY", "/d", &format!("Destination: {to}\r\n"), b"").await;
+        assert_eq!(reply.status, 403);
+        assert!(reply.text().contains("/d/in/deep: permission denied"), "{}", reply.text());
+    }
+    assert_eq!(content(&server, "/old/kept").await.unwrap(), b"old");
+    assert_eq!(server.get("/?format=ndjson", "").await.text().lines().count(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_is_told_no_version_that_nobody_can_insist_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = LocalOptions { writable: true, ..LocalOptions::default() };
+    std::os::unix::fs::symlink("/etc", folder.path().join("out")).unwrap();
+    let server = Server::writable(LocalFs::open_with(folder.path(), &options).unwrap()).await;
+    let made = send(&server, "PUT", "/new", "", b"hello").await;
+    assert!(made.field("etag").is_none_or(|tag| !tag.starts_with("W/")), "{}", made.head);
+    // What cannot be looked at is no place to send files to.
+    assert_eq!(server.get("/out/", "").await.status, 403);
+    assert_eq!(server.get("/", "If-Match: \"x\"\r\n").await.status, 412);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn of_two_who_go_on_with_one_version_one_is_heard() {
     let server = server().await;
     let tag = server.get("/f.txt", "").await.field("etag").unwrap().to_owned();
@@ -276,5 +320,41 @@ async fn of_two_who_go_on_with_one_version_one_is_heard() {
     let new = "If-None-Match: *\r\nContent-Range: bytes 0-0/1\r\n";
     assert_eq!(send(&server, "PUT", "/f.txt", new, b"x").await.status, 412);
     assert_eq!(send(&server, "PUT", "/new", new, b"x").await.status, 201);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_that_was_uploaded_runs_no_scripts() {
+    let pages = vec![(VPath::root(), Pages::Filed), (VPath::parse("/d").unwrap(), Pages::Caged)];
+    let options = Options { pages, ..Options::default() };
+    let tree = tree(&[(b"/own.html", b"<p>"), (b"/d/in", b"x")]).await;
+    let server = Server::with(tree, Limits::default(), options).await;
+    for (name, is_caged) in [
+        ("/d/a.html", true),
+        ("/d/a.svg", true),
+        ("/d/a.txt", false),
+        ("/d/a.png", false),
+        ("/own.html", false),
+    ] {
+        let _ = send(&server, "PUT", name, "", b"<script>").await;
+        let policy = server.get(name, "").await.field("content-security-policy").map(str::to_owned);
+        assert_eq!(policy.is_some_and(|policy| policy.starts_with("sandbox")), is_caged, "{name}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_listing_says_what_links_lead_to() {
+    let tree = tree(&[(b"/f.txt", b"0123456789"), (b"/d/in", b"x")]).await;
+    for (link, target) in [("/to-file", "f.txt"), ("/to-folder", "d"), ("/broken", "none")] {
+        tree.symlink(&target.into(), &VPath::parse(link).unwrap()).await.unwrap();
+    }
+    let server = Server::start(tree).await;
+    let rows = server.get("/?format=ndjson", "").await;
+    let row = |name: &str| rows.text().lines().find(|row| row.contains(name)).unwrap().to_owned();
+    assert!(row("to-file").contains("\"size\":10") && row("to-file").contains("mtime"), "{}", row("to-file"));
+    assert!(row("to-folder").contains("\"type\":\"directory\""), "{}", row("to-folder"));
+    assert!(!row("broken").contains("size"), "{}", row("broken"));
+    assert!(server.get("/", "").await.text().contains("to-folder/\""));
     server.stop().await;
 }

@@ -1,13 +1,16 @@
 //! HTTP/2 frame by frame: what RFC 9113 and RFC 7541 have a server do with peers that break their rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
+use vfs::backends::memory::MemoryFs;
+use vfs::{FileSystem, StatOptions, VPath};
 
-use super::{Options, pattern, pipe, site, tree};
+use super::{Options, pattern, pipe, tree};
 use crate::http::Bounds;
-use crate::site::Limits;
+use crate::site::Site;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -115,8 +118,15 @@ struct Talk {
 
 impl Talk {
     async fn new(options: Options) -> Self {
-        let site = site(tree(&[(b"/a", b"alpha"), (b"/large", &pattern(200_000))]).await, Limits::default());
-        let (mut client, _serving) = pipe(&site, options, 1 << 20);
+        Self::with(
+            Site::new(Arc::new(tree(&[(b"/a", b"alpha"), (b"/large", &pattern(200_000))]).await)),
+            options,
+        )
+        .await
+    }
+
+    async fn with(site: Site, options: Options) -> Self {
+        let (mut client, _serving) = pipe(&Arc::new(site), options, 1 << 20);
         client.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, [])].concat()).await.unwrap();
         Self { client }
     }
@@ -171,6 +181,22 @@ impl Talk {
                 _ => seen.push((found.kind, found.stream)),
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_its_client_resets_leaves_the_old_file() {
+    const PUT: &[u8] = b"\x02\x03PUT\x86\x04\x02/a\x01\x01x";
+    for fields in [&[][..], &[("content-length", "50000")]] {
+        let tree = Arc::new(tree(&[(b"/a", b"alpha")]).await);
+        let mut talk = Talk::with(Site::new(Arc::<MemoryFs>::clone(&tree)), Options::default()).await;
+        let begin = frame(HEADERS, END_HEADERS, 1, head(PUT, fields));
+        let reset = frame(RST_STREAM, 0, 1, number(0));
+        talk.send(&[begin, frame(DATA, 0, 1, [b'n'; 16_000]), reset].concat()).await;
+        // Paused: time goes on when nothing is left to do.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let found = tree.metadata(&VPath::parse("/a").unwrap(), &StatOptions::default()).await.unwrap();
+        assert_eq!(found.len, Some(5), "{fields:?}");
     }
 }
 

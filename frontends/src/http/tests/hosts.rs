@@ -6,7 +6,7 @@ use vfs::VPath;
 use vfs::backends::memory::MemoryFs;
 
 use super::{Options, Reply, Server, tree};
-use crate::site::{Hosts, Named, Site};
+use crate::site::{Hosts, Named, Others, Site};
 
 /// A site of two names, with these wishes for the rest.
 async fn site(refuses_others: bool) -> Site {
@@ -16,8 +16,9 @@ async fn site(refuses_others: bool) -> Site {
     tree_with_link(&tree).await;
     let mut site = Site::new(tree);
     let folders = [("a.example", "/a"), ("*.b.example", "/b"), ("127.0.0.1", "/b/sub")];
+    let others = if refuses_others { Others::Refused } else { Others::Shown };
     let folders = folders.map(|(name, path)| (name.to_owned(), VPath::parse(path).unwrap())).into();
-    site.hosts = Arc::new(Hosts::new(Named { folders, refuses_others }));
+    site.hosts = Arc::new(Hosts::new(Named { folders, others }));
     site
 }
 
@@ -73,6 +74,20 @@ async fn what_is_said_of_a_mount_holds_under_every_name() {
     ] {
         let reply = get(&server, &format!("{target} HTTP/1.1\r\nHost: {host}\r\n")).await;
         assert_eq!((reply.status, reply.field("cache-control")), (200, value), "{host}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn on_a_loopback_address_no_page_of_another_site_gets_in() {
+    let mut site = Site::new(Arc::new(tree(&[(b"/one", b"1")]).await));
+    site.hosts = Arc::new(Hosts::new(Named { others: Others::ByListener, ..Named::default() }));
+    site.is_loopback = true;
+    let server = Server::of(site).await;
+    for (host, status) in [("127.0.0.1:8080", 200), ("localhost", 200), ("evil.example:8080", 421)] {
+        let reply = get(&server, &format!("/one HTTP/1.1\r\nHost: {host}\r\n")).await;
+        assert_eq!(reply.status, status, "{host}");
+        assert!(status == 200 || reply.text().contains("[[host]]"), "{}", reply.text());
     }
     server.stop().await;
 }

@@ -23,11 +23,10 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vfs::backends::memory::MemoryFs;
-use vfs::jobs::Disk;
 use vfs::layers::ReadOnly;
 use vfs::{FileSystem, OpenOptions, VPath};
 
-use super::{Options, connection, serve};
+use super::{Means, Options, Pages, connection, serve};
 use crate::serve::{Address, Drain, Listener, Peer};
 use crate::site::{Limits, Site};
 
@@ -174,7 +173,7 @@ fn pipe(site: &Arc<Site>, options: Options, room: usize) -> (DuplexStream, JoinH
     let (site, options) = (Arc::clone(site), Arc::new(options));
     let serving = tokio::spawn(async move {
         let _never = never;
-        connection::run(theirs, Peer::Local, site, options, Disk::new(), drain).await;
+        connection::run(theirs, Peer::Local, site, options, Means::new(), drain).await;
     });
     (ours, serving)
 }

@@ -78,6 +78,12 @@ async fn framing_and_hosts() {
             "GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n{NEXT}",
             &[400],
         ),
+        // A trailer ends with CR LF too: what follows a lone LF would be swallowed, or be looked at no longer.
+        ("GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\r\n{NEXT}", &[400]),
+        (
+            "GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\nGET /a HTTP/1.1\n\n",
+            &[400],
+        ),
         (
             "GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n{NEXT}",
             &[400],
@@ -247,5 +253,20 @@ async fn the_peer_hears_the_kind_and_its_own_path_and_nothing_of_the_source() {
     let reply = server.get("/%3Cscript%3E\u{1b}[31m", "").await;
     assert!(matches!(reply.status, 400 | 404));
     assert!(!reply.body.contains(&0x1b));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_counted() {
+    let server = server().await;
+    for (request, counted) in [
+        ("GET /a\r\n\r\n", [1, 0]),
+        ("GET /a HTTP/1.1\nHost: x\n\n", [2, 0]),
+        ("GET /a HTTP/1.2\r\n\r\n", [2, 1]),
+    ] {
+        statuses(&server, request).await;
+        let [.., refused, failed] = &server.site.sight.http_answers;
+        assert_eq!([refused.get(), failed.get()], counted, "{request:?}");
+    }
     server.stop().await;
 }

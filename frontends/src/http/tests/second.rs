@@ -1,5 +1,7 @@
 //! HTTP/2 on a plain connection, by prior knowledge.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +13,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use vfs::Aside;
+use vfs::backends::local::{LocalFs, LocalOptions};
 
 use super::odd::Odd;
 use super::{Options, Reply, Server, pattern, pipe, site, tree};
@@ -130,6 +134,20 @@ async fn a_client_that_makes_no_room_is_given_up() {
     assert!(stalled.into_body().collect().await.is_err());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_makes_no_room_is_given_up_and_no_other() {
+    let site = site(tree(&[(b"/a", &pattern(1_000_000)), (b"/s", b"s")]).await, Limits::default());
+    let (io, _serving) = pipe(&site, Options::default(), 64 * 1024);
+    let (client, _connection) = client(io).await;
+    let stalled = send(&client, Method::GET, "/a").await;
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(body(send(&client, Method::GET, "/s").await).await, "s");
+    }
+    assert!(stalled.into_body().collect().await.is_err());
+    assert_eq!(body(send(&client, Method::GET, "/s").await).await, "s");
+}
+
 #[tokio::test]
 async fn a_stop_lets_streams_finish() {
     let content = pattern(3_000_000);
@@ -141,6 +159,43 @@ async fn a_stop_lets_streams_finish() {
     stopped.await.unwrap();
     connection.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "what the tree hides is looked at on the host")]
+async fn a_change_goes_on_to_its_end_when_its_client_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = |name: &str| folder.path().join(name);
+    for name in ["src", "dst", "old"] {
+        std::fs::create_dir(inside(name)).unwrap();
+        for number in 0..FILES {
+            std::fs::write(inside(&format!("{name}/{number}")), name).unwrap();
+        }
+    }
+    let options = LocalOptions { writable: true, ..LocalOptions::default() };
+    let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let is_aside = |name: OsString| Aside::of(name.as_bytes()).is_some();
+    for (method, target) in [("COPY", "http://x/src"), ("DELETE", "http://x/old")] {
+        let server = Server::writable(LocalFs::open_with(folder.path(), &options).unwrap()).await;
+        let (mut client, connection) = client(server.connect().await).await;
+        let request = Request::builder().method(method).uri(target).header("destination", "/dst");
+        let answer = tokio::spawn(client.send_request(request.body(Empty::new()).unwrap()));
+        // It has begun when something is set aside.
+        while !answer.is_finished() && !names().any(is_aside) {
+            tokio::task::yield_now().await;
+        }
+        connection.abort();
+        server.stop().await;
+    }
+    let mut left: Vec<_> = names().collect();
+    left.sort();
+    assert_eq!(left, ["dst", "src"]);
+    for number in 0..FILES {
+        assert_eq!(std::fs::read(inside(&format!("dst/{number}"))).unwrap(), b"src");
+    }
+}
+
+/// Files of a folder that is changed in many calls.
+const FILES: usize = 300;
 
 /// One answer's body, over a connection that is negotiated already.
 pub(super) async fn fetch<T>(io: T, target: &str) -> Bytes

@@ -10,6 +10,9 @@ pub(in crate::http) struct Codings {
     zstd: u16,
     brotli: u16,
     gzip: u16,
+    /// The content as it is. Nobody has to be given it who says 0, and no more is made of that: what is not coded here
+    /// would be 406, and a client that can do nothing with that.
+    identity: u16,
 }
 
 impl Codings {
@@ -18,7 +21,7 @@ impl Codings {
         let mut codings = Self::default();
         let mut others = None;
         let fields = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        let (mut zstd, mut brotli, mut gzip) = (None, None, None);
+        let (mut zstd, mut brotli, mut gzip, mut identity) = (None, None, None, None);
         for item in fields.flat_map(|field| field.split(',')) {
             let mut parts = item.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -29,6 +32,7 @@ impl Codings {
                 "zstd" => zstd = Some(weight),
                 "br" => brotli = Some(weight),
                 "gzip" | "x-gzip" => gzip = Some(weight),
+                "identity" => identity = Some(weight),
                 "*" => others = Some(weight),
                 _ => {}
             }
@@ -37,20 +41,23 @@ impl Codings {
         codings.zstd = zstd.unwrap_or(others);
         codings.brotli = brotli.unwrap_or(others);
         codings.gzip = gzip.unwrap_or(others);
+        codings.identity = identity.unwrap_or(0);
         codings
     }
 
-    /// The codings that are taken, the one that is liked best first; of two that are liked alike the one that costs less
+    /// The codings that are taken and not liked less than the content as it is, the one that is liked best first; of two that are liked alike the one that costs less
     /// for what it saves.
     pub(in crate::http) fn taken(self) -> impl Iterator<Item = Coding> {
         let mut all = [(self.zstd, Coding::Zstd), (self.brotli, Coding::Brotli), (self.gzip, Coding::Gzip)];
         all.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-        all.into_iter().filter(|(weight, _)| *weight > 0).map(|(_, coding)| coding)
+        all.into_iter()
+            .filter(move |(weight, _)| *weight > 0 && *weight >= self.identity)
+            .map(|(_, coding)| coding)
     }
 
     /// True where none is taken.
     pub(in crate::http) fn is_none(self) -> bool {
-        self == Self::default()
+        self.taken().next().is_none()
     }
 }
 
@@ -67,6 +74,9 @@ mod tests {
             (Some("identity"), &[]),
             (Some("gzip, deflate, br, zstd"), &[Zstd, Brotli, Gzip]),
             (Some("gzip;q=1.0, br;q=0.5"), &[Gzip, Brotli]),
+            (Some("gzip;q=0.5, identity"), &[]),
+            (Some("gzip, br;q=0.5, identity;q=0.7"), &[Gzip]),
+            (Some("gzip, identity"), &[Gzip]),
             (Some("GZIP"), &[Gzip]),
             (Some("*"), &[Zstd, Brotli, Gzip]),
             (Some("*;q=0.1, gzip, zstd;q=0"), &[Gzip, Brotli]),

@@ -4,12 +4,11 @@
 //! refused is what hyper takes or words otherwise: a version that is not spoken here, a line that ends without CR, a
 //! body with two lengths, and one with codings other than one `chunked`. Each lets somebody before us see other messages than we do (RFC 9112 §11.2).
 
-/// Bytes of one line that are kept while it is incomplete. hyper refuses a longer head of its own accord.
-const LINE_BYTES: usize = 64 * 1024;
-
-/// Follows the messages of one connection.
-#[derive(Debug, Default)]
+/// Follows the messages of one connection. Where it cannot follow any longer, nothing more is read.
+#[derive(Debug)]
 pub(in crate::http) struct Heads {
+    /// Bytes of one line that are kept while it is incomplete.
+    line_bytes: usize,
     place: Place,
     /// The beginning of a line that came in pieces.
     line: Vec<u8>,
@@ -19,10 +18,9 @@ pub(in crate::http) struct Heads {
 }
 
 /// Where in a message the next byte is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// In the request line, or an empty line before it.
-    #[default]
     Start,
     /// In a field's line.
     Field,
@@ -34,8 +32,6 @@ enum Place {
     Chunk(u64),
     /// In the lines after the last chunk.
     Trailer,
-    /// After something that hyper is going to refuse: nothing more is looked at.
-    Lost,
 }
 
 /// Why a connection is not read any further.
@@ -47,11 +43,20 @@ pub(in crate::http) enum Fault {
     LoneLf,
     /// A body has a coding that is not known here, or several (RFC 9112 §6.1).
     Coding,
+    /// A line has no end (RFC 6585 §5).
+    LongLine,
+    /// The framing of a body is broken (RFC 9112 §7.1): its request hears of it where it reads the body.
+    Body,
     /// A body has both `Content-Length` and `Transfer-Encoding` (RFC 9112 §6.1).
     TwoLengths,
 }
 
 impl Heads {
+    /// At the beginning of a connection, with lines of at most `line_bytes`.
+    pub(in crate::http) fn new(line_bytes: usize) -> Self {
+        Self { line_bytes, place: Place::Start, line: Vec::new(), length: None, is_chunked: false }
+    }
+
     /// Looks at the next bytes of the connection.
     ///
     /// # Errors
@@ -61,7 +66,6 @@ impl Heads {
         while at < bytes.len() {
             let rest = &bytes[at..];
             match &mut self.place {
-                Place::Lost => return Ok(()),
                 Place::Body(left) | Place::Chunk(left) => {
                     let count = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                     *left -= count as u64;
@@ -74,10 +78,9 @@ impl Heads {
                 }
                 Place::Start | Place::Field | Place::ChunkSize | Place::Trailer => {
                     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-                        self.keep(rest);
-                        return Ok(());
+                        return self.keep(rest).map_err(|fault| (at, self.placed(fault)));
                     };
-                    self.take_line(&rest[..end]).map_err(|fault| (at, fault))?;
+                    self.take_line(&rest[..end]).map_err(|fault| (at, self.placed(fault)))?;
                     at += end + 1;
                 }
             }
@@ -85,13 +88,16 @@ impl Heads {
         Ok(())
     }
 
-    fn keep(&mut self, piece: &[u8]) {
-        if self.line.len() + piece.len() > LINE_BYTES {
-            self.place = Place::Lost;
-            self.line = Vec::new();
-        } else {
-            self.line.extend_from_slice(piece);
+    fn placed(&self, fault: Fault) -> Fault {
+        if matches!(self.place, Place::ChunkSize | Place::Trailer) { Fault::Body } else { fault }
+    }
+
+    fn keep(&mut self, piece: &[u8]) -> Result<(), Fault> {
+        if self.line.len() + piece.len() > self.line_bytes {
+            return Err(Fault::LongLine);
         }
+        self.line.extend_from_slice(piece);
+        Ok(())
     }
 
     /// Takes the end of a line, without its LF.
@@ -105,14 +111,8 @@ impl Heads {
     }
 
     fn read_line(&mut self, line: &[u8]) -> Result<(), Fault> {
-        let Some(line) = line.strip_suffix(b"\r") else {
-            // In a body hyper reads the chunks, and refuses this.
-            if let Place::Start | Place::Field = self.place {
-                return Err(Fault::LoneLf);
-            }
-            self.place = Place::Lost;
-            return Ok(());
-        };
+        // In the trailer hyper would take it for a part of a field, and what follows for the rest of the trailer.
+        let Some(line) = line.strip_suffix(b"\r") else { return Err(Fault::LoneLf) };
         match (self.place, line) {
             (Place::Start, b"") => {}
             (Place::Start, line) => {
@@ -122,7 +122,7 @@ impl Heads {
             }
             (Place::Field, b"") => self.place = self.after_head()?,
             (Place::Field, line) => self.read_field(line)?,
-            (Place::ChunkSize, line) => self.place = after_chunk_size(line),
+            (Place::ChunkSize, line) => self.place = after_chunk_size(line)?,
             (Place::Trailer, b"") => self.place = Place::Start,
             (_, _) => {}
         }
@@ -168,13 +168,13 @@ fn expect_version(line: &[u8]) -> Result<(), Fault> {
     }
 }
 
-fn after_chunk_size(line: &[u8]) -> Place {
+fn after_chunk_size(line: &[u8]) -> Result<Place, Fault> {
     let digits = line.split(|byte| matches!(byte, b';' | b' ' | b'\t')).next().unwrap_or(line);
     let size = std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    match size.map(|size| size.checked_add(2)) {
-        Some(Some(2)) => Place::Trailer,
-        Some(Some(with_end)) => Place::Chunk(with_end),
-        Some(None) | None => Place::Lost,
+    match size.and_then(|size| size.checked_add(2)) {
+        Some(2) => Ok(Place::Trailer),
+        Some(with_end) => Ok(Place::Chunk(with_end)),
+        None => Err(Fault::Body),
     }
 }
 
@@ -205,10 +205,11 @@ mod tests {
             (format!("{POST}GET / HTTP/1\n{bad}"), Some(Fault::Version)),
             (format!("{CHUNKS}5;x=y\r\nGET\n\n\r\n0\r\nT: 1\r\n\r\n{GET}"), None),
             (format!("{CHUNKS}5\r\nGET\n\n\r\n0\r\nT: 1\r\n\r\n{bad}"), Some(Fault::Version)),
-            // hyper ends the connection at these.
-            (format!("{CHUNKS}5\nhello\r\n0\r\n\r\n{bad}"), None),
-            (format!("{CHUNKS}0x5\r\nhello\r\n0\r\n\r\n{bad}"), None),
-            (format!("{CHUNKS}ffffffffffffffff\r\n{bad}"), None),
+            (format!("{CHUNKS}5\nhello\r\n0\r\n\r\n{bad}"), Some(Fault::Body)),
+            (format!("{CHUNKS}0\r\nA: b\n\r\nC: d\r\n\r\n{bad}"), Some(Fault::Body)),
+            (format!("{CHUNKS}0\r\nA: b\r\n\n{GET}"), Some(Fault::Body)),
+            (format!("{CHUNKS}0x5\r\nhello\r\n0\r\n\r\n{bad}"), Some(Fault::Body)),
+            (format!("{CHUNKS}ffffffffffffffff\r\n{bad}"), Some(Fault::Body)),
             (
                 "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
                 Some(Fault::TwoLengths),
@@ -223,24 +224,24 @@ mod tests {
                 Some(Fault::Coding),
             ),
         ] {
-            let whole = Heads::default().admit(text.as_bytes());
+            let whole = Heads::new(1000).admit(text.as_bytes());
             assert_eq!(whole.map_err(|(_, fault)| fault).err(), fault, "{text:?}");
-            let mut heads = Heads::default();
+            let mut heads = Heads::new(1000);
             let by_bytes = text.as_bytes().iter().find_map(|byte| heads.admit(&[*byte]).err());
             assert_eq!(by_bytes.map(|(_, fault)| fault), fault, "{text:?} byte by byte");
         }
         assert_eq!(
-            Heads::default().admit(format!("{GET}{bad}").as_bytes()),
+            Heads::new(1000).admit(format!("{GET}{bad}").as_bytes()),
             Err((GET.len(), Fault::Version))
         );
     }
 
     #[test]
     fn a_line_without_an_end_is_not_kept_for_ever() {
-        let mut heads = Heads::default();
-        for _ in 0..=LINE_BYTES {
+        let mut heads = Heads::new(1000);
+        for _ in 0..1000 {
             heads.admit(b"x").unwrap();
         }
-        assert_eq!((heads.place, heads.line.capacity()), (Place::Lost, 0));
+        assert_eq!(heads.admit(b"x"), Err((0, Fault::LongLine)));
     }
 }

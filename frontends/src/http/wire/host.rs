@@ -1,5 +1,7 @@
 //! The `Host` field (RFC 9110 §7.2): a name to choose the tree by.
 
+use std::net::Ipv6Addr;
+
 use http::uri::Authority;
 
 /// A host that cannot be one.
@@ -19,7 +21,11 @@ pub(in crate::http) fn parse_host(value: &[u8]) -> Result<Option<String>, BadHos
         None => port.is_empty(),
     };
     // What is left of the host must be its port: a user's name before it would have failed above.
-    if host.is_empty() || !has_port || authority.as_str().contains('@') {
+    let is_address = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|rest| rest.parse::<Ipv6Addr>().is_ok()),
+        None => true,
+    };
+    if host.is_empty() || !is_address || !has_port || authority.as_str().contains('@') {
         return Err(BadHost);
     }
     Ok(Some(host.to_ascii_lowercase()))
@@ -39,6 +45,8 @@ mod tests {
             ("[::1]", Ok(Some("[::1]"))),
             ("[::1]:8080", Ok(Some("[::1]"))),
             ("", Ok(None)),
+            ("[xx]", Err(BadHost)),
+            ("[::1", Err(BadHost)),
             ("a b", Err(BadHost)),
             ("a b/..", Err(BadHost)),
             ("a/..", Err(BadHost)),

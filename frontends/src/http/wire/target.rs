@@ -1,6 +1,7 @@
 //! The request's target: from percent-encoded text to a path, once, and back.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use vfs::Aside;
 use vfs::VPath;
 use vfs::path::{MAX_TEXT_BYTES, PathError, PathErrorKind};
 
@@ -28,6 +29,8 @@ pub(in crate::http) enum BadTarget {
     Name,
     /// It is longer than any path.
     TooLong,
+    /// A name that the server gives and takes away itself ([`Aside`]).
+    Reserved,
     /// Its segments are no path.
     Path(PathError),
 }
@@ -45,6 +48,9 @@ impl Target {
             let name = decode(segment.as_bytes())?;
             target.path.join_segment(&name).map_err(BadTarget::from)?;
             target.is_folder = matches!(&name[..], b"" | b"." | b"..");
+        }
+        if Aside::is_on(&target.path) {
+            return Err(BadTarget::Reserved);
         }
         Ok(target)
     }

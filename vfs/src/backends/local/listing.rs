@@ -18,6 +18,7 @@ use super::error::Fault;
 use super::lookup::{Root, Wait};
 use super::status;
 use super::writing::is_part;
+use crate::aside::Aside;
 use crate::error::{ErrorKind, Result};
 use crate::file_system::{Describe, DirEntry, DirStream};
 use crate::jobs::Disk;
@@ -79,7 +80,7 @@ impl Scan {
     /// What is listed of one name. `None` where it is not to be seen, or has gone since it was read.
     fn entry(&self, found: &rustix::fs::DirEntry) -> Result<Option<DirEntry>, Errno> {
         let name = found.file_name().to_bytes();
-        if name == b"." || name == b".." || is_part(name) {
+        if name == b"." || name == b".." || is_part(name) || Aside::of(name).is_some() {
             return Ok(None);
         }
         let known = found.file_type();

@@ -9,6 +9,7 @@
 //! - A path longer than 4,095 bytes is `NameTooLong`, as for every program on the host.
 //! - Names that the part files of atomic writes take (`.`, 16 hexadecimal digits, `.vfsd-part`) are not listed and
 //!   `NotFound`. A folder that holds one is not empty.
+//! - Names that a change of a whole folder takes meanwhile ([`Aside`](crate::Aside)) are not listed, and can be reached.
 //! - Access lists and extended attributes are neither shown nor carried over by an atomic write.
 
 mod attributes;

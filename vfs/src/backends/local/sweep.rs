@@ -1,5 +1,4 @@
-//! The sweep: removes the part files that writers left behind when they or the machine crashed, and uploads that nobody
-//! went on with.
+//! The sweep: ends what was on its way when its program or the machine crashed, and uploads that nobody went on with.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -11,9 +10,13 @@ use super::error::Fault;
 use super::lookup::{Root, Wait};
 use super::writing::is_part;
 use super::{LocalFs, status};
-use crate::error::Result;
+use crate::aside::Aside;
+use crate::error::{ErrorKind, Result};
+use crate::file_system::FileSystem;
+use crate::options::{ListOptions, RenameOptions, StatOptions};
 use crate::path::VPath;
 use crate::unfinished::is_unfinished;
+use crate::walk::remove_dir_all;
 
 /// How long nothing may have happened to a part file before it counts as a leftover.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -23,9 +26,10 @@ const SWEPT_NAMES: usize = 100_000;
 
 impl LocalFs {
     /// Removes part files of atomic writes, and [`unfinished`](crate::unfinished) uploads, that nobody has written to for a
-    /// day and whose writer is gone, and says how many they were. A server calls it after mounting a folder for writing, and
-    /// now and then; it looks at 100,000 names at most, one folder a job, and passes over folders that it may not read.
-    /// Dropping the future ends it between two folders.
+    /// day and whose writer is gone, and what bears a name of [`Aside::Gone`] and is as old; gives back its name to what was
+    /// kept aside ([`Aside::Kept`]) and has nothing in its place, and removes what has. Says how many they were. A server
+    /// calls it after mounting a folder for writing, and now and then; it looks at 100,000 names at most, one folder a job,
+    /// and passes over folders that it may not read. Dropping the future ends it between two calls.
     ///
     /// # Errors
     /// `ReadOnly` where the tree is.
@@ -35,24 +39,68 @@ impl LocalFs {
 
     async fn sweep_older_than(&self, limit: SystemTime) -> Result<usize> {
         let mut folders = VecDeque::from([VPath::root()]);
-        let (mut removed, mut left) = (0, SWEPT_NAMES);
+        let (mut ended, mut left) = (0, SWEPT_NAMES);
         while let Some(folder) = folders.pop_front()
             && left > 0
         {
             let swept = self.change("sweep", &folder, move |root, path| Ok(sweep(root, path, limit, left)));
             let swept = swept.await?;
             folders.extend(swept.folders);
-            removed += swept.removed;
+            ended += swept.removed;
             left -= swept.names;
+            for (path, aside) in swept.asides {
+                match self.end(&path, aside, limit).await {
+                    Ok(has_ended) => ended += usize::from(has_ended),
+                    // Somebody else is at it, or it may not be touched.
+                    Err(error) => tracing::warn!(%path, %error, "what was set aside stays"),
+                }
+            }
         }
-        Ok(removed)
+        Ok(ended)
     }
+
+    /// Ends what `path` is left of; false where it is too young.
+    async fn end(&self, path: &VPath, aside: Aside, limit: SystemTime) -> Result<bool> {
+        if aside == Aside::Gone {
+            let found = self.metadata(path, &StatOptions::no_follow()).await?;
+            if found.changed.is_none_or(|changed| changed > limit) {
+                return Ok(false);
+            }
+            remove(self, path, found.is_dir()).await?;
+            return Ok(true);
+        }
+        let mut held = self.read_dir(path, &ListOptions::default()).await?;
+        while let Some(batch) = held.next().await {
+            for entry in batch? {
+                let to = path.parent().unwrap_or_default().child(entry.name.clone())?;
+                let from = path.child(entry.name)?;
+                match self.metadata(&to, &StatOptions::no_follow()).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        // No more is asked for: some file systems refuse folders a renaming that replaces nothing.
+                        self.rename(&from, &to, &RenameOptions::default()).await?;
+                        tracing::info!(path = %to, "what a broken change had set aside is back");
+                    }
+                    _ => {
+                        let is_dir = self.metadata(&from, &StatOptions::no_follow()).await?.is_dir();
+                        remove(self, &from, is_dir).await?;
+                    }
+                }
+            }
+        }
+        self.remove_dir(path).await?;
+        Ok(true)
+    }
+}
+
+async fn remove(tree: &LocalFs, path: &VPath, is_dir: bool) -> Result<()> {
+    if is_dir { remove_dir_all(tree, path).await } else { tree.remove_file(path).await }
 }
 
 /// What came of one folder.
 #[derive(Default)]
 struct Swept {
     folders: Vec<VPath>,
+    asides: Vec<(VPath, Aside)>,
     names: usize,
     removed: usize,
 }
@@ -67,7 +115,9 @@ fn sweep(root: &Root, path: &VPath, limit: SystemTime, names: usize) -> Swept {
     {
         swept.names += 1;
         let name = entry.file_name().to_bytes();
-        if entry.file_type() == FileType::Directory {
+        if let Some(aside) = Aside::of(name) {
+            swept.asides.extend(path.child(name.to_vec()).map(|path| (path, aside)));
+        } else if entry.file_type() == FileType::Directory {
             // `.` and `..` are no names.
             swept.folders.extend(path.child(name.to_vec()));
         } else if (is_part(name) || is_unfinished(name))
@@ -100,8 +150,6 @@ mod tests {
     use super::*;
     use crate::backends::local::Links;
     use crate::backends::local::testing::{Scene, kind, path};
-    use crate::error::ErrorKind;
-    use crate::file_system::FileSystem;
     use crate::options::{Lock, LockWait, OpenOptions};
 
     const PART: &str = ".0123456789abcdef.vfsd-part";
@@ -140,6 +188,31 @@ mod tests {
         assert!(scene.outside("beside").join(PART).exists());
         being_written.finish().await.unwrap();
         assert!(scene.inside("a/new").exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_change_of_a_folder_left_is_ended() {
+        let scene = Scene::new();
+        for name in ["back", "there"] {
+            std::fs::create_dir_all(scene.inside(&format!(".{}.vfsd-kept/{name}", mark(name)))).unwrap();
+            scene.write(&format!(".{}.vfsd-kept/{name}/old", mark(name)), "old");
+        }
+        std::fs::create_dir_all(scene.inside("there")).unwrap();
+        std::fs::create_dir_all(scene.inside(".0123456789abcdef.vfsd-gone/half/of/it")).unwrap();
+        let tree = scene.tree(Links::Beneath);
+        let listed = || std::fs::read_dir(scene.inside("")).unwrap().count();
+        let mut shown = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+        assert_eq!(shown.next().await.unwrap().unwrap().len(), 1);
+        assert_eq!(tree.sweep().await.unwrap(), 2, "what is on its way out is young");
+        assert_eq!(listed(), 3);
+        assert_eq!(std::fs::read(scene.inside("back/old")).unwrap(), b"old");
+        assert!(!scene.inside("there/old").exists());
+        assert_eq!(tree.sweep_older_than(SystemTime::now() + Duration::from_secs(60)).await.unwrap(), 1);
+        assert_eq!(listed(), 2);
+    }
+
+    fn mark(name: &str) -> String {
+        format!("{:016x}", name.len())
     }
 
     #[tokio::test]
