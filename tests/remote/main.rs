@@ -7,6 +7,7 @@ mod archives;
 mod buckets;
 mod budget;
 mod down;
+mod ftps_cut;
 mod hostile;
 mod hostile_ftp;
 mod mirrored;
