@@ -128,7 +128,7 @@ struct Page {
 impl Page {
     /// Asks for a document; gives the URL that it came from, too.
     async fn fetch(source: &Arc<Source>, path: &VPath) -> Result<(Self, Url)> {
-        let Found { facts, body, url } = match source.fetch(ByteRange::whole(), None, None, OP, path).await? {
+        let Found { facts, body, url } = match source.fetch(None, OP, path).await? {
             Fetched::File(found) => *found,
             Fetched::Folder | Fetched::Unchanged(_) => return Err(Error::new(ErrorKind::Loop, OP, path)),
         };
