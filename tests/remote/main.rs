@@ -10,6 +10,7 @@ mod down;
 mod ftps_cut;
 mod hostile;
 mod hostile_ftp;
+mod listings;
 mod mirrored;
 mod poisoned;
 mod secrets;
