@@ -12,16 +12,22 @@ use crate::error::ErrorKind;
 use crate::file_system::DirStream;
 use crate::path::VPath;
 
-/// The commands that list.
-const MACHINE: &str = "MLSD";
-const LIST_ALL: &str = "LIST -a";
-const LIST: &str = "LIST";
-
 /// Longest row that is read.
 const ROW_BYTES: usize = 8 * 1024;
 
 /// Entries of one folder at most.
 const ROWS: usize = 1_000_000;
+
+/// How a folder is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    /// MLSD.
+    Facts,
+    /// LIST, with hidden entries.
+    All,
+    /// LIST.
+    Plain,
+}
 
 /// A listing that is being read.
 pub(super) struct Rows {
@@ -32,8 +38,7 @@ pub(super) struct Rows {
     lines: Option<Lines>,
     rest: BytesMut,
     seen: Seen,
-    /// How it was asked for.
-    command: &'static str,
+    question: Question,
     /// Rows that nobody understood.
     unknown: usize,
     is_at_end: bool,
@@ -47,8 +52,8 @@ impl Rows {
     pub(super) async fn start(wire: &mut Wire, folder: &[u8]) -> Result<Self, Fault> {
         if wire.lore().has_mlsd() {
             wire.expect_of("CWD", folder, &[200, 250]).await?;
-            match wire.open(Use::List(MACHINE), b"", 0).await {
-                Ok(data) => return Ok(Self::new(MACHINE, Some(data), folder, None)),
+            match Question::Facts.ask(wire).await {
+                Ok(data) => return Ok(Self::new(Question::Facts, Some(data), folder, None)),
                 Err(fault) if matches!(fault.code(), Some(500 | 502 | 504)) => wire.lore().no_mlsd.set(),
                 Err(fault) => return Err(fault),
             }
@@ -60,8 +65,8 @@ impl Rows {
     pub(super) async fn start_long(wire: &mut Wire, folder: &[u8]) -> Result<Self, Fault> {
         wire.expect_of("CWD", folder, &[200, 250]).await?;
         let lines = Lines::new(Clock::system(wire.zone_minutes()));
-        let (command, data) = list(wire).await?;
-        Ok(Self::new(command, data, folder, Some(lines)))
+        let (question, data) = list(wire).await?;
+        Ok(Self::new(question, data, folder, Some(lines)))
     }
 
     /// Leaves out the names in `seen`, which an earlier listing has told.
@@ -75,10 +80,10 @@ impl Rows {
         self.seen
     }
 
-    fn new(command: &'static str, data: Option<Data>, folder: &[u8], lines: Option<Lines>) -> Self {
+    fn new(question: Question, data: Option<Data>, folder: &[u8], lines: Option<Lines>) -> Self {
         Self {
             data,
-            command,
+            question,
             folder: folder.to_vec(),
             lines,
             rest: BytesMut::new(),
@@ -134,12 +139,12 @@ impl Rows {
     /// True where nothing at all was listed by a site that may look for something of the name `-a`: the others name the
     /// folder itself.
     fn is_doubtful(&self, wire: &Wire) -> bool {
-        self.command == LIST_ALL && !self.understood && !wire.lore().has_list_all.is_set()
+        self.question == Question::All && !self.understood && !wire.lore().has_list_all.is_set()
     }
 
     /// Lists the same folder once more, without options.
     async fn ask_plainly(&mut self, wire: &mut Wire) -> Result<(), Fault> {
-        (self.command, self.data) = list_plainly(wire).await?;
+        (self.question, self.data) = list_plainly(wire).await?;
         self.is_at_end = false;
         Ok(())
     }
@@ -158,9 +163,11 @@ impl Rows {
         if self.unknown > 0 && !self.understood {
             return Err(corrupt("the site's listing is in no format that is known here"));
         }
-        match self.command {
-            LIST_ALL if self.understood => wire.lore().has_list_all.set(),
-            LIST if self.understood && !wire.lore().has_list_all.is_set() => wire.lore().no_list_all.set(),
+        match self.question {
+            Question::All if self.understood => wire.lore().has_list_all.set(),
+            Question::Plain if self.understood && !wire.lore().has_list_all.is_set() => {
+                wire.lore().no_list_all.set()
+            }
             _ => {}
         }
         Ok(())
@@ -233,21 +240,34 @@ impl Rows {
     }
 }
 
+impl Question {
+    async fn ask(self, wire: &mut Wire) -> Result<Data, Fault> {
+        let command = match self {
+            Self::Facts => "MLSD",
+            Self::All => "LIST -a",
+            Self::Plain => "LIST",
+        };
+        wire.open(Use::List(command), b"", 0).await
+    }
+}
+
 /// LIST, with hidden entries where the site knows how. `None`: the folder is empty, as some say with a refusal.
-async fn list(wire: &mut Wire) -> Result<(&'static str, Option<Data>), Fault> {
+async fn list(wire: &mut Wire) -> Result<(Question, Option<Data>), Fault> {
     if !wire.lore().no_list_all.is_set() {
-        match wire.open(Use::List(LIST_ALL), b"", 0).await {
+        match Question::All.ask(wire).await {
             Err(Fault::Refused(reply)) if reply.code >= 500 => wire.lore().no_list_all.set(),
-            opened => return opened.map(|data| (LIST_ALL, Some(data))),
+            // Nothing is there, or nothing of the name `-a`.
+            Err(Fault::Refused(reply)) if reply.code == 450 => {}
+            opened => return opened.map(|data| (Question::All, Some(data))),
         }
     }
     list_plainly(wire).await
 }
 
-async fn list_plainly(wire: &mut Wire) -> Result<(&'static str, Option<Data>), Fault> {
-    match wire.open(Use::List(LIST), b"", 0).await {
-        Err(Fault::Refused(reply)) if matches!(reply.code, 450 | 550) => Ok((LIST, None)),
-        opened => opened.map(|data| (LIST, Some(data))),
+async fn list_plainly(wire: &mut Wire) -> Result<(Question, Option<Data>), Fault> {
+    match Question::Plain.ask(wire).await {
+        Err(Fault::Refused(reply)) if matches!(reply.code, 450 | 550) => Ok((Question::Plain, None)),
+        opened => opened.map(|data| (Question::Plain, Some(data))),
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) fn read(
     }
     let asked = asked.ok_or(Fault::UnaskedPart)?;
     // RFC 9110 §15.3.7.2: for one range that is not allowed, and some do it.
-    if facts(None).content_type.is_some_and(|media| is_multipart(&media)) {
+    if text(headers, CONTENT_TYPE).is_some_and(|media| is_of_many_parts(&media)) {
         return Err(Fault::ManyParts);
     }
     let range = headers.get(CONTENT_RANGE).ok_or(Fault::NoContentRange)?;
@@ -124,8 +124,8 @@ pub(super) fn read(
     Ok((facts(total), Placed { start, end: Some(end) }))
 }
 
-fn is_multipart(media: &str) -> bool {
-    media.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
+fn is_of_many_parts(media: &str) -> bool {
+    media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("multipart/byteranges"))
 }
 
 /// Servers that know a file's name as gzip's state the coding of the file itself; its bytes are the file's own then. Of
@@ -375,6 +375,7 @@ mod tests {
                 Err(Fault::Contradiction),
             ),
             (&[], at, Err(Fault::NoContentRange)),
+            (&[("content-type", "Multipart/ByteRanges; boundary=x")], at, Err(Fault::ManyParts)),
             (&[("content-range", "bytes 19-10/100")], at, Err(Fault::NoContentRange)),
             (&[("content-range", "bytes +10-19/100")], at, Err(Fault::NoContentRange)),
             (&[("content-range", "items 10-19/100")], at, Err(Fault::NoContentRange)),
