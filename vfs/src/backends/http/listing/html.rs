@@ -203,5 +203,5 @@ impl Building {
 /// True for what listings call the link to the parent.
 fn leads_up(words: &str) -> bool {
     let words = words.trim().to_ascii_lowercase();
-    words.starts_with("..") || words.contains("parent") || words == "up"
+    words.starts_with("..") || words.contains("parent") || words.split_whitespace().any(|word| word == "up")
 }

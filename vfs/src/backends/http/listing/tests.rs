@@ -139,6 +139,13 @@ fn every_dialect_is_read() {
              <li><a href=\"link\">link@</a></li>\n<li><a href=\"d/\">d/</a></li>\n</ul>\n<hr>",
             &["link ~", "d/ ~"],
         ),
+        (
+            "rclone, empty",
+            HTML,
+            "<html><body><header><h1><a href=\"../\">/</a><a href=\"\">d</a>/</h1></header><table><tbody><tr><td></td><td>\
+             <a href=\"..\"><span class=\"goup\">Go up</span></a></td><td>&mdash;</td></tr></tbody></table></body></html>",
+            &[],
+        ),
         ("Go", HTML, "<pre>\n<a href=\"a%20b\">a b</a>\n<a href=\"d/\">d/</a>\n</pre>\n", &["a b ~", "d/ ~"]),
         (
             "IIS",
