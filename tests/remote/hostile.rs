@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use vfs::backends::http::{HttpFs, HttpOptions};
 use vfs::producer::{Chunk, ProducerExt};
-use vfs::{ByteRange, Error, ErrorKind, FileSystem, OpenOptions, VPath, producer};
+use vfs::{ByteRange, Error, ErrorKind, FileSystem, Intent, OpenOptions, StatOptions, VPath, producer};
 
 /// The longest that any case may take: asking again, waiting for a head and for a stalled body.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -18,6 +18,9 @@ const LEN: usize = 6 << 20;
 
 /// A range that is too far away for a reader of the start to get there.
 const FAR: ByteRange = ByteRange { start: 5 << 20, end: Some((5 << 20) + 1000) };
+
+/// Many short parts, and far away.
+const FAR_AND_LONG: ByteRange = ByteRange { start: 5 << 20, end: Some((5 << 20) + 65_000) };
 
 const TAG: &str = "\"one\"";
 
@@ -180,6 +183,62 @@ cases! {
                 .send(vec![0; LEN]),
         }
     };
+    a_part_without_a_tag_is_no_continuation reads ByteRange::whole() => An(ErrorKind::Corrupt), |heard| {
+        broken_then(heard, |first| Answer::head("206 Partial Content", &[("Content-Range", &rest_of(first))]))
+    };
+    a_part_under_a_weak_tag_is_no_continuation reads ByteRange::whole() => An(ErrorKind::Corrupt), |heard| {
+        broken_then(heard, |first| {
+            let fields = [("Content-Range", &rest_of(first)[..]), ("ETag", "W/\"one\"")];
+            Answer::head("206 Partial Content", &fields)
+        })
+    };
+    a_whole_without_a_tag_is_no_continuation reads ByteRange::whole() => An(ErrorKind::Corrupt), |heard| {
+        broken_then(heard, |_| Answer::head("200 OK", &[("Content-Length", &LEN.to_string())]))
+    };
+    a_whole_without_a_length_is_no_continuation reads ByteRange::whole() => An(ErrorKind::Corrupt), |heard| {
+        broken_then(heard, |_| Answer::head("200 OK", &[("Connection", "close")]))
+    };
+    a_part_of_a_dated_version_needs_no_date reads ByteRange::whole() => TheRightBytes, |heard| {
+        let dated = [("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Date", "Sun, 06 Nov 1994 09:49:37 GMT")];
+        match heard.range() {
+            None => Answer::head("200 OK", &[("Content-Length", &LEN.to_string()), dated[0], dated[1]])
+                .send(&content()[..LEN / 2])
+                .close(),
+            Some((first, _)) => {
+                assert_eq!(heard.field("if-range"), Some(dated[0].1));
+                Answer::head("206 Partial Content", &[("Content-Range", &rest_of(first)), dated[1]])
+                    .send(&content()[first..])
+                    .close()
+            }
+        }
+    };
+    parts_that_are_shorter_than_asked_for_make_a_whole reads FAR_AND_LONG => TheRightBytes, |heard| match heard.range() {
+        None => whole(),
+        Some((first, end)) => {
+            let end = end.unwrap_or(LEN).min(first + 10_000);
+            head_of_part(first..end).send(&content()[first..end])
+        }
+    };
+    a_site_that_refuses_all_ranges_is_read_whole reads FAR => TheRightBytes, |heard| match heard.range() {
+        None => whole(),
+        Some(_) => Answer::head("416 Range Not Satisfiable", &[("Content-Length", "0")]),
+    };
+    a_site_that_sends_many_parts_for_one_is_read_whole reads FAR => TheRightBytes, |heard| match heard.range() {
+        None => whole(),
+        Some((first, _)) => {
+            let part = format!("--x\r\nContent-Range: bytes {first}-{first}/{LEN}\r\n\r\n!\r\n--x--\r\n");
+            let fields = [
+                ("Content-Type", "multipart/byteranges; boundary=x"),
+                ("Content-Length", &part.len().to_string()),
+                ("ETag", TAG),
+            ];
+            Answer::head("206 Partial Content", &fields).send(part)
+        }
+    };
+    a_coded_transfer_is_no_answer reads ByteRange::whole() => An(ErrorKind::Corrupt), |_| {
+        Answer::head("200 OK", &[("Transfer-Encoding", "gzip, chunked")])
+            .send("4\r\n\x1f\x0b\x08\0\r\n0\r\n\r\n")
+    };
     gzip_against_the_request_is_no_answer reads ByteRange::whole() => An(ErrorKind::Corrupt), |heard| {
         assert_eq!(heard.field("accept-encoding"), Some("identity"));
         let fields = [("Content-Length", "20"), ("Content-Encoding", "gzip")];
@@ -255,6 +314,70 @@ async fn nothing_is_kept_of_what_went_wrong() {
     assert!(grown < 48 << 20, "{} MiB more", grown >> 20);
 }
 
+/// A site whose answers to HEAD tell of the file, and whose answers to GET are something else.
+#[tokio::test]
+async fn a_page_of_an_error_is_no_part_of_a_file() {
+    let page = format!("<html>{}</html>", "something went wrong ".repeat(100));
+    for fields in [&[("Connection", "close")][..], &[("Connection", "close"), ("Content-Type", "text/html")]]
+    {
+        let (page, fields) = (page.clone(), fields.to_vec());
+        let origin = Origin::start(move |heard| match heard.method() {
+            "HEAD" => head_of_whole(),
+            _ => Answer::head("200 OK", &fields).send(&page).close(),
+        });
+        let origin = origin.await;
+        let tree = HttpFs::new(&origin.url, HttpOptions::default()).unwrap();
+        let options = OpenOptions { intent: Intent::Range, ..OpenOptions::reading() };
+        let file = tree.open(&path(), &options).await.unwrap();
+        let error = collect(producer::of(file, ByteRange::at(1000, 50))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_length_of_nothing_in_an_answer_to_head_is_asked_about() {
+    let origin = Origin::start(|heard| match heard.method() {
+        "HEAD" => Answer::head("200 OK", &[("Content-Length", "0"), ("ETag", TAG)]),
+        _ if heard.target() == "/empty" => Answer::honest(heard, b"", "\"none\""),
+        _ => honest(heard),
+    });
+    let origin = origin.await;
+    let tree = HttpFs::new(&origin.url, HttpOptions::default()).unwrap();
+    for (name, len) in [("/f", LEN as u64), ("/empty", 0)] {
+        let found = tree.metadata(&VPath::parse(name).unwrap(), &StatOptions::default()).await.unwrap();
+        assert_eq!(found.len, Some(len), "{name}");
+    }
+    assert_eq!(origin.heard().len(), 4, "{:?}", origin.heard());
+}
+
+#[tokio::test]
+async fn a_site_that_lets_nobody_ask_and_everybody_read_is_read() {
+    let origin = Origin::start(|heard| match heard.method() {
+        "HEAD" => Answer::head("403 Forbidden", &[("Content-Length", "0")]),
+        _ => honest(heard),
+    });
+    let origin = origin.await;
+    let tree = HttpFs::new(&origin.url, HttpOptions::default()).unwrap();
+    let options = OpenOptions { intent: Intent::Range, ..OpenOptions::reading() };
+    let file = tree.open(&path(), &options).await.unwrap();
+    assert!(file.read_at(FAR.start, 100).await.unwrap() == content()[FAR.start as usize..][..100]);
+}
+
+/// A site that ignores ranges sends all that lies before; what nobody wants of it is bounded.
+#[tokio::test]
+async fn a_little_far_away_is_not_fetched_with_all_that_lies_before() {
+    const LONG: usize = 64 << 20;
+    let origin = Origin::start(|_| {
+        let fields = [("Content-Length", &LONG.to_string()[..]), ("ETag", TAG)];
+        Answer::head("200 OK", &fields).send(content())
+    });
+    let origin = origin.await;
+    let tree = HttpFs::new(&origin.url, HttpOptions::default()).unwrap();
+    let file = tree.open(&path(), &OpenOptions::reading()).await.unwrap();
+    let error = collect(producer::of(file, ByteRange::at(60 << 20, 11))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+}
+
 fn resident_bytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
@@ -297,7 +420,7 @@ impl Case {
                 panic!("{}: {expected:?} expected, found {:?}", self.name, found.map(|bytes| bytes.len()));
             }
         }
-        assert!(origin.heard().len() <= 8, "{}: {} requests", self.name, origin.heard().len());
+        assert!(origin.heard().len() <= 12, "{}: {} requests", self.name, origin.heard().len());
         drop(tree);
         origin.is_left_alone().await;
         drop(origin);
@@ -354,6 +477,19 @@ fn head_of_whole() -> Answer {
 
 fn whole() -> Answer {
     head_of_whole().send(content())
+}
+
+/// Breaks off at half, and sends what is left after the head `rest` makes, of other content.
+fn broken_then(heard: &Heard, rest: fn(usize) -> Answer) -> Answer {
+    match heard.range() {
+        None => head_of_whole().send(&content()[..LEN / 2]).close(),
+        Some((first, _)) => rest(first).send(vec![0; LEN - first]).close(),
+    }
+}
+
+/// The range from `first` to the end, as an answer names it.
+fn rest_of(first: usize) -> String {
+    format!("bytes {first}-{}/{LEN}", LEN - 1)
 }
 
 fn head_of_part(range: std::ops::Range<usize>) -> Answer {

@@ -220,6 +220,39 @@ async fn a_site_without_extensions_is_read_and_listed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_site_that_takes_an_option_for_a_name_is_listed() {
+    let site = FtpSite::start(Trick::ListAllIsAName).await;
+    let tree = tree(&site);
+    assert_eq!(names(&tree, "/").await.unwrap(), ["d", "f"]);
+    assert_eq!(names(&tree, "/").await.unwrap(), ["d", "f"]);
+    assert_eq!(site.count("LIST -a"), 1, "what is taken for a name once is not asked again");
+    must_be_left(site, tree).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_shorter_than_was_announced_is_no_file() {
+    must_read(Trick::ShorterThanAnnounced, Err(ErrorKind::Truncated)).await;
+}
+
+/// Nothing of what was told is kept but that it was.
+#[tokio::test]
+async fn names_without_an_end_are_bounded_and_not_kept() {
+    let site = FtpSite::start(Trick::EndlessNames).await;
+    let tree = tree(&site);
+    let mut listing = tree.read_dir(&path("/"), &ListOptions::default()).await.unwrap();
+    let before = resident_bytes();
+    let error = loop {
+        match listing.next().await.unwrap() {
+            Ok(batch) => assert!(batch.iter().all(|entry| entry.name.len() > 8000)),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error:?}");
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "{} MiB more", grown >> 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_folders_listing_is_refused() {
     let site = FtpSite::start(Trick::OtherFolder).await;
     let tree = tree(&site);

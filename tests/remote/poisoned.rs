@@ -55,8 +55,14 @@ impl Scene {
 
     /// Status and body of a request; `None` for the body where it breaks off before its end.
     async fn get(&self) -> (u16, Option<Vec<u8>>) {
+        self.ask("GET", "").await
+    }
+
+    /// The same of a request with this method and these fields.
+    async fn ask(&self, method: &str, fields: &str) -> (u16, Option<Vec<u8>>) {
         let mut stream = TcpStream::connect(self.served.http.address).await.unwrap();
-        stream.write_all(b"GET /f HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
+        let request = format!("{method} /f HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{fields}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         let outcome = stream.read_to_end(&mut answer).await;
         let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return (0, None) };
@@ -148,6 +154,94 @@ async fn a_version_that_changes_with_every_answer() {
         answer.send(&content[at..(at + 1000).min(LEN)]).close()
     })
     .await;
+}
+
+/// A transfer breaks off at half, and what follows is of another version, whose site does not say so.
+#[tokio::test]
+async fn the_rest_of_a_version_that_is_not_named() {
+    type Rest = fn(usize) -> Answer;
+    let rests: [Rest; 4] = [
+        |first| {
+            let range = format!("bytes {first}-{}/{LEN}", LEN - 1);
+            Answer::head("206 Partial Content", &[("Content-Range", &range)])
+        },
+        |first| {
+            let range = format!("bytes {first}-{}/{LEN}", LEN - 1);
+            Answer::head("206 Partial Content", &[("Content-Range", &range), ("ETag", "W/\"a\"")])
+        },
+        |_| ok(&[("Content-Length", &LEN.to_string())]),
+        |_| ok(&[("Content-Type", "text/html")]),
+    ];
+    for rest in rests {
+        never_believed(move |heard, content| match heard.range() {
+            None => {
+                let fields = [("Content-Length", &LEN.to_string()[..]), ("ETag", "\"a\"")];
+                ok(&fields).send(&content[..LEN / 2]).close()
+            }
+            Some((first, _)) => rest(first).send(vec![b'!'; LEN]).close(),
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_an_error_in_the_place_of_a_part() {
+    let hostile = |heard: &Heard, _: &[u8]| match heard.method() {
+        "HEAD" => ok(&[("Content-Length", &LEN.to_string()), ("ETag", "\"a\"")]),
+        _ => ok(&[("Content-Type", "text/html")]).send("<html>oops</html>".repeat(1000)).close(),
+    };
+    let scene = Scene::new(hostile, false).await;
+    for _ in 0..2 {
+        let (status, body) = scene.ask("GET", "Range: bytes=1000-1049\r\n").await;
+        assert!(status != 206 || body.is_none(), "{status} {body:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_length_of_nothing_in_an_answer_to_head() {
+    let hostile = |heard: &Heard, content: &[u8]| match heard.method() {
+        "HEAD" => ok(&[("Content-Length", "0"), ("ETag", "\"a\"")]),
+        _ => Answer::honest(heard, content, "\"a\""),
+    };
+    let scene = Scene::new(hostile, false).await;
+    assert_eq!(scene.ask("HEAD", "").await.0, 200);
+    assert_eq!(scene.get().await, (200, Some(content())));
+}
+
+/// Ranges that are refused, sent as many parts, or in little pieces: whoever asks gets what is right.
+#[tokio::test]
+async fn ranges_of_a_site_with_its_own_idea_of_them() {
+    type Hostile = fn(&Heard, &[u8]) -> Answer;
+    let sites: [Hostile; 3] = [
+        |heard, content| match heard.range() {
+            None => Answer::honest(heard, content, "\"a\""),
+            Some(_) => Answer::head("416 Range Not Satisfiable", &[("Content-Length", "0")]),
+        },
+        |heard, content| match heard.range() {
+            None => Answer::honest(heard, content, "\"a\""),
+            Some(_) => {
+                let media = "multipart/byteranges; boundary=x";
+                let fields = [("Content-Type", media), ("Content-Length", "9"), ("ETag", "\"a\"")];
+                Answer::head("206 Partial Content", &fields).send("--x--\r\n\r\n")
+            }
+        },
+        |heard, content| match heard.range() {
+            None => Answer::honest(heard, content, "\"a\""),
+            Some((first, end)) => {
+                let end = end.unwrap_or(LEN).min(first + 10_000);
+                let range = format!("bytes {first}-{}/{LEN}", end - 1);
+                let len = (end - first).to_string();
+                let fields = [("Content-Range", &range[..]), ("Content-Length", &len), ("ETag", "\"a\"")];
+                Answer::head("206 Partial Content", &fields).send(&content[first..end])
+            }
+        },
+    ];
+    for site in sites {
+        let scene = Scene::new(site, false).await;
+        let (status, part) = scene.ask("GET", "Range: bytes=400000-400009\r\n").await;
+        assert_eq!((status, part), (206, Some(content()[400_000..400_010].to_vec())));
+        assert_eq!(scene.get().await, (200, Some(content())));
+    }
 }
 
 #[tokio::test]

@@ -104,6 +104,37 @@ async fn webfs() {
     assert!(found.len() <= names.len(), "{found:?}");
 }
 
+/// Servers and we do not encode the same characters of a folder's name; what it holds is listed all the same.
+#[tokio::test]
+async fn folders_of_odd_names_hold_what_lies_in_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let names = ["a (1)", "c++", "it's, @&=:;$*!", "[x]{y}|^`~", "100%25", "plain"];
+    for name in names {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("f"), name).unwrap();
+    }
+    for server in [
+        WebServer::ApacheDav,
+        WebServer::RcloneDav,
+        WebServer::ApacheTable,
+        WebServer::Nginx,
+        WebServer::Lighttpd,
+        WebServer::Caddy,
+        WebServer::Webfs,
+    ] {
+        let Some(web) = server.serve(folder.path()) else { continue };
+        let tree = HttpFs::new(&web.url, HttpOptions::default()).unwrap();
+        for name in names {
+            let path = VPath::root().child(name.to_owned()).unwrap();
+            let listing = tree.read_dir(&path, &ListOptions::default()).await.unwrap();
+            let found = listing.collect(10).await.unwrap();
+            let found: Vec<_> = found.iter().map(|entry| String::from_utf8_lossy(&entry.name)).collect();
+            assert_eq!(found, ["f"], "{server:?} {name}");
+        }
+    }
+}
+
 /// Asks every case that applies, but for those in `differ`.
 async fn assert_is_a_tree(server: WebServer, lacks: &[Skill], differ: &[&str]) {
     let lacks = [&SITES_LACK[..], lacks].concat();

@@ -46,6 +46,12 @@ pub enum Trick {
     Changes,
     /// It does not know MLST, MLSD, EPSV and FEAT.
     Old,
+    /// As [`Trick::Old`], and an option of LIST is the name of something that is not there.
+    ListAllIsAName,
+    /// As [`Trick::Old`], without SIZE; the file ends at the middle of what 150 says, with 226.
+    ShorterThanAnnounced,
+    /// Rows with long names come for ever.
+    EndlessNames,
     /// AUTH TLS is refused.
     NoTls,
     /// No REST.
@@ -202,11 +208,13 @@ impl Session {
     }
 
     async fn answer(&mut self, verb: &str, argument: &str, times: usize) -> std::io::Result<()> {
-        let is_old = self.trick == Trick::Old;
+        let is_old = matches!(self.trick, Trick::Old | Trick::ListAllIsAName | Trick::ShorterThanAnnounced);
+        let knows_size = self.trick != Trick::ShorterThanAnnounced;
         let modified =
             if self.trick == Trick::Changes && times > 1 { "20200101000001" } else { "20200101000000" };
         let reply = match (verb, argument) {
             ("AUTH" | "FEAT" | "MLST" | "MLSD" | "EPSV", _) if is_old => "500 what?".to_owned(),
+            ("SIZE" | "MDTM", _) if !knows_size => "500 what?".to_owned(),
             ("AUTH", _) => "502 no TLS here".to_owned(),
             ("EPSV", _) if self.trick == Trick::ForeignAddress => "500 what?".to_owned(),
             ("USER", _) => "331 password?".to_owned(),
@@ -239,6 +247,10 @@ impl Session {
             }
             ("EPSV" | "PASV", _) => return self.listen(verb == "EPSV").await,
             ("RETR", "/f") => return self.send_file(times).await,
+            ("LIST", "-a") if self.trick == Trick::ListAllIsAName => {
+                drop(self.data().await?);
+                "226 done".to_owned()
+            }
             ("MLSD" | "LIST", _) => return self.send_rows(times).await,
             ("ABOR", _) => {
                 self.owes_reply = self.trick == Trick::LateReply;
@@ -268,7 +280,11 @@ impl Session {
     async fn data(&mut self) -> std::io::Result<TcpStream> {
         let listener = self.passive.take().ok_or(std::io::ErrorKind::NotConnected)?;
         let (data, _) = listener.accept().await?;
-        self.say("150 here it comes").await?;
+        let announced = match self.trick {
+            Trick::ShorterThanAnnounced => format!("150 here it comes ({} bytes)", FtpSite::LEN),
+            _ => "150 here it comes".to_owned(),
+        };
+        self.say(&announced).await?;
         Ok(data)
     }
 
@@ -284,7 +300,7 @@ impl Session {
                 drop(data);
                 return self.say("426 it broke").await;
             }
-            Trick::ShortAndProud => content.truncate(half),
+            Trick::ShortAndProud | Trick::ShorterThanAnnounced => content.truncate(half),
             Trick::TooLong => content.extend_from_slice(b"more"),
             _ => {}
         }
@@ -307,7 +323,8 @@ impl Session {
                 type=file;size=1; ../up\r\ntype=dir; ..\r\ntype=dir; .\r\ntype=file;size=1; n\0ul\r\n\
                 type=file;size=1; good\r\n"
                 .to_owned(),
-            (Trick::Old, "/") => format!(
+            (Trick::ShorterThanAnnounced, "/") => "+r,\tf\r\n+/,\td\r\n".to_owned(),
+            (Trick::Old | Trick::ListAllIsAName, "/") => format!(
                 "total 2\r\ndrwxr-xr-x 2 0 0 1 Jan 01 2020 .\r\n\
                 -rw-r--r-- 1 0 0 {len} Jan 01 2020 f\r\ndrwxr-xr-x 2 0 0 1 Jan 01 2020 d\r\n"
             ),
@@ -315,6 +332,12 @@ impl Session {
             _ => "type=cdir; /d\r\n".to_owned(),
         };
         let mut data = self.data().await?;
+        if self.trick == Trick::EndlessNames {
+            for number in 0_u64.. {
+                let name = "x".repeat(8000);
+                data.write_all(format!("type=file;size=1; {number}{name}\r\n").as_bytes()).await?;
+            }
+        }
         if self.trick == Trick::ListingCut && times == 1 {
             let half = rows.rfind("type=").unwrap_or_default();
             data.write_all(&rows.as_bytes()[..half]).await?;

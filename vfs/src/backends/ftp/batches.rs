@@ -1,12 +1,10 @@
 //! [`Batches`]: the rows of a folder, read ahead of who lists it.
 
-use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -15,6 +13,7 @@ use super::folder::Rows;
 use super::listing::Row;
 use super::site::{Again, Site};
 use super::wire::Wire;
+use crate::backends::remote::Seen;
 use crate::error::{ErrorKind, Result};
 use crate::file_system::{DirEntry, DirStream};
 use crate::path::VPath;
@@ -39,7 +38,7 @@ impl Batches {
     pub(super) async fn start(site: &Arc<Site>, folder: Vec<u8>) -> Result<Self, Fault> {
         let (output, batches) = channel(BATCHES_AHEAD);
         let site = Arc::clone(site);
-        let told = Arc::<Mutex<HashSet<Bytes>>>::default();
+        let told = Arc::<Mutex<Seen>>::default();
         let listing = tokio::spawn(async move {
             site.attempt(Again::Yes, move |wire| {
                 let (folder, output, told) = (folder.clone(), output.clone(), Arc::clone(&told));
@@ -113,7 +112,7 @@ async fn list(
     wire: &mut Wire,
     folder: &[u8],
     output: Sender<Vec<Row>>,
-    told: &Mutex<HashSet<Bytes>>,
+    told: &Mutex<Seen>,
 ) -> Result<(), Fault> {
     let mut rows = Rows::start(wire, folder).await?.without(std::mem::take(&mut *lock(told)));
     loop {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
+use super::data::Ending;
 use super::manner::{NameEncoding, TimeZone};
 use crate::backends::remote::{Deadlines, Login, Policy};
 use crate::error::{Error, ErrorKind, Result};
@@ -90,12 +91,13 @@ pub(super) struct Address {
     pub(super) base: Vec<Vec<u8>>,
     pub(super) encoding: Option<NameEncoding>,
     pub(super) zone: TimeZone,
+    pub(super) ending: Ending,
     pub(super) policy: Policy,
 }
 
 impl Address {
     /// Reads the URL of a mount: `ftp://[user[:password]@]host[:port]/folder/[?option=value&…]`, where the options are
-    /// `tls`, `encoding`, `tz`, `password-file` and `password-env`.
+    /// `tls`, `encoding`, `tz`, `close-notify`, `password-file` and `password-env`.
     ///
     /// # Errors
     /// `InvalidInput`, which says what to write instead and never holds the password.
@@ -126,6 +128,7 @@ impl Address {
             base: segments(folder)?,
             encoding: options.encoding,
             zone: options.time_zone,
+            ending: Ending::default(),
         };
         if let Some(login) = login.filter(|_| options.login.is_none()) {
             address.login = login_of(login)?;
@@ -148,10 +151,13 @@ impl Address {
             ("tls", _) => return Err(refusal("tls is explicit, implicit or off, and fits the URL's scheme")),
             ("encoding", label) => self.encoding = Some(label.parse().map_err(refusal)?),
             ("tz", zone) => self.zone = zone.parse().map_err(refusal)?,
+            ("close-notify", "required") => self.ending = Ending::Said,
+            ("close-notify", "optional") => self.ending = Ending::Any,
+            ("close-notify", _) => return Err(refusal("close-notify is required or optional")),
             ("password-file", place) => self.read_secret(&Secret::File(place.to_owned()), options)?,
             ("password-env", place) => self.read_secret(&Secret::Env(place.to_owned()), options)?,
             _ => {
-                let known = "tls, encoding, tz, password-file, password-env";
+                let known = "tls, encoding, tz, close-notify, password-file, password-env";
                 return Err(refusal(format!("\"{name}\" is no option of an FTP URL; known: {known}")));
             }
         }
@@ -311,6 +317,7 @@ mod tests {
             "ftp://me:geheim@a.b/?color=red",
             "ftp://me:geheim@a.b/?encoding=utf-16le",
             "ftp://me:geheim@a.b/?tz=yesterday",
+            "ftps://me:geheim@a.b/?close-notify=perhaps",
             "ftp://me@a.b/?password-env=NOWHERE",
             "ftp://a.b/#x",
         ] {

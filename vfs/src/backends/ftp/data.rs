@@ -20,6 +20,28 @@ const READ_BYTES: usize = 64 * 1024;
 pub(super) struct Data {
     stream: TransferStream<AsyncRustlsStream>,
     buffer: BytesMut,
+    promised: Option<u64>,
+    ending: Ending,
+}
+
+/// What one read of a data connection gives.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Bytes),
+    /// The site has ended it.
+    End,
+    /// It was cut: under TLS an end is said (RFC 8446 §6.1), and this one was not. More may have been meant to come.
+    Cut,
+}
+
+/// What ends a data connection under TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// `close_notify`.
+    #[default]
+    Said,
+    /// The end of the connection below, too: for sites that never say it.
+    Any,
 }
 
 /// What a data connection is for.
@@ -36,8 +58,18 @@ pub(super) enum Use {
 }
 
 impl Data {
-    pub(super) fn new(stream: TransferStream<AsyncRustlsStream>) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+    /// `promised`: how many bytes the site has said will come.
+    pub(super) fn new(
+        stream: TransferStream<AsyncRustlsStream>,
+        promised: Option<u64>,
+        ending: Ending,
+    ) -> Self {
+        Self { stream, buffer: BytesMut::new(), promised, ending }
+    }
+
+    /// How many bytes the site has said will come.
+    pub(super) fn promised(&self) -> Option<u64> {
+        self.promised
     }
 
     /// The connection, to be ended.
@@ -45,18 +77,21 @@ impl Data {
         self.stream
     }
 
-    /// The next bytes; none at the end. Dropping the future loses nothing.
+    /// The next bytes, or the end. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// Where nothing came for `stall`, or the connection broke off. A TLS connection that is cut without saying so ends
-    /// here: whether all bytes came is for the caller to know.
-    pub(super) async fn next(&mut self, stall: Duration) -> Result<Bytes, Fault> {
+    /// Where nothing came for `stall`, or the connection broke off.
+    pub(super) async fn next(&mut self, stall: Duration) -> Result<Piece, Fault> {
         if self.buffer.capacity() < READ_BYTES / 4 {
             self.buffer.reserve(READ_BYTES);
         }
         match timeout(stall, self.stream.read_buf(&mut self.buffer)).await {
-            Ok(Ok(_)) => Ok(self.buffer.split().freeze()),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Bytes::new()),
+            Ok(Ok(0)) => Ok(Piece::End),
+            Ok(Ok(_)) => Ok(Piece::Bytes(self.buffer.split().freeze())),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(match self.ending {
+                Ending::Said => Piece::Cut,
+                Ending::Any => Piece::End,
+            }),
             Ok(Err(error)) => Err(Fault::Lost(Lost {
                 kind: ErrorKind::Truncated,
                 detail: "the data connection broke off".to_owned(),

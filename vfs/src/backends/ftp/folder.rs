@@ -1,14 +1,13 @@
 //! [`Rows`]: the entries of a folder, as they come over a data connection.
 
-use std::collections::HashSet;
+use bytes::BytesMut;
 
-use bytes::{Bytes, BytesMut};
-
-use super::data::{Data, Use};
+use super::data::{Data, Piece, Use};
 use super::error::Fault;
 use super::listing::{Clock, Line, Lines, Machine, Row, machine};
 use super::upload::is_part;
 use super::wire::Wire;
+use crate::backends::remote::Seen;
 use crate::error::ErrorKind;
 use crate::file_system::DirStream;
 use crate::path::VPath;
@@ -19,6 +18,17 @@ const ROW_BYTES: usize = 8 * 1024;
 /// Entries of one folder at most.
 const ROWS: usize = 1_000_000;
 
+/// How a folder is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    /// MLSD.
+    Facts,
+    /// LIST, with hidden entries.
+    All,
+    /// LIST.
+    Plain,
+}
+
 /// A listing that is being read.
 pub(super) struct Rows {
     /// `None`: it has ended.
@@ -27,7 +37,8 @@ pub(super) struct Rows {
     /// `None`: the rows are MLSD's.
     lines: Option<Lines>,
     rest: BytesMut,
-    seen: HashSet<Bytes>,
+    seen: Seen,
+    question: Question,
     /// Rows that nobody understood.
     unknown: usize,
     is_at_end: bool,
@@ -41,8 +52,8 @@ impl Rows {
     pub(super) async fn start(wire: &mut Wire, folder: &[u8]) -> Result<Self, Fault> {
         if wire.lore().has_mlsd() {
             wire.expect_of("CWD", folder, &[200, 250]).await?;
-            match wire.open(Use::List("MLSD"), b"", 0).await {
-                Ok(data) => return Ok(Self::new(Some(data), folder, None)),
+            match Question::Facts.ask(wire).await {
+                Ok(data) => return Ok(Self::new(Question::Facts, Some(data), folder, None)),
                 Err(fault) if matches!(fault.code(), Some(500 | 502 | 504)) => wire.lore().no_mlsd.set(),
                 Err(fault) => return Err(fault),
             }
@@ -54,27 +65,29 @@ impl Rows {
     pub(super) async fn start_long(wire: &mut Wire, folder: &[u8]) -> Result<Self, Fault> {
         wire.expect_of("CWD", folder, &[200, 250]).await?;
         let lines = Lines::new(Clock::system(wire.zone_minutes()));
-        Ok(Self::new(list(wire).await?, folder, Some(lines)))
+        let (question, data) = list(wire).await?;
+        Ok(Self::new(question, data, folder, Some(lines)))
     }
 
     /// Leaves out the names in `seen`, which an earlier listing has told.
-    pub(super) fn without(mut self, seen: HashSet<Bytes>) -> Self {
+    pub(super) fn without(mut self, seen: Seen) -> Self {
         self.seen = seen;
         self
     }
 
     /// The names that were told, and those that were left out.
-    pub(super) fn into_seen(self) -> HashSet<Bytes> {
+    pub(super) fn into_seen(self) -> Seen {
         self.seen
     }
 
-    fn new(data: Option<Data>, folder: &[u8], lines: Option<Lines>) -> Self {
+    fn new(question: Question, data: Option<Data>, folder: &[u8], lines: Option<Lines>) -> Self {
         Self {
             data,
+            question,
             folder: folder.to_vec(),
             lines,
             rest: BytesMut::new(),
-            seen: HashSet::new(),
+            seen: Seen::default(),
             unknown: 0,
             is_at_end: false,
             understood: false,
@@ -100,15 +113,40 @@ impl Rows {
                 return Ok(Some(batch));
             }
             let Some(data) = self.data.as_mut().filter(|_| !self.is_at_end) else {
-                return self.end(wire).await.map(|()| None);
+                self.end(wire).await?;
+                if self.is_doubtful(wire) {
+                    self.ask_plainly(wire).await?;
+                    continue;
+                }
+                return Ok(None);
             };
-            let bytes = data.next(wire.stall()).await?;
-            self.is_at_end = bytes.is_empty();
-            self.rest.extend_from_slice(&bytes);
-            if self.is_at_end && !self.rest.is_empty() {
-                self.rest.extend_from_slice(b"\n");
+            match data.next(wire.stall()).await? {
+                Piece::Bytes(bytes) => self.rest.extend_from_slice(&bytes),
+                Piece::Cut => {
+                    let detail = "the listing's data connection was cut, without a word of its end";
+                    return Err(Fault::lost(ErrorKind::Truncated, detail));
+                }
+                Piece::End => {
+                    self.is_at_end = true;
+                    if !self.rest.is_empty() {
+                        self.rest.extend_from_slice(b"\n");
+                    }
+                }
             }
         }
+    }
+
+    /// True where nothing at all was listed by a site that may look for something of the name `-a`: the others name the
+    /// folder itself.
+    fn is_doubtful(&self, wire: &Wire) -> bool {
+        self.question == Question::All && !self.understood && !wire.lore().has_list_all.is_set()
+    }
+
+    /// Lists the same folder once more, without options.
+    async fn ask_plainly(&mut self, wire: &mut Wire) -> Result<(), Fault> {
+        (self.question, self.data) = list_plainly(wire).await?;
+        self.is_at_end = false;
+        Ok(())
     }
 
     /// Ends a listing that nobody reads on.
@@ -125,6 +163,13 @@ impl Rows {
         if self.unknown > 0 && !self.understood {
             return Err(corrupt("the site's listing is in no format that is known here"));
         }
+        match self.question {
+            Question::All if self.understood => wire.lore().has_list_all.set(),
+            Question::Plain if self.understood && !wire.lore().has_list_all.is_set() => {
+                wire.lore().no_list_all.set()
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -138,7 +183,7 @@ impl Rows {
             let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
             if let Some(row) = self.read(line)?
                 && is_name(&row.name)
-                && self.seen.insert(row.name.clone())
+                && self.seen.is_new(&row.name)
             {
                 batch.push(row);
             }
@@ -146,11 +191,8 @@ impl Rows {
         if self.rest.len() > ROW_BYTES && batch.is_empty() {
             return Err(corrupt("the site's listing has a row without an end"));
         }
-        if self.seen.len() > ROWS {
-            return Err(Fault::lost(
-                ErrorKind::LimitExceeded,
-                format!("the folder holds more than {ROWS} entries"),
-            ));
+        if let Some(limit) = self.seen.exceeds(ROWS) {
+            return Err(Fault::lost(ErrorKind::LimitExceeded, format!("the folder holds more than {limit}")));
         }
         Ok(batch)
     }
@@ -198,17 +240,34 @@ impl Rows {
     }
 }
 
+impl Question {
+    async fn ask(self, wire: &mut Wire) -> Result<Data, Fault> {
+        let command = match self {
+            Self::Facts => "MLSD",
+            Self::All => "LIST -a",
+            Self::Plain => "LIST",
+        };
+        wire.open(Use::List(command), b"", 0).await
+    }
+}
+
 /// LIST, with hidden entries where the site knows how. `None`: the folder is empty, as some say with a refusal.
-async fn list(wire: &mut Wire) -> Result<Option<Data>, Fault> {
+async fn list(wire: &mut Wire) -> Result<(Question, Option<Data>), Fault> {
     if !wire.lore().no_list_all.is_set() {
-        match wire.open(Use::List("LIST -a"), b"", 0).await {
+        match Question::All.ask(wire).await {
             Err(Fault::Refused(reply)) if reply.code >= 500 => wire.lore().no_list_all.set(),
-            opened => return opened.map(Some),
+            // Nothing is there, or nothing of the name `-a`.
+            Err(Fault::Refused(reply)) if reply.code == 450 => {}
+            opened => return opened.map(|data| (Question::All, Some(data))),
         }
     }
-    match wire.open(Use::List("LIST"), b"", 0).await {
-        Err(Fault::Refused(reply)) if matches!(reply.code, 450 | 550) => Ok(None),
-        opened => opened.map(Some),
+    list_plainly(wire).await
+}
+
+async fn list_plainly(wire: &mut Wire) -> Result<(Question, Option<Data>), Fault> {
+    match Question::Plain.ask(wire).await {
+        Err(Fault::Refused(reply)) if matches!(reply.code, 450 | 550) => Ok((Question::Plain, None)),
+        opened => opened.map(|data| (Question::Plain, Some(data))),
     }
 }
 

@@ -19,8 +19,10 @@ pub(super) struct Lore {
     pub(super) no_rest: Latch,
     /// A reply came late after ABOR: what is left early is better cut off.
     pub(super) no_abort: Latch,
-    /// LIST takes no `-a`.
+    /// LIST takes no `-a`, or takes it for a name.
     pub(super) no_list_all: Latch,
+    /// LIST has listed something with `-a`.
+    pub(super) has_list_all: Latch,
     /// A data connection was refused under TLS 1.3, whose tickets run out: TLS 1.2 resumes as often as it is asked.
     pub(super) needs_tls12: Latch,
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::data::{Data, Use};
+use super::data::{Data, Piece, Use};
 use super::error::Fault;
 use super::site::Again;
 use super::stat::stat;
@@ -234,14 +234,15 @@ impl Pump {
     /// Delivers until the goal or the end of the data.
     async fn receive(&mut self, wire: &mut Wire, data: &mut Data, mut skip: u64) -> Result<(), Stop> {
         while self.goal.is_none_or(|goal| self.at < goal) {
-            let mut bytes = tokio::select! {
+            let piece = tokio::select! {
                 biased;
                 _ = &mut self.gone => return Err(Stop::Deserted),
-                bytes = data.next(wire.stall()) => bytes?,
+                piece = data.next(wire.stall()) => piece?,
             };
-            if bytes.is_empty() {
-                return Ok(());
-            }
+            let mut bytes = match piece {
+                Piece::Bytes(bytes) => bytes,
+                end => return self.judge_end(&end, data.promised()),
+            };
             let skipped = skip.min(bytes.len() as u64);
             skip -= skipped;
             let mut bytes = bytes.split_off(skipped as usize);
@@ -257,6 +258,24 @@ impl Pump {
             self.deliver(wire, bytes).await?;
         }
         Ok(())
+    }
+
+    /// Whether the data's end may be the file's. Where the length is known, what the site says next is heard first.
+    fn judge_end(&self, end: &Piece, promised: Option<u64>) -> Result<(), Stop> {
+        let len = self.source.facts.len;
+        let is_cut = matches!(end, Piece::Cut);
+        let is_short = match len.or(promised) {
+            Some(goal) => self.at < goal && (is_cut || len.is_none()),
+            None => is_cut,
+        };
+        if !is_short {
+            return Ok(());
+        }
+        let detail = match promised.filter(|_| !is_cut) {
+            Some(promised) => format!("the site ends the file at {} of {promised}", self.at),
+            None => format!("the data connection was cut at {}", self.at),
+        };
+        Err(Stop::Broke(Fault::lost(ErrorKind::Truncated, detail)))
     }
 
     /// Gives the reader `bytes`, and others the connection where the reader does not pull. What cannot be continued is
@@ -370,9 +389,9 @@ async fn drain(wire: &Wire, data: &mut Data) -> Drained {
     let mut left = DRAINED_BYTES;
     loop {
         match data.next(wire.stall()).await {
-            Ok(bytes) if bytes.is_empty() => return Drained::End,
-            Ok(bytes) if bytes.len() as u64 <= left => left -= bytes.len() as u64,
-            Ok(_) => return Drained::More,
+            Ok(Piece::End | Piece::Cut) => return Drained::End,
+            Ok(Piece::Bytes(bytes)) if bytes.len() as u64 <= left => left -= bytes.len() as u64,
+            Ok(Piece::Bytes(_)) => return Drained::More,
             Err(_) => return Drained::Broken,
         }
     }

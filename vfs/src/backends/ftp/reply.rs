@@ -60,6 +60,14 @@ impl Reply {
         None
     }
 
+    /// How many bytes a reply that begins a transfer says will come: `150 Opening … connection for x (1234 bytes).`
+    pub(super) fn promised(&self) -> Option<u64> {
+        let words = self.words();
+        let end = words.windows(7).position(|word| word == b" bytes)")?;
+        let start = words[..end].iter().rposition(|byte| *byte == b'(')? + 1;
+        std::str::from_utf8(&words[start..end]).ok()?.parse().ok()
+    }
+
     /// True where it is about a data connection, and so no answer to a command that has none.
     pub(super) fn is_of_transfer(&self) -> bool {
         matches!(self.code, 125 | 150 | 225 | 226 | 426)
@@ -115,6 +123,20 @@ mod tests {
         ] {
             let reply = Reply::of(text);
             assert_eq!((reply.code, reply.words()), (code, words), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn some_say_how_much_will_come() {
+        for (text, promised) in [
+            ("150 Opening BINARY mode data connection for f1 (1048576 bytes).", Some(1_048_576)),
+            ("150-Hello\r\n150 (odd) name (7 bytes)", Some(7)),
+            ("150 12.3 kbytes to download", None),
+            ("150 f (many bytes)", None),
+            ("150 f 7 bytes)", None),
+            ("150 here it comes", None),
+        ] {
+            assert_eq!(Reply::of(text.as_bytes()).promised(), promised, "{text}");
         }
     }
 

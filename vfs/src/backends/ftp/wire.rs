@@ -25,6 +25,9 @@ const SYNC: Duration = Duration::from_secs(5);
 /// Replies that an aborted transfer may still cause: 426, 226, 225, and one to spare.
 const LATE_REPLIES: usize = 4;
 
+/// What a site says where a transfer begins (RFC 959 §5.4).
+const BEGAN: [Status; 2] = [Status::AboutToSend, Status::AlreadyOpen];
+
 /// How long a site is told goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -231,18 +234,22 @@ impl Wire {
         let opening = async {
             ftp.resume_transfer(offset).await?;
             match what {
-                Use::Retrieve => ftp.retr_as_stream(name).await,
-                Use::Store => ftp.put_with_stream(name).await,
-                Use::Append => ftp.append_with_stream(name).await,
+                // The library keeps what the site says of it to itself, but for commands that it does not know.
+                Use::Retrieve => {
+                    let (began, stream) = ftp.custom_data_command(format!("RETR {name}"), &BEGAN).await?;
+                    let promised = Reply::of(&began.body).promised().filter(|_| offset == 0);
+                    Ok((stream, promised))
+                }
+                Use::Store => ftp.put_with_stream(name).await.map(|stream| (stream, None)),
+                Use::Append => ftp.append_with_stream(name).await.map(|stream| (stream, None)),
                 Use::List(command) => {
-                    let began = [Status::AboutToSend, Status::AlreadyOpen];
-                    ftp.custom_data_command(command, &began).await.map(|(_, stream)| stream)
+                    ftp.custom_data_command(command, &BEGAN).await.map(|(_, stream)| (stream, None))
                 }
             }
         };
         let limit = self.dialled.deadlines.connect.max(self.dialled.deadlines.first_byte);
         match within(limit, opening).await {
-            Ok(stream) => Ok(Data::new(stream)),
+            Ok((stream, promised)) => Ok(Data::new(stream, promised, self.dialled.address.ending)),
             Err(fault) => Err(self.judge_data(fault)),
         }
     }

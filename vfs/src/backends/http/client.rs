@@ -16,6 +16,7 @@ use super::config::Site;
 use super::dav;
 use super::error::{of_status, of_transport};
 use super::response::{date_of, tag_of};
+use super::url::text_of;
 use crate::backends::remote::{Connection, Connections, Deadlines, Policy, RetryBudget, Trust};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::options::{ByteRange, Held};
@@ -309,7 +310,7 @@ enum Hop {
 }
 
 fn next_hop(url: &Url, location: Option<&HeaderValue>) -> Hop {
-    let Some(next) = location.and_then(|value| url.join(value.to_str().ok()?).ok()) else {
+    let Some(next) = location.and_then(|value| url.join(&text_of(value.as_bytes())).ok()) else {
         return Hop::Refused("the site redirects without saying where to");
     };
     if next.path().strip_suffix('/') == Some(url.path()) {
@@ -400,9 +401,10 @@ mod tests {
             ("https://a/x", Some("http://a/y"), "refused"),
             ("http://a/x", Some("file:///etc/passwd"), "refused"),
             ("http://a/x", Some("ftp://a/y"), "refused"),
+            ("http://a/x", Some("/\u{e9} y"), "http://a/%C3%A9%20y"),
             ("http://a/x", None, "refused"),
         ] {
-            let location = location.map(|location| HeaderValue::from_str(location).unwrap());
+            let location = location.map(|location| HeaderValue::from_bytes(location.as_bytes()).unwrap());
             let found = match next_hop(&Url::parse(from).unwrap(), location.as_ref()) {
                 Hop::Slash => "folder".to_owned(),
                 Hop::To(url) => url.to_string(),

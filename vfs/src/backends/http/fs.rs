@@ -116,7 +116,10 @@ impl HttpFs {
     ) -> Result<Probed> {
         if !self.refuses_head.load(Ordering::Relaxed) {
             match self.client.ask(url, &Ask { held: held.cloned(), ..Ask::head() }, op, path).await {
-                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                // Some let everybody read, and nobody ask.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) =>
+                {
                     let probed = self.probe_byte(url, path, op).await?;
                     self.refuses_head.store(true, Ordering::Relaxed);
                     return Ok(probed);
@@ -126,6 +129,9 @@ impl HttpFs {
                     return facts.map(Probed::File).ok_or_else(|| Error::new(ErrorKind::Corrupt, op, path));
                 }
                 Ok(Reached::Answer(answer)) if hides_length(answer.response.headers()) => {}
+                Ok(Reached::Answer(answer)) if is_without_content(answer.response.headers()) => {
+                    return described(self.client.ask(url, &Ask::get(), op, path).await?, None, op, path);
+                }
                 reached => return described(reached?, None, op, path),
             }
         }
@@ -271,7 +277,7 @@ impl HttpFs {
     }
 
     fn source(&self, url: Url, question: Ask) -> Source {
-        Source { client: Arc::clone(&self.client), url, question }
+        Source::new(&self.client, url, question)
     }
 
     fn wanted<'a>(&'a self, path: &'a VPath, metadata: bool) -> Wanted<'a> {
@@ -287,7 +293,7 @@ impl HttpFs {
     ) -> Result<Arc<dyn File>> {
         let url = url_of_folder(self.client.base(), path);
         let source = self.source(url, Ask { accept: media, ..Ask::get() });
-        match source.fetch(ByteRange::whole(), None, held, "open", path).await? {
+        match source.fetch(held, "open", path).await? {
             Fetched::File(found) => Ok(Arc::new(HttpFile::new(source, found.facts, Some(found.body)))),
             Fetched::Unchanged(facts) => Ok(Arc::new(HttpFile::new(source, *facts, None))),
             Fetched::Folder => Err(Error::new(ErrorKind::NotFound, "open", path)),
@@ -305,7 +311,7 @@ impl HttpFs {
                 Probed::Folder => Err(Error::new(ErrorKind::IsADirectory, OP, path)),
             };
         }
-        match source.fetch(ByteRange::whole(), None, held, OP, path).await {
+        match source.fetch(held, OP, path).await {
             Ok(Fetched::File(found)) if found.url.path().ends_with('/') => {
                 Err(Error::new(ErrorKind::IsADirectory, OP, path))
             }
@@ -396,6 +402,12 @@ fn hides_length(headers: &HeaderMap) -> bool {
     let sends_ranges =
         headers.get(ACCEPT_RANGES).is_some_and(|unit| unit.as_bytes().eq_ignore_ascii_case(b"bytes"));
     sends_ranges && !headers.contains_key(CONTENT_LENGTH)
+}
+
+/// A length of 0 in an answer to HEAD may be that of the answer itself: what makes files up as it sends them does not know
+/// better. Only a GET tells.
+fn is_without_content(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_LENGTH).is_some_and(|len| len.as_bytes() == b"0")
 }
 
 /// Sites that do not redirect to a folder deny that there is a file, or that the question fits.

@@ -39,6 +39,19 @@ pub(super) struct Version {
     pub(super) is_date_strong: bool,
 }
 
+/// What the heads of two answers tell about whether they are of one version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// A strong validator in both says so: their bytes may be put together (RFC 9110 §15.3.7.3).
+    Same,
+    /// What both say is the same, and too weak to put bytes together.
+    Alike,
+    /// Something that both say is not the same.
+    Other,
+    /// They say nothing that could be compared.
+    Unknown,
+}
+
 /// Where in the file an answer's body lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
@@ -52,16 +65,20 @@ pub(super) struct Placed {
 pub(super) enum Fault {
     /// Both `Content-Length` and `Transfer-Encoding` (RFC 9112 §6.3): somebody on the way may have read it otherwise.
     TwoLengths,
-    /// A coding that was not asked for.
+    /// A coding that was not asked for, of the file or of the transfer.
     Coded(String),
     /// A part, though the whole was asked for.
     UnaskedPart,
     /// A part without a `Content-Range` that can be read.
     NoContentRange,
+    /// Several parts, though one was asked for: the site has its own idea of ranges.
+    ManyParts,
     /// Another part than the one asked for.
     OtherPart { asked: ByteRange, start: u64, end: u64 },
     /// A part whose numbers contradict each other.
     Contradiction,
+    /// Nothing by which it could be told that it is of the version that is being read.
+    Unnamed,
 }
 
 /// Reads the head of an answer with status 200 or 206 to a request for `asked`; `None`: the whole was asked for.
@@ -91,6 +108,10 @@ pub(super) fn read(
         return Ok((facts(len), Placed { start: 0, end: len }));
     }
     let asked = asked.ok_or(Fault::UnaskedPart)?;
+    // RFC 9110 §15.3.7.2: for one range that is not allowed, and some do it.
+    if text(headers, CONTENT_TYPE).is_some_and(|media| is_of_many_parts(&media)) {
+        return Err(Fault::ManyParts);
+    }
     let range = headers.get(CONTENT_RANGE).ok_or(Fault::NoContentRange)?;
     let (start, end, total) = parse_content_range(range.as_bytes()).ok_or(Fault::NoContentRange)?;
     if start != asked.start || asked.end.is_some_and(|wanted| end > wanted) {
@@ -103,16 +124,28 @@ pub(super) fn read(
     Ok((facts(total), Placed { start, end: Some(end) }))
 }
 
-/// Servers that know a file's name as gzip's state the coding of the file itself; its bytes are the file's own then.
+fn is_of_many_parts(media: &str) -> bool {
+    media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("multipart/byteranges"))
+}
+
+/// Servers that know a file's name as gzip's state the coding of the file itself; its bytes are the file's own then. Of
+/// the transfer's codings (RFC 9112 §7) only chunks are undone on the way here.
 fn refuse_coding(headers: &HeaderMap, is_packed: bool) -> Result<(), Fault> {
-    for value in headers.get_all(CONTENT_ENCODING) {
-        let coding = String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
-        let is_own = is_packed && matches!(&coding[..], "gzip" | "x-gzip");
-        if !(coding.is_empty() || coding == "identity" || is_own) {
-            return Err(Fault::Coded(coding));
-        }
-    }
-    Ok(())
+    let is_own = |coding: &str| is_packed && matches!(coding, "gzip" | "x-gzip");
+    let foreign = codings(headers, CONTENT_ENCODING)
+        .find(|coding| !is_own(coding))
+        .or_else(|| codings(headers, TRANSFER_ENCODING).find(|coding| coding != "chunked"));
+    foreign.map_or(Ok(()), |coding| Err(Fault::Coded(coding)))
+}
+
+/// The codings in a field, in lower case, but for the one that changes nothing.
+fn codings(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String> {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|sign| *sign == b','))
+        .map(|coding| String::from_utf8_lossy(coding).trim().to_ascii_lowercase())
+        .filter(|coding| !(coding.is_empty() || coding == "identity"))
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
@@ -183,21 +216,48 @@ impl Version {
         }
     }
 
-    /// True where nothing that both say tells them apart.
-    pub(super) fn may_be(&self, other: &Self) -> bool {
-        let same_tag = match (&self.tag, &other.tag) {
-            (Some(a), Some(b)) => a.as_str() == b.as_str(),
-            _ => true,
-        };
-        let same_date = match (self.modified, other.modified) {
-            (Some(a), Some(b)) => a == b,
-            _ => true,
-        };
-        same_tag && same_date
+    /// Compares what two answers say of the version that they are of.
+    fn likeness(&self, other: &Self) -> Likeness {
+        use Validator::Strong;
+        let dates = self.modified.zip(other.modified);
+        if dates.is_some_and(|(ours, theirs)| ours != theirs) {
+            return Likeness::Other;
+        }
+        match (&self.tag, &other.tag) {
+            (Some(ours), Some(theirs)) if ours.as_str() != theirs.as_str() => Likeness::Other,
+            (Some(Strong(_)), Some(Strong(_))) => Likeness::Same,
+            (Some(_), Some(_)) => Likeness::Alike,
+            _ if dates.is_none() => Likeness::Unknown,
+            _ if self.is_date_strong || other.is_date_strong => Likeness::Same,
+            _ => Likeness::Alike,
+        }
     }
 }
 
 impl Facts {
+    /// How an answer that tells `found` is like this version, which it was asked to be a part of: `is_part` says that it
+    /// is one, a 206.
+    ///
+    /// # Errors
+    /// `Unnamed` where it may be anything: an error's page, or another version whose site does not say so.
+    pub(super) fn recognize(&self, found: &Self, is_part: bool) -> Result<Likeness, Fault> {
+        let lens = self.len.zip(found.len);
+        if lens.is_some_and(|(ours, theirs)| ours != theirs) {
+            return Ok(Likeness::Other);
+        }
+        let likeness = self.version.likeness(&found.version);
+        // RFC 9110 §15.3.7: a part that was asked for under `If-Range` leaves out what is known, the date too. It must
+        // have the tag.
+        let is_told_by_status = is_part && found.version.tag.is_none() && self.version.tag.is_none();
+        let is_enough = match likeness {
+            Likeness::Same | Likeness::Other => true,
+            Likeness::Alike | Likeness::Unknown if self.version.if_range().is_some() => is_told_by_status,
+            // Nothing better is to be had of this site. Where a whole has no length, not even that is told.
+            Likeness::Alike | Likeness::Unknown => is_part || self.len.is_none() || lens.is_some(),
+        };
+        if is_enough { Ok(likeness) } else { Err(Fault::Unnamed) }
+    }
+
     /// The same, as a tree tells it. `name` names the file among all sources.
     pub(super) fn metadata(&self, name: &str) -> Metadata {
         let mut metadata = Metadata::new(FileType::File);
@@ -266,10 +326,14 @@ impl fmt::Display for Fault {
             }
             Self::UnaskedPart => f.write_str("the site sent a part, although the whole was asked for"),
             Self::NoContentRange => f.write_str("the site sent a part and does not say which"),
+            Self::ManyParts => f.write_str("the site sent several parts, although one was asked for"),
             Self::OtherPart { asked, start, end } => {
                 write!(f, "asked for bytes from {}, the site sent {start} to {end}", asked.start)
             }
             Self::Contradiction => f.write_str("the lengths in the answer contradict each other"),
+            Self::Unnamed => {
+                f.write_str("the site does not say whether it sends the version that is being read")
+            }
         }
     }
 }
@@ -311,6 +375,7 @@ mod tests {
                 Err(Fault::Contradiction),
             ),
             (&[], at, Err(Fault::NoContentRange)),
+            (&[("content-type", "Multipart/ByteRanges; boundary=x")], at, Err(Fault::ManyParts)),
             (&[("content-range", "bytes 19-10/100")], at, Err(Fault::NoContentRange)),
             (&[("content-range", "bytes +10-19/100")], at, Err(Fault::NoContentRange)),
             (&[("content-range", "items 10-19/100")], at, Err(Fault::NoContentRange)),
@@ -333,6 +398,9 @@ mod tests {
             (&[("content-length", "5"), ("transfer-encoding", "chunked")], Err(Fault::TwoLengths)),
             (&[("content-length", "5"), ("content-encoding", "gzip")], Err(Fault::Coded("gzip".to_owned()))),
             (&[("content-length", "5"), ("content-encoding", "identity")], Ok(Some(5))),
+            (&[("transfer-encoding", "gzip, chunked")], Err(Fault::Coded("gzip".to_owned()))),
+            (&[("transfer-encoding", "deflate")], Err(Fault::Coded("deflate".to_owned()))),
+            (&[("transfer-encoding", "Chunked")], Ok(None)),
         ] {
             let found = read(StatusCode::OK, &headers(fields), Some(ByteRange::at(3, 1)), false);
             let found = found.map(|(facts, placed)| {
@@ -360,6 +428,42 @@ mod tests {
         ] {
             let found = version_of(&headers(fields)).if_range();
             assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_of_a_version_where_it_says_so() {
+        const OLD: (&str, &str) = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+        const NEW: (&str, &str) = ("last-modified", "Sun, 06 Nov 1994 09:49:37 GMT");
+        const DATE: (&str, &str) = ("date", "Sun, 06 Nov 1994 10:50:37 GMT");
+        const STRONG: (&str, &str) = ("etag", "\"x\"");
+        const WEAK: (&str, &str) = ("etag", "W/\"x\"");
+        const LEN: (&str, &str) = ("content-length", "100");
+        use Likeness::{Alike, Other, Same, Unknown};
+        for (known, found, whole, part) in [
+            (&[STRONG, LEN][..], &[STRONG, LEN][..], Some(Same), Some(Same)),
+            (&[STRONG, LEN], &[STRONG], Some(Same), Some(Same)),
+            (&[STRONG, LEN], &[("etag", "\"y\""), LEN], Some(Other), Some(Other)),
+            (&[STRONG, LEN], &[STRONG, ("content-length", "99")], Some(Other), Some(Other)),
+            (&[STRONG, LEN], &[WEAK, LEN], None, None),
+            (&[STRONG, LEN], &[LEN], None, None),
+            (&[STRONG, OLD, DATE, LEN], &[OLD, LEN], Some(Same), Some(Same)),
+            (&[STRONG, OLD, LEN], &[STRONG, NEW, LEN], Some(Other), Some(Other)),
+            (&[OLD, DATE, LEN], &[OLD, LEN], Some(Same), Some(Same)),
+            (&[OLD, DATE, LEN], &[LEN], None, Some(Unknown)),
+            (&[OLD, DATE, LEN], &[NEW, LEN], Some(Other), Some(Other)),
+            (&[WEAK, LEN], &[WEAK, LEN], Some(Alike), Some(Alike)),
+            (&[WEAK, LEN], &[WEAK], None, Some(Alike)),
+            (&[OLD, LEN], &[OLD, LEN], Some(Alike), Some(Alike)),
+            (&[LEN], &[LEN], Some(Unknown), Some(Unknown)),
+            (&[LEN], &[], None, Some(Unknown)),
+            (&[], &[], Some(Unknown), Some(Unknown)),
+        ] {
+            let facts = |fields| read(StatusCode::OK, &headers(fields), None, false).unwrap().0;
+            for (is_part, expected) in [(false, whole), (true, part)] {
+                let likeness = facts(known).recognize(&facts(found), is_part);
+                assert_eq!(likeness.ok(), expected, "{known:?} {found:?} {is_part}");
+            }
         }
     }
 }

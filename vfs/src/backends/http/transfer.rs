@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::client::{Answer, Ask, Reached, SharedClient};
 use super::error::of_transport;
-use super::response::{Facts, read};
+use super::response::{Facts, Fault, Likeness, Placed, read};
 use crate::backends::remote::Connection;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::options::{ByteRange, Held};
@@ -31,6 +32,13 @@ const RESUMES: u32 = 5;
 /// Bytes after which a break counts as the first one again.
 const PROGRESS: u64 = 1 << 20;
 
+/// A part that is shorter than the one asked for is no break where it brings this much.
+const PART_BYTES: u64 = 4 * 1024;
+
+/// What a site that ignores ranges may send before the wanted bytes, to be thrown away. As much as is wanted, or has been
+/// read, is no waste either.
+const SKIPPED_BYTES: u64 = 8 << 20;
+
 /// What the answers' errors are called.
 const OP: &str = "read_at";
 
@@ -41,6 +49,8 @@ pub(super) struct Source {
     pub(super) url: Url,
     /// How it is asked for.
     pub(super) question: Ask,
+    /// Its ranges cannot be had: the whole is asked for instead.
+    has_no_ranges: AtomicBool,
 }
 
 /// An answer's body, and where in the file it is.
@@ -61,49 +71,82 @@ pub(super) struct Transfer {
 }
 
 impl Source {
+    pub(super) fn new(client: &SharedClient, url: Url, question: Ask) -> Self {
+        Self { client: Arc::clone(client), url, question, has_no_ranges: AtomicBool::new(false) }
+    }
+
     /// The same question, with `parameter` in the URL's query set to `value`.
     pub(super) fn with_parameter(&self, parameter: &str, value: &str) -> Self {
         let mut url = self.url.clone();
         let kept: Vec<(String, String)> =
             self.url.query_pairs().into_owned().filter(|(name, _)| name != parameter).collect();
         url.query_pairs_mut().clear().extend_pairs(kept).append_pair(parameter, value);
-        Self { client: Arc::clone(&self.client), url, question: self.question.clone() }
+        Self::new(&self.client, url, self.question.clone())
     }
 
-    /// Asks for `range` of the version that `known` tells of, or of any; where the site still has the version `held`, for
-    /// nothing.
+    /// Asks for the whole file, of any version; where the site still has the version `held`, for nothing.
     ///
     /// # Errors
-    /// `Changed` where the site has another version; `Corrupt` where its answer does not fit the question.
-    pub(super) async fn fetch(
-        &self,
-        range: ByteRange,
-        known: Option<&Facts>,
-        held: Option<&Held>,
-        op: &'static str,
-        path: &VPath,
-    ) -> Result<Fetched> {
-        let is_whole = range == ByteRange::whole();
-        let asked = (!is_whole).then_some(range);
-        let if_range = known.filter(|_| !is_whole).and_then(|known| known.version.if_range());
-        let ask = Ask { range: asked, if_range, held: held.cloned(), ..self.question.clone() };
-        let answer = match self.client.ask(&self.url, &ask, op, path).await? {
+    /// `Corrupt` where the answer does not fit the question.
+    pub(super) async fn fetch(&self, held: Option<&Held>, op: &'static str, path: &VPath) -> Result<Fetched> {
+        let ask = Ask { held: held.cloned(), ..self.question.clone() };
+        let Answer { response, url, connection } = match self.client.ask(&self.url, &ask, op, path).await? {
             Reached::Answer(answer) => *answer,
             Reached::Folder => return Ok(Fetched::Folder),
         };
-        let Answer { response, url, connection } = answer;
         if let Some(held) = held.filter(|_| response.status() == StatusCode::NOT_MODIFIED) {
             return Ok(Fetched::Unchanged(Box::new(Facts::unchanged(held, response.headers()))));
         }
-        let (facts, placed) = read(response.status(), response.headers(), asked, is_packed(&self.url))
-            .map_err(|fault| Error::new(ErrorKind::Corrupt, op, path).with_detail(fault.to_string()))?;
-        if known.is_some_and(|known| !same_file(known, &facts)) {
-            let detail = "the site has another version by now";
-            return Err(Error::new(ErrorKind::Changed, op, path).with_detail(detail).with_retry(Retry::Now));
-        }
-        let body = Body { response, _connection: connection, at: placed.start, end: placed.end };
+        let (facts, placed) = read(response.status(), response.headers(), None, is_packed(&self.url))
+            .map_err(|fault| unfit(&fault, op, path))?;
+        let body = Body::new(response, connection, placed);
         Ok(Fetched::File(Box::new(Found { facts, body, url })))
     }
+
+    /// Asks for `range` of the version that `known` tells of.
+    ///
+    /// # Errors
+    /// `Changed` where the site has another version; `Corrupt` where its answer does not fit the question.
+    async fn fetch_part(&self, range: ByteRange, known: &Facts) -> Result<Part> {
+        let root = VPath::root();
+        let asked = (range != ByteRange::whole()).then_some(range);
+        let if_range = asked.and_then(|_| known.version.if_range());
+        let ask = Ask { range: asked, if_range, ..self.question.clone() };
+        let is_there = asked.is_some() && known.len.is_some_and(|len| range.start < len);
+        let Answer { response, connection, .. } = match self.client.ask(&self.url, &ask, OP, &root).await {
+            Ok(Reached::Answer(answer)) => *answer,
+            Ok(Reached::Folder) => {
+                let detail = "the site has a folder there by now";
+                return Err(Error::new(ErrorKind::Changed, OP, &root).with_detail(detail));
+            }
+            Err(error) if is_there && error.kind() == ErrorKind::InvalidInput => return Ok(Part::Refused),
+            Err(error) => return Err(error),
+        };
+        let (facts, placed) = match read(response.status(), response.headers(), asked, is_packed(&self.url)) {
+            Err(Fault::ManyParts) if is_there => return Ok(Part::Refused),
+            read => read.map_err(|fault| unfit(&fault, OP, &root))?,
+        };
+        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        match known.recognize(&facts, is_part) {
+            Ok(Likeness::Other) => {
+                let detail = "the site has another version by now";
+                Err(Error::new(ErrorKind::Changed, OP, &root).with_detail(detail).with_retry(Retry::Now))
+            }
+            Ok(_) => Ok(Part::Body(Body::new(response, connection, placed))),
+            Err(fault) => Err(unfit(&fault, OP, &root)),
+        }
+    }
+}
+
+/// What asking for a part of a file gave.
+enum Part {
+    Body(Body),
+    /// The site does not send it, although the file has it: it says that there is no such range, or sends several.
+    Refused,
+}
+
+fn unfit(fault: &Fault, op: &'static str, path: &VPath) -> Error {
+    Error::new(ErrorKind::Corrupt, op, path).with_detail(fault.to_string())
 }
 
 /// What a file's URL gave.
@@ -128,12 +171,11 @@ pub(super) fn is_packed(url: &Url) -> bool {
     [".gz", ".tgz", ".svgz", ".taz"].iter().any(|suffix| path.ends_with(suffix))
 }
 
-fn same_file(known: &Facts, found: &Facts) -> bool {
-    let same_len = known.len.zip(found.len).is_none_or(|(known, found)| known == found);
-    same_len && known.version.may_be(&found.version)
-}
-
 impl Body {
+    fn new(response: Response, connection: Connection, placed: Placed) -> Self {
+        Self { response, _connection: connection, at: placed.start, end: placed.end }
+    }
+
     /// The next bytes, and where they start; `None` at the end that was stated, or where none was.
     async fn next(&mut self, stall: Duration) -> Result<Option<(u64, Bytes)>> {
         let failure = |kind| Error::new(kind, OP, &VPath::root()).with_retry(Retry::Now);
@@ -180,7 +222,9 @@ impl Transfer {
             facts: facts.clone(),
             output,
             body,
+            from: range.start,
             at: range.start,
+            asked_at: range.start,
             goal,
             breaks: 0,
             has_broken: false,
@@ -224,8 +268,12 @@ struct Pump {
     output: Output,
     /// `None`: to be asked for.
     body: Option<Body>,
+    /// Where the transfer began.
+    from: u64,
     /// The next byte for the reader.
     at: u64,
+    /// Where the last answer was asked for.
+    asked_at: u64,
     /// The end of the range or of the file, whichever comes first and as far as it is known.
     goal: Option<u64>,
     breaks: u32,
@@ -284,6 +332,7 @@ impl Pump {
                 }
                 // Without a goal only the site knows where the end is.
                 Ok(None) if self.goal.is_none() => return Ok(()),
+                Ok(None) if self.is_legal_part(&body) => {}
                 Ok(None) => {
                     drop(body);
                     self.source.client.traffic().count_error();
@@ -301,15 +350,36 @@ impl Pump {
         Ok(())
     }
 
-    async fn ask(&self) -> Result<Body> {
-        let range = ByteRange { start: self.at, end: self.goal };
-        match self.source.fetch(range, Some(&self.facts), None, OP, &VPath::root()).await? {
-            Fetched::File(found) => Ok(found.body),
-            Fetched::Folder | Fetched::Unchanged(_) => {
-                let detail = "the site has a folder there by now";
-                Err(Error::new(ErrorKind::Changed, OP, &VPath::root()).with_detail(detail))
+    /// Asks for what is missing: for the whole where that is all of it, or where ranges cannot be had.
+    async fn ask(&mut self) -> Result<Body> {
+        self.asked_at = self.at;
+        let no_ranges = &self.source.has_no_ranges;
+        let body = loop {
+            let is_all = self.at == 0 && self.goal == self.facts.len;
+            let range = match is_all || no_ranges.load(Ordering::Relaxed) {
+                true => ByteRange::whole(),
+                false => ByteRange { start: self.at, end: self.goal },
+            };
+            match self.source.fetch_part(range, &self.facts).await? {
+                Part::Body(body) => break body,
+                Part::Refused => no_ranges.store(true, Ordering::Relaxed),
             }
+        };
+        let skipped = self.at.saturating_sub(body.at);
+        let wanted = self.goal.map_or(0, |goal| goal - self.at);
+        if skipped > SKIPPED_BYTES.max(wanted).max(self.at - self.from) {
+            let detail =
+                format!("the site cannot start at {}, and that is too far to be read up to", self.at);
+            return Err(Error::new(ErrorKind::Unsupported, OP, &VPath::root()).with_detail(detail));
         }
+        Ok(body)
+    }
+
+    /// True at the end of an answer that is shorter than was asked for, as it says itself (RFC 9110 §15.3.7): what
+    /// follows is asked for anew. Small ones count as breaks, for each costs a request.
+    fn is_legal_part(&self, body: &Body) -> bool {
+        let is_told = body.end.is_some_and(|end| end == self.at);
+        is_told && self.at - self.asked_at >= PART_BYTES && self.facts.version.if_range().is_some()
     }
 
     /// Gives the reader what it has not had yet. What lies before was sent because the site ignores ranges.

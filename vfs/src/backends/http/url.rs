@@ -1,6 +1,6 @@
 //! Paths of the tree as URLs of the site.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 use reqwest::Url;
 
 use crate::path::VPath;
@@ -45,6 +45,11 @@ pub(super) fn url_of_keys(base: &Url, path: &VPath) -> Url {
         .append_pair("delimiter", "/")
         .append_pair("prefix", &prefix);
     url
+}
+
+/// A link as it was sent, as text: bytes that are no ASCII stand for themselves, whatever its page is written in.
+pub(super) fn text_of(link: &[u8]) -> String {
+    percent_encode(link.trim_ascii(), CONTROLS).to_string()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod login;
 mod policy;
 mod reader;
 mod retry;
+mod seen;
 mod trust;
 
 pub(crate) use self::connections::{Connection, Connections};
@@ -15,4 +16,5 @@ pub use self::login::Login;
 pub use self::policy::{Policy, Refused};
 pub(crate) use self::reader::Reader;
 pub(crate) use self::retry::RetryBudget;
+pub(crate) use self::seen::Seen;
 pub(crate) use self::trust::Trust;

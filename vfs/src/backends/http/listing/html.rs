@@ -1,6 +1,9 @@
 //! Rows of an HTML page: of `<pre>`, of tables, of lists, or of links one after another.
+//!
+//! A page without a [dialect](super::dialects)'s signs is a listing where its rows begin with a link to the parent, which
+//! is called so: any page may have a way back somewhere.
 
-use super::dialects::{BEGINNING, dialect_of};
+use super::dialects::{BEGINNING, Dialect, dialect_of};
 use super::facts::{any_time, told};
 use super::row::{Row, Size};
 use super::tokens::{Tag, Token, Tokens};
@@ -15,9 +18,9 @@ const ROW_LINKS: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct HtmlRows {
     tokens: Tokens,
-    /// The page's beginning in lower case, until it is known to be a listing or is no longer looked at.
+    /// The page's beginning in lower case, until its dialect is known or it is no longer looked at.
     beginning: String,
-    is_listing: bool,
+    dialect: Option<&'static Dialect>,
     state: State,
 }
 
@@ -26,14 +29,22 @@ struct State {
     row: Building,
     /// Depth of `<pre>`: line ends part rows.
     pre: usize,
+    /// Depth of tables and lists.
+    frames: usize,
     in_link: bool,
+    /// What the link is called that leads to the parent, as far as it has come.
+    way_up: Option<String>,
     has_parent_link: bool,
+    /// `<html>` or `<body>` has begun.
+    has_begun: bool,
+    /// And ended.
+    has_ended: bool,
 }
 
 /// A row that is not complete yet.
 #[derive(Debug, Default)]
 struct Building {
-    links: Vec<String>,
+    links: Vec<Vec<u8>>,
     text: String,
     size: Option<Size>,
     time: Option<String>,
@@ -44,13 +55,10 @@ impl HtmlRows {
     pub(super) fn feed(&mut self, bytes: &[u8], rows: &mut Vec<Row>) {
         let state = &mut self.state;
         self.tokens.feed(bytes, |token| state.take(token, rows));
-        if !self.is_listing && self.beginning.len() < BEGINNING {
+        if self.dialect.is_none() && self.beginning.len() < BEGINNING {
             self.beginning.push_str(&String::from_utf8_lossy(bytes).to_ascii_lowercase());
-        }
-        if !self.is_listing {
-            let dialect = dialect_of(&self.beginning);
-            self.is_listing = dialect.is_some() || self.state.has_parent_link;
-            tracing::trace!(dialect = dialect.map(|dialect| dialect.name), "reads a page");
+            self.dialect = dialect_of(&self.beginning);
+            tracing::trace!(dialect = self.dialect.map(|dialect| dialect.name), "reads a page");
         }
     }
 
@@ -58,11 +66,16 @@ impl HtmlRows {
         let state = &mut self.state;
         self.tokens.finish(|token| state.take(token, rows));
         self.state.end_row(rows);
-        self.is_listing |= self.state.has_parent_link;
     }
 
     pub(super) fn is_listing(&self) -> bool {
-        self.is_listing
+        self.dialect.is_some() || self.state.has_parent_link
+    }
+
+    /// False where the end of the page is missing; nothing is missed where its server is not known to write one.
+    pub(super) fn is_whole(&self) -> bool {
+        let has_end = self.dialect.is_some_and(|dialect| dialect.has_end);
+        !(has_end && self.state.has_begun) || self.state.has_ended
     }
 }
 
@@ -71,12 +84,17 @@ impl State {
         match token {
             Token::Open(tag) => self.open(&tag, rows),
             Token::Close(name) => match &name[..] {
-                "a" => self.in_link = false,
+                "a" => self.end_link(),
                 "pre" => {
                     self.end_row(rows);
                     self.pre = self.pre.saturating_sub(1);
                 }
-                "tr" | "li" | "table" | "ul" => self.end_row(rows),
+                "tr" | "li" => self.end_row(rows),
+                "table" | "ul" | "ol" => {
+                    self.end_row(rows);
+                    self.frames = self.frames.saturating_sub(1);
+                }
+                "html" | "body" => self.has_ended = true,
                 "td" | "th" => self.row.add(" "),
                 _ => {}
             },
@@ -87,9 +105,12 @@ impl State {
     fn open(&mut self, tag: &Tag, rows: &mut Vec<Row>) {
         match &tag.name[..] {
             "pre" => self.pre += 1,
+            "table" | "ul" | "ol" => self.frames += 1,
+            "html" | "body" => self.has_begun = true,
             "tr" | "li" | "hr" | "br" => self.end_row(rows),
             "a" => {
-                if let Some(link) = tag.attribute("href") {
+                self.end_link();
+                if let Some(link) = tag.bytes("href") {
                     self.link(link, rows);
                 }
                 self.in_link = true;
@@ -100,20 +121,29 @@ impl State {
         }
     }
 
-    fn link(&mut self, link: &str, rows: &mut Vec<Row>) {
+    fn link(&mut self, link: &[u8], rows: &mut Vec<Row>) {
         // Links that nothing else parts are rows of their own; an icon's link and its name's are one.
         let is_own_row =
             self.pre == 0 && self.row.text.is_empty() && self.row.links.last().is_some_and(|l| l != link);
         if is_own_row {
             self.end_row(rows);
         }
-        self.has_parent_link |= matches!(link, "../" | ".." | "./..");
+        let is_up = matches!(link, b"../" | b".." | b"./..") && self.pre + self.frames > 0;
+        self.way_up = is_up.then(String::new);
         if self.row.links.len() < ROW_LINKS {
             self.row.links.push(link.to_owned());
         }
     }
 
+    fn end_link(&mut self) {
+        self.in_link = false;
+        self.has_parent_link |= self.way_up.take().is_some_and(|words| leads_up(&words));
+    }
+
     fn text(&mut self, text: &str, rows: &mut Vec<Row>) {
+        if let Some(words) = self.way_up.as_mut().filter(|words| words.len() + text.len() <= ROW_BYTES) {
+            words.push_str(text);
+        }
         if self.in_link {
             return;
         }
@@ -130,7 +160,7 @@ impl State {
 
     fn end_row(&mut self, rows: &mut Vec<Row>) {
         let row = std::mem::take(&mut self.row);
-        self.in_link = false;
+        self.end_link();
         if !row.links.is_empty() {
             rows.push(row.finished());
         }
@@ -168,4 +198,10 @@ impl Building {
             modified: self.time.as_deref().and_then(any_time).or(told.modified),
         }
     }
+}
+
+/// True for what listings call the link to the parent.
+fn leads_up(words: &str) -> bool {
+    let words = words.trim().to_ascii_lowercase();
+    words.starts_with("..") || words.contains("parent") || words.split_whitespace().any(|word| word == "up")
 }

@@ -1,4 +1,4 @@
-//! Rows of a JSON listing: each object that names something is one.
+//! Rows of a JSON listing: each object in an array that names something is one.
 
 use super::facts::{any_time, unix_millis};
 use super::row::{Row, Size};
@@ -20,11 +20,14 @@ pub(super) struct JsonRows {
     held: Vec<u8>,
     is_array: bool,
     has_rows: bool,
+    /// The document is at its end.
+    has_ended: bool,
 }
 
 /// An object or array that is open.
 #[derive(Debug, Default)]
 struct Open {
+    is_array: bool,
     /// The key that its next value belongs to.
     key: Option<Vec<u8>>,
     fields: Vec<(Vec<u8>, Vec<u8>)>,
@@ -47,9 +50,14 @@ impl JsonRows {
         }
     }
 
-    /// An array at the top, or anything that names something with a size, a time or a type.
+    /// An array at the top, or one whose objects name something with a size, a time or a type.
     pub(super) fn is_listing(&self) -> bool {
         self.has_rows || self.is_array && self.open.is_empty()
+    }
+
+    /// False where the document stops in the middle.
+    pub(super) fn is_whole(&self) -> bool {
+        self.has_ended
     }
 
     fn take(&mut self, byte: u8, rows: &mut Vec<Row>) {
@@ -101,7 +109,7 @@ impl JsonRows {
         if let Some(open) = self.open.last_mut() {
             open.key = None;
         }
-        self.open.push(Open::default());
+        self.open.push(Open { is_array: byte == b'[', ..Open::default() });
     }
 
     fn end(&mut self, rows: &mut Vec<Row>) {
@@ -109,7 +117,12 @@ impl JsonRows {
             self.deeper -= 1;
             return;
         }
-        if let Some(row) = self.open.pop().and_then(|open| row_of(&open.fields)) {
+        let ended = self.open.pop();
+        self.has_ended = self.open.is_empty();
+        // An object by itself tells of something else: of what went wrong, mostly.
+        if self.open.last().is_some_and(|above| above.is_array)
+            && let Some(row) = ended.and_then(|open| row_of(&open.fields))
+        {
             self.has_rows = true;
             rows.push(row);
         }
@@ -138,20 +151,29 @@ fn row_of(fields: &[(Vec<u8>, Vec<u8>)]) -> Option<Row> {
             .find_map(|name| fields.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value))
     };
     let field = |names: &[&str]| std::str::from_utf8(bytes(names)?).ok();
-    let kind = field(&["type", "path_type", "is_dir"]);
+    let kind = field(&["type", "path_type", "is_dir"]).and_then(is_folder);
     let size = field(&["size", "sz", "length"]);
     let time = field(&["mtime", "mod_time", "ts", "last_modified", "lastModified"]);
-    kind.or(size).or(time)?;
+    if kind.is_none() && size.is_none() && time.is_none() {
+        return None;
+    }
     // What is a link is percent-encoded, what is a name is not.
     let name = bytes(&["name", "base"]).cloned();
-    let links: Vec<_> = field(&["href"]).map(str::to_owned).into_iter().collect();
+    let links: Vec<_> = bytes(&["href"]).cloned().into_iter().collect();
     if name.is_none() && links.is_empty() {
         return None;
     }
-    let is_dir = kind.is_some_and(|kind| {
-        matches!(&kind.to_ascii_lowercase()[..], "directory" | "dir" | "folder" | "true" | "symlinkdir")
-    });
+    let is_dir = kind.unwrap_or_default();
     Some(Row { links, name, is_dir, size: size.and_then(exact), modified: time.and_then(time_of) })
+}
+
+/// What a listing's word for the type of an entry says; other documents have other types.
+fn is_folder(word: &str) -> Option<bool> {
+    match &word.to_ascii_lowercase()[..] {
+        "directory" | "dir" | "folder" | "true" | "symlinkdir" => Some(true),
+        "file" | "false" | "symlinkfile" | "symlink" | "link" | "other" => Some(false),
+        _ => None,
+    }
 }
 
 fn exact(size: &str) -> Option<Size> {

@@ -2,7 +2,8 @@
 //!
 //! The page is read while it comes: [`tokens`] cuts markup, [`html`], [`xml`] and [`json`] make rows, [`row`] makes
 //! entries. A page counts as a listing by a sign of [`dialects`] or a link to its parent; another page is
-//! `NotADirectory`, never an empty folder. A size that is rounded is no length, and a listing costs one request.
+//! `NotADirectory`, never an empty folder, and a page that stops in the middle `Truncated`. A size that is rounded is no
+//! length, and a listing costs one request.
 
 mod dialects;
 mod facts;
@@ -14,9 +15,8 @@ mod tests;
 mod tokens;
 mod xml;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -30,7 +30,8 @@ use self::row::{Row, entry_of};
 use self::xml::{Kind, NextPage, XmlRows};
 use super::folders::Folders;
 use super::transfer::{Fetched, Found, Source, Transfer};
-use crate::error::{Error, ErrorKind, Result};
+use crate::backends::remote::Seen;
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::{DirEntry, DirStream};
 use crate::options::ByteRange;
 use crate::path::VPath;
@@ -85,7 +86,7 @@ pub(super) async fn read(source: Source, wanted: Wanted<'_>, is_bucket: bool) ->
         pages: 1,
         source,
         rows: VecDeque::new(),
-        names: Names::default(),
+        names: Seen::default(),
         base: url,
         path: path.clone(),
         metadata,
@@ -128,7 +129,7 @@ struct Page {
 impl Page {
     /// Asks for a document; gives the URL that it came from, too.
     async fn fetch(source: &Arc<Source>, path: &VPath) -> Result<(Self, Url)> {
-        let Found { facts, body, url } = match source.fetch(ByteRange::whole(), None, None, OP, path).await? {
+        let Found { facts, body, url } = match source.fetch(None, OP, path).await? {
             Fetched::File(found) => *found,
             Fetched::Folder | Fetched::Unchanged(_) => return Err(Error::new(ErrorKind::Loop, OP, path)),
         };
@@ -171,6 +172,15 @@ impl Format {
         }
     }
 
+    /// False where the page is known to stop in the middle, however it was sent.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Html(html) => html.is_whole(),
+            Self::Xml(xml) => xml.is_whole(),
+            Self::Json(json) => json.is_whole(),
+        }
+    }
+
     fn is_listing(&self) -> bool {
         match self {
             Self::Html(html) => html.is_listing(),
@@ -210,7 +220,7 @@ struct Listing {
     pages: usize,
     source: Arc<Source>,
     rows: VecDeque<Row>,
-    names: Names,
+    names: Seen,
     base: Url,
     path: VPath,
     metadata: bool,
@@ -245,6 +255,12 @@ impl Listing {
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => {
                 self.page.format.finish(&mut rows);
+                if self.page.format.is_listing() && !self.page.format.is_whole() {
+                    let detail = "the site's listing stops in the middle";
+                    return Poll::Ready(Err(Error::new(ErrorKind::Truncated, OP, &self.path)
+                        .with_detail(detail)
+                        .with_retry(Retry::Now)));
+                }
                 match self.page.format.next_page() {
                     Some(next) => self.turn_to(&next)?,
                     None => self.has_ended = true,
@@ -283,8 +299,8 @@ impl Listing {
             if !self.names.is_new(&entry.name) {
                 continue;
             }
-            if self.names.0.len() > ENTRIES {
-                let detail = format!("the listing has more than {ENTRIES} entries");
+            if let Some(limit) = self.names.exceeds(ENTRIES) {
+                let detail = format!("the listing has more than {limit}");
                 return Err(Error::new(ErrorKind::LimitExceeded, OP, &self.path).with_detail(detail));
             }
             if entry.is_dir()
@@ -312,16 +328,5 @@ impl Stream for Listing {
             }
             ready!(self.poll_page(cx))?;
         }
-    }
-}
-
-/// Names that were given, as 64-bit hashes under a key of this listing's own.
-#[derive(Default)]
-struct Names(HashSet<u64>, RandomState);
-
-impl Names {
-    fn is_new(&mut self, name: &[u8]) -> bool {
-        let hash = self.1.hash_one(name);
-        self.0.insert(hash)
     }
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
+use crate::backends::http::url::text_of;
 use crate::file_system::DirEntry;
 use crate::metadata::{FileType, Metadata};
 use crate::path::VPath;
@@ -13,7 +14,7 @@ use crate::path::VPath;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Row {
     /// Where it leads: links of a page, the most likely first.
-    pub(super) links: Vec<String>,
+    pub(super) links: Vec<Vec<u8>>,
     /// Its literal name, where the listing says it outside of a link.
     pub(super) name: Option<Vec<u8>>,
     /// The listing says that it is a folder.
@@ -76,19 +77,26 @@ fn described(row: &Row, file_type: FileType) -> Option<Metadata> {
 
 /// The name that `link` leads to, and whether it ends in `/`, where that lies in the folder `base` itself. It is
 /// decoded once; hosts, queries and other folders are somebody else's.
-fn child_of(base: &Url, link: &str) -> Option<(Vec<u8>, bool)> {
+fn child_of(base: &Url, link: &[u8]) -> Option<(Vec<u8>, bool)> {
     // A backslash is a character of the name, wherever a browser would take it for a "/".
-    let url = base.join(&link.trim().replace('\\', "%5C")).ok()?;
+    let url = base.join(&text_of(link).replace('\\', "%5C")).ok()?;
     if url.origin() != base.origin() || url.query().is_some() {
         return None;
     }
-    let rest = url.path().strip_prefix(base.path())?;
-    let (name, has_slash) = match rest.strip_suffix('/') {
-        Some(name) => (name, true),
-        None => (rest, false),
-    };
-    let is_plain = !name.is_empty() && !name.contains('/');
+    // Servers and we do not encode the same characters: only decoded names can be compared.
+    let mut link = url.path().split('/');
+    let (folder, _page) = base.path().rsplit_once('/')?;
+    if !folder.split('/').all(|above| link.next().is_some_and(|name| is_same(above, name))) {
+        return None;
+    }
+    let (name, rest) = (link.next()?, link.next());
+    let has_slash = rest == Some("");
+    let is_plain = !name.is_empty() && (rest.is_none() || has_slash) && link.next().is_none();
     is_plain.then(|| (percent_decode_str(name).collect(), has_slash))
+}
+
+fn is_same(ours: &str, theirs: &str) -> bool {
+    percent_decode_str(ours).eq(percent_decode_str(theirs))
 }
 
 #[cfg(test)]
@@ -125,8 +133,15 @@ mod unit_tests {
             ("javascript:alert(1)", None),
             ("mailto:x@y", None),
             ("/other/f", None),
+            ("/pub/x y/as it is", Some(("as it is", false))),
+            ("/%70ub/x%20y/f", Some(("f", false))),
+            ("/pub/x%2520y/f", None),
+            ("/pub%2Fx%20y/f", None),
+            ("/pub/x%20y/d/deeper", None),
+            ("/pub/x%20y/d//", None),
+            ("/pub/x%20y", None),
         ] {
-            let row = Row { links: vec![link.to_owned()], ..Row::default() };
+            let row = Row { links: vec![link.as_bytes().to_vec()], ..Row::default() };
             let found = entry_of(&row, &base, false);
             let found =
                 found.as_ref().map(|entry| (std::str::from_utf8(&entry.name).unwrap(), entry.is_dir()));
@@ -144,5 +159,31 @@ mod unit_tests {
         };
         assert_eq!(found(Size::Exact(7)), (Some(7), false));
         assert_eq!(found(Size::Rounded), (None, true));
+    }
+
+    #[test]
+    fn a_folder_is_known_however_its_name_is_encoded() {
+        for (base, link) in [
+            ("http://a.b/a%20%281%29/", "/a%20(1)/f"),
+            ("http://a.b/c%2B%2B/", "/c++/f"),
+            ("http://a.b/c++/", "/c%2b%2b/f"),
+            ("http://a.b/it%27s%2C%20%40%26%3D%3A%3B%24%2A%21/", "/it's,%20@&=:;$*!/f"),
+            ("http://a.b/%C3%A9/", "/\u{e9}/f"),
+            ("http://a.b/index.html", "f"),
+            ("http://a.b/d/index.html", "/d/f"),
+        ] {
+            let row = Row { links: vec![link.as_bytes().to_vec()], ..Row::default() };
+            let found = entry_of(&row, &Url::parse(base).unwrap(), false);
+            assert_eq!(found.unwrap().name[..], *b"f", "{base} {link}");
+        }
+    }
+
+    #[test]
+    fn a_byte_of_a_link_is_a_byte_of_the_name() {
+        let base = Url::parse("http://a.b/").unwrap();
+        for name in [&b"\xff\xfe"[..], b"caf\xe9", "\u{e9}".as_bytes()] {
+            let row = Row { links: vec![name.to_vec()], ..Row::default() };
+            assert_eq!(entry_of(&row, &base, false).unwrap().name, name);
+        }
     }
 }

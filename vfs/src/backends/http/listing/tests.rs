@@ -114,6 +114,18 @@ fn every_dialect_is_read() {
             &["x.txt 1234", "d/ ~"],
         ),
         (
+            "Caddy 2.7, at the root",
+            HTML,
+            "<!DOCTYPE html><html><head><title>/</title><style>.caddy-logo { height: 2.5em; }</style></head><body>\
+             <header><div class=\"breadcrumbs\">Folder Path</div><h1><a href=\"\"></a></h1></header><table><thead><tr><th>\
+             <a href=\"?sort=name&amp;order=asc\">Name</a></th></tr></thead><tbody><tr class=\"file\"><td></td><td>\
+             <a href=\"./d/\"><svg></svg><span class=\"name\">d</span></a></td><td>&mdash;</td></tr><tr class=\"file\">\
+             <td></td><td><a href=\"./f\"><span class=\"name\">f</span></a></td><td class=\"size\" data-size=\"1234\">\
+             <div class=\"sizebar-text\">1.2 KiB</div></td><td><time datetime=\"2024-02-29T12:34:56Z\">02/29/2024</time>\
+             </td></tr></tbody></table></body></html>",
+            &["d/ ~", "f 1234"],
+        ),
+        (
             "Caddy JSON",
             JSON,
             "[{\"name\":\"d/\",\"size\":0,\"url\":\"./d/\",\"mod_time\":\"2024-02-29T12:34:56.789Z\",\"mode\":2147484141,\
@@ -126,6 +138,13 @@ fn every_dialect_is_read() {
             "<title>Directory listing for /t/</title><h1>Directory listing for /t/</h1><hr>\n<ul>\n\
              <li><a href=\"link\">link@</a></li>\n<li><a href=\"d/\">d/</a></li>\n</ul>\n<hr>",
             &["link ~", "d/ ~"],
+        ),
+        (
+            "rclone, empty",
+            HTML,
+            "<html><body><header><h1><a href=\"../\">/</a><a href=\"\">d</a>/</h1></header><table><tbody><tr><td></td><td>\
+             <a href=\"..\"><span class=\"goup\">Go up</span></a></td><td>&mdash;</td></tr></tbody></table></body></html>",
+            &[],
         ),
         ("Go", HTML, "<pre>\n<a href=\"a%20b\">a b</a>\n<a href=\"d/\">d/</a>\n</pre>\n", &["a b ~", "d/ ~"]),
         (
@@ -213,11 +232,40 @@ fn a_page_that_is_no_listing_is_none() {
         ("text/html", ""),
         ("text/html", "<title>404</title><h1>Not here</h1>"),
         ("text/plain", "just text"),
+        ("text/html", "<p>404 no such page</p><a href=\"../\">back</a> <a href=\"about\">about</a>"),
+        ("text/html", "<ul><li><a href=\"../\">Home</a></li><li><a href=\"about\">About</a></li></ul>"),
+        ("application/json", "{\"name\":\"error\",\"type\":\"x\"}"),
+        ("application/json", "{\"name\":\"error\",\"size\":1}"),
+        ("application/json", "{\"errors\":[{\"name\":\"error\",\"type\":\"fatal\"}]}"),
         ("application/json", "{\"error\":\"no\"}"),
         ("application/json", "{\"name\":\"package\",\"version\":\"1.0.0\"}"),
         ("application/json", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["),
         ("text/xml", "<rss><channel><title>News</title></channel></rss>"),
     ] {
         assert_eq!(entries(content_type, page, 16), None, "{page}");
+    }
+}
+
+#[test]
+fn a_page_without_its_end_is_not_whole() {
+    for (content_type, page, end) in [
+        (
+            "text/html",
+            "<html><head><title>Index of /t/</title></head><body><h1>Index of /t/</h1><hr><pre>\
+             <a href=\"../\">../</a>\n<a href=\"f\">f</a>  29-Feb-2024 12:34   1234\n",
+            "</pre><hr></body></html>",
+        ),
+        ("application/json", "[{\"name\":\"f\",\"type\":\"file\"},{\"name\":\"g\",\"type\":\"file\"}", "]"),
+        ("text/xml", "<?xml version=\"1.0\"?><list><file size=\"1\">f</file>", "</list>"),
+    ] {
+        let is_whole = |page: &str| {
+            let mut format = Format::of(Some(content_type));
+            format.feed(page.as_bytes(), &mut Vec::new());
+            format.finish(&mut Vec::new());
+            assert!(format.is_listing(), "{page}");
+            format.is_whole()
+        };
+        assert!(!is_whole(page), "{page}");
+        assert!(is_whole(&format!("{page}{end}")), "{page}{end}");
     }
 }

@@ -24,13 +24,19 @@ pub(super) enum Token {
 pub(super) struct Tag {
     /// In lower case.
     pub(super) name: String,
-    /// Names in lower case.
-    pub(super) attributes: Vec<(String, String)>,
+    /// Names in lower case; values as they were sent, entities resolved.
+    pub(super) attributes: Vec<(String, Vec<u8>)>,
 }
 
 impl Tag {
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    /// The value of the attribute `name`, which may hold any bytes.
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
         self.attributes.iter().find(|(found, _)| found == name).map(|(_, value)| &value[..])
+    }
+
+    /// The value of the attribute `name`, where that is text.
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.bytes(name)?).ok()
     }
 }
 
@@ -144,7 +150,7 @@ fn parse_tag(text: &[u8]) -> Option<Token> {
         // A stray "=" has no name: it is skipped, so that each turn gets on.
         let next = if key.is_empty() && next.len() == rest.len() { &rest[1..] } else { next };
         if !key.is_empty() {
-            attributes.push((String::from_utf8_lossy(key).to_ascii_lowercase(), decoded(value)));
+            attributes.push((String::from_utf8_lossy(key).to_ascii_lowercase(), resolved(value)));
         }
         rest = next;
     }
@@ -171,11 +177,6 @@ fn split(text: &[u8], at: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
 
 fn skip(text: &[u8], what: impl Fn(u8) -> bool) -> &[u8] {
     split(text, |byte| !what(byte)).1
-}
-
-/// The value of an attribute.
-fn decoded(text: &[u8]) -> String {
-    String::from_utf8_lossy(&resolved(text)).into_owned()
 }
 
 /// Text with its entities resolved: the five of XML, `&nbsp;`, and numbers. Others stay as they are.

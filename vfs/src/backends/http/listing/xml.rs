@@ -19,6 +19,8 @@ pub(super) struct XmlRows {
     pages: Pages,
     /// Whether the first that was told of is a folder: in WebDAV that is the one that is listed.
     first: Option<bool>,
+    /// The document's own element has ended.
+    has_ended: bool,
 }
 
 /// Which documents list something.
@@ -50,16 +52,13 @@ pub(super) struct NextPage {
 
 impl XmlRows {
     pub(super) fn feed(&mut self, bytes: &[u8], rows: &mut Vec<Row>) {
-        let Self { tokens, kind, row, text, pages, first } = self;
+        let Self { tokens, kind, row, text, pages, first, has_ended } = self;
         tokens.feed(bytes, |token| match token {
             Token::Open(tag) => {
                 text.clear();
-                match (*kind, local(&tag.name)) {
-                    (None, "list") => *kind = Some(Kind::List),
-                    (None, "multistatus") => *kind = Some(Kind::Multistatus),
-                    (None, "listbucketresult") => *kind = Some(Kind::Bucket),
-                    (Some(kind), name) => open(kind, name, &tag, row),
-                    (None, _) => {}
+                match *kind {
+                    None => *kind = Kind::of(local(&tag.name)),
+                    Some(kind) => open(kind, local(&tag.name), &tag, row),
                 }
             }
             Token::Text(piece) => {
@@ -69,6 +68,7 @@ impl XmlRows {
             }
             Token::Close(name) => {
                 let text = std::mem::take(text);
+                *has_ended |= kind.is_some() && Kind::of(local(&name)) == *kind;
                 if let Some(kind) = *kind
                     && close(kind, local(&name), text, row, pages)
                 {
@@ -77,6 +77,11 @@ impl XmlRows {
                 }
             }
         });
+    }
+
+    /// False where the document stops in the middle.
+    pub(super) fn is_whole(&self) -> bool {
+        self.has_ended
     }
 
     /// What the document lists, where it does.
@@ -99,6 +104,18 @@ impl XmlRows {
             Some(value) => Some(NextPage { parameter: "continuation-token", value }),
             // Stores that know the first version alone leave the marker out without a delimiter.
             None => marker.or(last_key).map(|value| NextPage { parameter: "marker", value }),
+        }
+    }
+}
+
+impl Kind {
+    /// The kind whose documents are an element of this name.
+    fn of(element: &str) -> Option<Self> {
+        match element {
+            "list" => Some(Self::List),
+            "multistatus" => Some(Self::Multistatus),
+            "listbucketresult" => Some(Self::Bucket),
+            _ => None,
         }
     }
 }
@@ -148,7 +165,7 @@ fn close(kind: Kind, name: &str, text: Vec<u8>, row: &mut Option<Row>, pages: &m
             return true;
         }
         (Kind::Multistatus, "response") | (Kind::Bucket, "contents" | "commonprefixes") => return true,
-        (Kind::Multistatus, "href") => row.links = vec![path_of(&plain()).to_owned()],
+        (Kind::Multistatus, "href") => row.links = vec![path_of(text.trim_ascii()).to_vec()],
         (Kind::Multistatus, "getcontentlength") | (Kind::Bucket, "size") => {
             row.size = plain().parse().ok().map(Size::Exact);
         }
@@ -165,11 +182,9 @@ fn close(kind: Kind, name: &str, text: Vec<u8>, row: &mut Option<Row>, pages: &m
 }
 
 /// A server behind another one does not always know its own name, and means itself.
-fn path_of(href: &str) -> &str {
-    match href.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-        None => href,
-    }
+fn path_of(href: &[u8]) -> &[u8] {
+    let Some(host) = href.windows(3).position(|sign| sign == b"://").map(|at| at + 3) else { return href };
+    href[host..].iter().position(|byte| *byte == b'/').map_or(b"/", |at| &href[host + at..])
 }
 
 /// The last name of a key. A key that ends in `/` is a folder: `a/b/` among the prefixes is `b/`, and as an object it
