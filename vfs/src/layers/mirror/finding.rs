@@ -1,29 +1,44 @@
 //! From a subject to what is kept of it: judged, and where it is not good enough asked for, once for all who want it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::file;
+use super::file::{self, Awaited};
 use super::freshness::{self, Verdict, judge};
-use super::listing::{self, Encoded};
+use super::listing::Encoded;
 use super::object::{Object, Upstream};
 use super::sets::Digest;
 use super::store::{Blocks, Kind, Part, Record};
 use super::{Core, Subject};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file_system::File;
+use crate::file_system::{DirStream, File};
 use crate::metadata::{CacheStatus, FileType, Metadata};
 use crate::options::{Freshness, Intent, ListOptions, OpenOptions, StatOptions};
 use crate::path::VPath;
 
-/// What asking the source came to.
-#[derive(Clone, Debug)]
+/// What a caller gets.
+#[derive(Debug)]
 pub(super) enum Answer {
     /// It is kept.
     Kept(Arc<Object>, CacheStatus),
-    /// It must not be kept, or cannot: its readers share this opening.
+    /// A file that must not be kept, or cannot: opened for this caller.
     Passed(Arc<dyn File>),
+    /// A listing that cannot be kept.
+    Listed(DirStream),
 }
+
+/// What asking the source came to, for all who asked at the same time.
+#[derive(Clone, Debug)]
+pub(super) enum Shared {
+    /// It is kept: all get it.
+    Kept(Arc<Object>, CacheStatus),
+    /// It must not be kept, or cannot: one gets it, and each other asks for himself.
+    Passed(Passage),
+}
+
+/// An answer that one caller takes.
+#[derive(Clone, Debug)]
+pub(super) struct Passage(Arc<Mutex<Option<Answer>>>);
 
 /// What a caller found kept, and not good enough.
 pub(super) struct Seen {
@@ -37,6 +52,22 @@ pub(super) struct Sourced {
     metadata: Metadata,
     /// Opened; of a folder, or where nothing is, there is none.
     file: Option<Arc<dyn File>>,
+}
+
+impl Shared {
+    fn passed(file: &Arc<dyn File>) -> Self {
+        Self::Passed(Passage::new(Some(Answer::Passed(Arc::clone(file)))))
+    }
+}
+
+impl Passage {
+    fn new(answer: Option<Answer>) -> Self {
+        Self(Arc::new(Mutex::new(answer)))
+    }
+
+    fn take(&self) -> Option<Answer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Seen {
@@ -67,6 +98,14 @@ impl Core {
             // The source has another version by now: better learned here than amid the file.
             found = self.find_any(subject, wish, intent, op).await?;
         }
+        if let Answer::Kept(object, _) = &found
+            && intent != Intent::Header
+            && object.seal().is_some()
+        {
+            // Nothing of it is shown before it was seen to fit: that it does not is learned here, too.
+            let began = file::arrive(object, Awaited::Beginning).await;
+            began.map_err(|error| error.readdressed(|_| subject.path.clone()))?;
+        }
         match found {
             Answer::Kept(object, _) if object.kind() == Kind::Missing => {
                 Err(Error::new(ErrorKind::NotFound, op, &subject.path))
@@ -90,7 +129,7 @@ impl Core {
         };
         let begin = |stored: Option<&Arc<Object>>, intent| {
             let asking = self.clone().ask(subject.clone(), stored.map(Seen::of), intent);
-            self.flights.begin(self.key_of(subject), asking)
+            self.store.at_hand().asked().begin(self.key_of(subject), asking)
         };
         match (verdict, stored) {
             (Some(Verdict::Fresh), Some(stored))
@@ -110,13 +149,35 @@ impl Core {
                     tracing::debug!(path = %subject.path, %error, "the source cannot be had: what is kept is served");
                     Ok(Answer::Kept(stored, CacheStatus::Stale))
                 }
-                (answer, _) => answer,
+                (Ok(Shared::Kept(object, status)), _) => Ok(Answer::Kept(object, status)),
+                (Ok(Shared::Passed(passage)), _) => match passage.take() {
+                    Some(answer) => Ok(answer),
+                    None => self.pass(subject, intent).await,
+                },
+                (Err(error), _) => Err(error),
             },
         }
     }
 
+    /// Asks the source for one caller, and keeps nothing.
+    async fn pass(&self, subject: &Subject, intent: Intent) -> Result<Answer> {
+        if subject.part == Part::Listing {
+            return self.list_source(&subject.path).await.map(Answer::Listed);
+        }
+        let found = self.open_source(subject, None, intent).await?;
+        match &found.file {
+            Some(file) => Ok(Answer::Passed(Arc::clone(file))),
+            None => Ok(Answer::Kept(Arc::new(self.object_of(subject, found, None)), CacheStatus::Miss)),
+        }
+    }
+
+    async fn list_source(&self, path: &VPath) -> Result<DirStream> {
+        let options = ListOptions { freshness: Freshness::Revalidate, ..ListOptions::with_metadata() };
+        self.inner.read_dir(path, &options).await
+    }
+
     /// What is to be done with what is kept: its set says what it must be, else its age and the rules decide.
-    async fn judge(&self, stored: &Arc<Object>, subject: &Subject, wish: Freshness) -> Verdict {
+    async fn judge(self: &Arc<Self>, stored: &Arc<Object>, subject: &Subject, wish: Freshness) -> Verdict {
         if stored.kind() == Kind::File
             && let Some(expected) = self.expected(subject).await
         {
@@ -132,7 +193,7 @@ impl Core {
         subject: Subject,
         seen: Option<Seen>,
         intent: Intent,
-    ) -> Result<Answer> {
+    ) -> Result<Shared> {
         if let Some(answered) = self.answered_since(&subject, seen.as_ref()) {
             return Ok(answered);
         }
@@ -144,19 +205,19 @@ impl Core {
     }
 
     /// What was kept since the caller looked: somebody else's question was answered in between.
-    fn answered_since(&self, subject: &Subject, seen: Option<&Seen>) -> Option<Answer> {
+    fn answered_since(&self, subject: &Subject, seen: Option<&Seen>) -> Option<Shared> {
         let live = self.live_object(self.key_of(subject))?;
         let is_known =
             seen.is_some_and(|seen| Arc::ptr_eq(&seen.object, &live) && seen.asked == live.kept().asked);
-        (!is_known).then_some(Answer::Kept(live, CacheStatus::Hit))
+        (!is_known).then_some(Shared::Kept(live, CacheStatus::Hit))
     }
 
     async fn ask_file(
-        &self,
+        self: &Arc<Self>,
         subject: &Subject,
         stored: Option<Arc<Object>>,
         intent: Intent,
-    ) -> Result<Answer> {
+    ) -> Result<Shared> {
         let path = &subject.path;
         let expected = self.expected(subject).await;
         let found = self.open_source(subject, stored.as_ref(), intent).await?;
@@ -164,14 +225,19 @@ impl Core {
         if let Some(file) = &found.file
             && !freshness::is_storable(found.metadata.caching, rule)
         {
-            return Ok(Answer::Passed(Arc::clone(file)));
+            return Ok(Shared::passed(file));
         }
         if let Some(stored) = stored.as_ref().filter(|stored| stored.is_version(&found.metadata))
             && (expected.is_none() || stored.digest() == expected || stored.seal() == expected)
         {
             stored.renew(&found.metadata, found.file, self.store.now());
-            stored.save().await?;
-            return Ok(Answer::Kept(Arc::clone(stored), CacheStatus::Revalidated));
+            self.note(stored).await;
+            return Ok(Shared::Kept(Arc::clone(stored), CacheStatus::Revalidated));
+        }
+        if let Some(file) = &found.file
+            && !self.has_room(found.metadata.len.unwrap_or_default())
+        {
+            return Ok(Shared::passed(file));
         }
         let file = found.file.clone();
         let object = Arc::new(self.object_of(subject, found, expected));
@@ -179,42 +245,63 @@ impl Core {
             match self.companions(&object, &old).await {
                 Ok(companions) => {
                     for companion in companions {
-                        self.replace(&companion).await?;
+                        self.keep(&companion).await;
                     }
                 }
                 Err(error) => {
                     tracing::info!(%path, %error, "the source is being changed: its last whole state is served on");
                     old.renew(&old.describe(CacheStatus::Stale), None, self.store.now());
-                    return Ok(Answer::Kept(old, CacheStatus::Stale));
+                    return Ok(Shared::Kept(old, CacheStatus::Stale));
                 }
             }
         }
-        match (self.replace(&object).await, file) {
-            (Ok(()), _) => Ok(Answer::Kept(object, CacheStatus::Miss)),
-            (Err(error), Some(file)) => {
-                tracing::warn!(%error, "nothing can be kept: it is passed through");
-                self.forget(object.key);
-                Ok(Answer::Passed(file))
-            }
-            (Err(_), None) => Ok(Answer::Kept(object, CacheStatus::Miss)),
+        match (self.keep(&object).await, file) {
+            (false, Some(file)) => Ok(Shared::passed(&file)),
+            _ => Ok(Shared::Kept(object, CacheStatus::Miss)),
         }
     }
 
     /// Asks for a listing. What was seen is let go of when the new one is whole; who has nothing sees the new one grow.
-    async fn ask_listing(&self, subject: &Subject, was_seen: bool) -> Result<Answer> {
-        let options = ListOptions { freshness: Freshness::Revalidate, ..ListOptions::with_metadata() };
-        let listing = self.inner.read_dir(&subject.path, &options).await?;
+    async fn ask_listing(&self, subject: &Subject, was_seen: bool) -> Result<Shared> {
+        let listing = self.list_source(&subject.path).await?;
+        if !self.has_room(0) {
+            return Ok(Shared::Passed(Passage::new(Some(Answer::Listed(listing)))));
+        }
         let record = self.record(&subject.path, Kind::Listing, Metadata::new(FileType::Dir));
         let upstream = Upstream::Once(Mutex::new(Some(Box::new(Encoded(listing)))));
         let object = Arc::new(Object::new(self.key_of(subject), &self.store, record, upstream));
-        if was_seen {
-            let mut entries = listing::entries(&object, &subject.path, false);
-            while let Some(batch) = entries.next().await {
-                batch?;
-            }
+        let awaited = if was_seen { Awaited::Whole } else { Awaited::Beginning };
+        if file::arrive(&object, awaited).await? && self.keep(&object).await {
+            Ok(Shared::Kept(object, CacheStatus::Miss))
+        } else {
+            Ok(Shared::Passed(Passage::new(None)))
         }
-        self.replace(&object).await?;
-        Ok(Answer::Kept(object, CacheStatus::Miss))
+    }
+
+    /// Makes `object` the one that is found from now on. False where nothing can be kept: then none is.
+    async fn keep(&self, object: &Arc<Object>) -> bool {
+        let kept = self.replace(object).await;
+        if let Err(error) = &kept {
+            tracing::warn!(%error, "nothing can be kept: it is passed through");
+            self.forget(object.key);
+        }
+        kept.is_ok()
+    }
+
+    /// Saves what was learned of `object`; it is served also where that fails.
+    async fn note(&self, object: &Arc<Object>) {
+        if let Err(error) = object.save().await {
+            tracing::warn!(path = %object.path(), %error, "what was learned cannot be noted in the cache");
+        }
+    }
+
+    /// True where a file of so many bytes may be kept. Where not, room is looked for.
+    fn has_room(&self, len: u64) -> bool {
+        let has_room = self.store.has_room(len);
+        if !has_room {
+            self.store.keep_house();
+        }
+        has_room
     }
 
     /// What the source has for `subject` now.

@@ -152,6 +152,7 @@ impl Core {
                 let text = super::set::drain(&*file, PAGE_BYTES, path).await?;
                 (pip.parse(self, path, described.content_type.as_deref(), text).await?, described)
             }
+            Answer::Listed(_) => return Err(Error::new(ErrorKind::Internal, "open", path)),
         };
         let sum = Sha256::digest(&page.bytes);
         let tag: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();

@@ -1,7 +1,8 @@
 //! [`Run`]: one fetch of consecutive bytes, for however many readers.
 //!
 //! A run goes as fast as the source gives; who reads slower reads from the disk. When nobody has waited for a run for
-//! [`LINGER`] it goes on only where little is missing (see [`is_worth_finishing`]); what it brought stays in any case.
+//! [`LINGER`] it goes on only where little is missing (see [`is_worth_finishing`]). A source that breaks off is asked to go
+//! on with the same version, as long as somebody waits.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +19,7 @@ use super::object::Object;
 use super::store::BLOCK_BYTES;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::path::VPath;
-use crate::producer::{Chunk, Producer, ProducerExt};
+use crate::producer::{Chunk, Coalesce, Lower, Producer, ProducerExt};
 
 /// What is written at once, where the source gives so much.
 const WRITTEN_BYTES: usize = 256 * 1024;
@@ -31,6 +32,12 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// A deserted run goes on to the end where no more than this is missing.
 const FINISHED_BYTES: u64 = 16 << 20;
+
+/// A source that breaks off is asked again so often without a byte having come in between.
+const RESUMPTIONS: u32 = 3;
+
+/// How long a source that has broken off is left alone before each of them.
+const RESUMED_AFTER: Duration = Duration::from_millis(200);
 
 /// Consecutive bytes that are being fetched.
 #[derive(Debug)]
@@ -112,24 +119,18 @@ impl Run {
         let object = Arc::clone(object);
         tokio::spawn(async move {
             let digest = object.seal().map(|_| Sha256::new());
-            let mut fetch = Fetch { object: &object, run: &self, at: self.start, sum: Hasher::new(), digest };
+            let sum = Hasher::new();
+            let mut fetch = Fetch { object: &object, run: &self, at: self.start, sum, digest, resumed: None };
             let outcome = fetch.go().await;
-            if let Err(error) = &outcome {
-                settle_failure(&object, error).await;
-            } else if !object.is_resumable() && !object.is_complete() && object.seal().is_none() {
-                lose(&object, &left()).await;
-            }
+            let outcome = settle(&object, outcome).await;
             if !object.is_lost()
                 && let Err(error) = object.save().await
             {
                 tracing::warn!(%error, "what was fetched is served, and cannot be noted in the cache");
             }
-            // What cannot be kept is no failure: its readers go on from the source.
-            let outcome = if object.is_bypassed() { Ok(()) } else { outcome };
             // The outcome is there before the news of it.
             _ = self.outcome.set(outcome);
             object.remove_run(&self);
-            object.store.keep_house();
         });
         joined
     }
@@ -164,17 +165,26 @@ struct Fetch<'a> {
     sum: Hasher,
     /// Of the whole, where that has to sum to something.
     digest: Option<Sha256>,
+    /// Where the source broke off last, and how often it did there.
+    resumed: Option<(u64, u32)>,
+}
+
+/// Why a run has ended before its goal.
+enum Broken {
+    /// The source says so, or its bytes are not what they must be.
+    Source(Error),
+    /// The cache folder takes no more.
+    Store(Error),
 }
 
 impl Fetch<'_> {
-    async fn go(&mut self) -> Result<()> {
-        let source = self.object.fetch(self.run.start, self.run.end).await?;
-        let mut source = source.lower(self.object.store.disk()).coalesce(WRITTEN_BYTES);
+    async fn go(&mut self) -> Result<(), Broken> {
+        let mut source = self.source().await?;
         let mut is_watched = true;
         loop {
             let next = tokio::select! {
                 biased;
-                chunk = poll_fn(|cx| source.poll_more(cx)) => chunk.transpose()?,
+                chunk = poll_fn(|cx| source.poll_more(cx)) => chunk.transpose(),
                 () = self.run.deserted(), if is_watched => {
                     if !is_worth_finishing(self.object.progress()) {
                         return Ok(());
@@ -183,17 +193,70 @@ impl Fetch<'_> {
                     continue;
                 }
             };
-            match next {
-                Some(Chunk::Bytes(bytes)) => {
-                    let len = bytes.len();
-                    self.expect_room(len)?;
-                    self.write(bytes).await?;
-                    self.object.pace(len).await;
+            let ended = match next {
+                Ok(Some(Chunk::Bytes(bytes))) => {
+                    self.take(bytes).await?;
+                    continue;
                 }
-                Some(Chunk::Span(_)) => return Err(failure(ErrorKind::Internal)),
-                None => return self.end(),
+                Ok(Some(Chunk::Span(_))) => Err(failure(ErrorKind::Internal)),
+                Ok(None) => self.expect_all(),
+                Err(error) => Err(error),
+            };
+            match ended {
+                Ok(()) => return self.end().map_err(Broken::Source),
+                Err(error) if self.may_go_on(&error) => {
+                    tracing::debug!(path = %self.object.path(), at = self.at, %error, "the source broke off: it is asked to go on");
+                    self.object.close_upstream();
+                    sleep(RESUMED_AFTER).await;
+                    source = self.source().await?;
+                }
+                Err(error) => return Err(Broken::Source(error)),
             }
         }
+    }
+
+    /// The source's bytes from where the run is.
+    async fn source(&self) -> Result<Coalesce<Lower<Box<dyn Producer>>>, Broken> {
+        let source = self.object.fetch(self.at, self.run.end).await.map_err(Broken::Source)?;
+        Ok(source.lower(self.object.store.disk()).coalesce(WRITTEN_BYTES))
+    }
+
+    /// True where the source has not said that there is no more of this version, and somebody waits for it.
+    fn may_go_on(&mut self, error: &Error) -> bool {
+        let is_a_break = matches!(
+            error.kind(),
+            ErrorKind::Truncated | ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::Internal
+        );
+        let tries = match self.resumed {
+            Some((at, tries)) if at == self.at => tries,
+            _ => 0,
+        };
+        self.resumed = Some((self.at, tries + 1));
+        is_a_break
+            && tries < RESUMPTIONS
+            && self.object.is_resumable()
+            && self.run.readers.load(Ordering::Acquire) > 0
+    }
+
+    async fn take(&mut self, bytes: Bytes) -> Result<(), Broken> {
+        let len = bytes.len();
+        self.expect_room(len).map_err(Broken::Store)?;
+        self.expect_uncut().await?;
+        self.write(bytes).await.map_err(Broken::Store)?;
+        self.object.pace(len).await;
+        Ok(())
+    }
+
+    /// What was written must still be there: what follows a hole would pass for a whole block.
+    async fn expect_uncut(&self) -> Result<(), Broken> {
+        let data = self.object.data().await.map_err(Broken::Store)?;
+        if self.at > self.run.start && data.len().unwrap_or(0) < self.at {
+            let detail = "its file in the cache was cut while it was fetched: open it anew";
+            return Err(Broken::Source(
+                failure(ErrorKind::Changed).with_detail(detail).with_retry(Retry::Now),
+            ));
+        }
+        Ok(())
     }
 
     /// What would never fit is not begun with.
@@ -207,7 +270,7 @@ impl Fetch<'_> {
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        let data = self.object.data().await?.clone();
+        let data = self.object.data().await?.file().clone();
         let (at, written, digest) = (self.at, bytes.clone(), self.digest.take());
         let write = move || {
             let digest = digest.map(|digest| digest.chain_update(&written));
@@ -240,55 +303,74 @@ impl Fetch<'_> {
         whole
     }
 
-    /// The source has no more: that is the end of the file, or of what was asked for.
-    fn end(&mut self) -> Result<()> {
+    /// The source has no more: that must be the end of the file, or of what was asked for.
+    fn expect_all(&self) -> Result<()> {
         let (len, _) = self.object.progress();
         let goal = match (self.run.end, len) {
             (Some(end), Some(len)) => Some(end.min(len)),
             (end, len) => end.or(len),
         };
-        if let Some(goal) = goal.filter(|goal| *goal != self.at) {
-            let detail = format!("the source's bytes end at {}, {goal} were promised", self.at);
-            return Err(failure(ErrorKind::Truncated).with_detail(detail));
-        }
-        if len.is_none_or(|len| self.at == len) {
-            let last =
-                (!self.at.is_multiple_of(BLOCK_BYTES)).then(|| std::mem::take(&mut self.sum).finalize());
-            self.object.ended(self.at, last);
-            if let Some(digest) = self.digest.take()
-                && !self.object.unseal(digest.finalize().into())
-            {
-                let detail = "its bytes are not what the set that it belongs to says: the source is being changed, or \
-                              damaged; try again later";
-                return Err(failure(ErrorKind::Unavailable)
-                    .with_detail(detail)
-                    .with_retry(Retry::After(RETRY)));
+        match goal.filter(|goal| *goal != self.at) {
+            Some(goal) => {
+                let detail = format!("the source's bytes end at {}, {goal} were promised", self.at);
+                Err(failure(ErrorKind::Truncated).with_detail(detail))
             }
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Closes the file where this is its end, and sees that it sums to what it must.
+    fn end(&mut self) -> Result<()> {
+        if self.object.progress().0.is_some_and(|len| self.at != len) {
+            return Ok(());
+        }
+        let last = (!self.at.is_multiple_of(BLOCK_BYTES)).then(|| std::mem::take(&mut self.sum).finalize());
+        self.object.ended(self.at, last);
+        let digest = self.digest.take().map(|digest| digest.finalize().into());
+        if digest.is_none_or(|digest| self.object.unseal(digest)) {
+            return Ok(());
+        }
+        let detail = "its bytes are not what the set that it belongs to says: the source is being changed, or damaged; \
+                      try again later";
+        Err(failure(ErrorKind::Unavailable).with_detail(detail).with_retry(Retry::After(RETRY)))
     }
 }
 
-/// What a failed run means for its object.
-async fn settle_failure(object: &Arc<Object>, error: &Error) {
-    object.close_upstream();
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded if error.op() == "write_at" => {
-            tracing::warn!(path = %object.path(), %error, "the cache is full: what does not fit is passed through");
-            object.bypass();
+/// What the end of a run means for its object, and for those who waited for it.
+async fn settle(object: &Arc<Object>, outcome: Result<(), Broken>) -> Result<()> {
+    // A second fetch may bring another version under the same name, so it must not be put behind the first.
+    let can_go_on = object.is_resumable() && object.seal().is_none();
+    match outcome {
+        Ok(()) if can_go_on || (object.is_complete() && object.seal().is_none()) => Ok(()),
+        Ok(()) => {
+            lose(object, &left()).await;
+            Ok(())
         }
-        // The source has another version: this one is not to be found again.
-        ErrorKind::Changed | ErrorKind::Corrupt | ErrorKind::NotFound => lose(object, error).await,
-        // A second fetch may bring another version under the same name, so it must not be put behind the first.
-        _ if !object.is_resumable() && object.seal().is_none() => lose(object, error).await,
-        _ => {}
+        // What cannot be kept is no failure: its readers go on from the source.
+        Err(Broken::Store(error)) => {
+            object.close_upstream();
+            tracing::warn!(path = %object.path(), %error, "the cache takes no more: what does not fit is passed through");
+            object.bypass();
+            // So that it is tried again when its readers have left.
+            object.store.at_hand().cool(object);
+            Ok(())
+        }
+        Err(Broken::Source(error)) => {
+            object.close_upstream();
+            let is_gone =
+                matches!(error.kind(), ErrorKind::Changed | ErrorKind::Corrupt | ErrorKind::NotFound);
+            if is_gone || !can_go_on {
+                lose(object, &error).await;
+            }
+            Err(error)
+        }
     }
 }
 
 /// Makes sure that nobody finds the rest of a version that cannot be had any more.
 async fn lose(object: &Arc<Object>, error: &Error) {
     object.lose(error);
-    if let Err(error) = object.store.remove(object.key, Some(object.generation())).await {
+    if let Err(error) = object.store.remove(object.key, object.generation()).await {
         tracing::warn!(path = %object.path(), %error, "what is out of date cannot be removed from the cache");
     }
 }

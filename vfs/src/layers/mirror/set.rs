@@ -53,7 +53,7 @@ impl Sets {
 
 impl Core {
     /// What the file must sum to, as its name, a release or a page says that is kept.
-    pub(super) async fn expected(&self, subject: &Subject) -> Option<Digest> {
+    pub(super) async fn expected(self: &Arc<Self>, subject: &Subject) -> Option<Digest> {
         match &self.options.sets {
             Sets::Apt if subject.part == Part::Entry => self.listed(&subject.path).await,
             Sets::Pip(pip, site) if subject.part == Part::Entry => pip.digest(*site, &subject.path).await,
@@ -61,7 +61,7 @@ impl Core {
         }
     }
 
-    async fn listed(&self, path: &VPath) -> Option<Digest> {
+    async fn listed(self: &Arc<Self>, path: &VPath) -> Option<Digest> {
         if let Some(digest) = hash_in_name(path) {
             return Some(digest);
         }
@@ -82,7 +82,11 @@ impl Core {
     ///
     /// # Errors
     /// `Unavailable` where the source does not have them yet: then `old` stays.
-    pub(super) async fn companions(&self, new: &Arc<Object>, old: &Arc<Object>) -> Result<Vec<Arc<Object>>> {
+    pub(super) async fn companions(
+        self: &Arc<Self>,
+        new: &Arc<Object>,
+        old: &Arc<Object>,
+    ) -> Result<Vec<Arc<Object>>> {
         let path = new.path();
         let Some(folder) =
             path.parent().filter(|_| matches!(self.options.sets, Sets::Apt) && is_release(&path))

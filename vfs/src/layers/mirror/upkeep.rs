@@ -50,7 +50,7 @@ impl Mirror {
         let count = found.len() as u64;
         for (key, generation) in found {
             self.0.forget(key);
-            self.0.store.remove(key, Some(generation)).await?;
+            self.0.store.remove(key, generation).await?;
         }
         Ok(count)
     }
@@ -68,7 +68,7 @@ impl Mirror {
             let Some(subject) = part.map(|part| Subject { path, part }) else { continue };
             let seen = self.0.readable(&subject).await;
             let asking = self.0.clone().ask(subject, seen.as_ref().map(Seen::of), Intent::Header);
-            self.0.flights.begin(key, asking).landed().await?;
+            self.0.store.at_hand().asked().begin(key, asking).landed().await?;
             count += 1;
         }
         Ok(count)
@@ -118,7 +118,7 @@ impl Mirror {
                 }
                 Ok(object.progress().0.unwrap_or_default())
             }
-            Answer::Passed(_) => {
+            Answer::Passed(_) | Answer::Listed(_) => {
                 let detail = "its source or a rule says that it must not be kept, or the cache is full";
                 Err(Error::new(ErrorKind::Unsupported, OP, path).with_detail(detail))
             }
