@@ -128,13 +128,13 @@ cases! {
         0 => Answer::default().close(),
         _ => honest(heard),
     };
-    no_site_at_all_is_unavailable reads ByteRange::whole() => An(ErrorKind::Unavailable), |_| {
+    who_hangs_up_at_once_gives_a_bad_answer reads ByteRange::whole() => An(ErrorKind::BadAnswer), |_| {
         Answer::default().close()
     };
-    what_is_no_http_is_unavailable reads ByteRange::whole() => An(ErrorKind::Unavailable), |_| {
+    what_is_no_http_is_a_bad_answer reads ByteRange::whole() => An(ErrorKind::BadAnswer), |_| {
         Answer::default().send("220 ftp.example.org ready\r\n").close()
     };
-    a_head_without_an_end_is_unavailable reads ByteRange::whole() => An(ErrorKind::Unavailable), |_| {
+    a_head_without_an_end_is_a_bad_answer reads ByteRange::whole() => An(ErrorKind::BadAnswer), |_| {
         let field = format!("X-Padding: {}\r\n", "x".repeat(1000));
         Answer::default().send("HTTP/1.1 200 OK\r\n").send(field.repeat(2000)).close()
     };

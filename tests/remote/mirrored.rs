@@ -85,7 +85,7 @@ async fn a_site_in_trouble_is_not_missed() {
     read(&mirror, "/f").await.unwrap();
     is_down.store(true, Ordering::Relaxed);
     assert_eq!(read(&mirror, "/f").await.unwrap(), (Bytes::from_static(CONTENT), CacheStatus::Stale));
-    assert_eq!(read(&mirror, "/other").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(read(&mirror, "/other").await.unwrap_err().kind(), ErrorKind::BadAnswer);
 }
 
 #[tokio::test]

@@ -74,6 +74,8 @@ pub enum ErrorKind {
     TimedOut,
     /// The source cannot be reached.
     Unavailable,
+    /// The source was reached, and answers what cannot be used; of another path it may answer well.
+    BadAnswer,
     /// The answer is being prepared; ask again.
     NotYet,
     /// A stated bound was reached.
@@ -224,6 +226,7 @@ impl ErrorKind {
             Self::Busy => "in use",
             Self::TimedOut => "no answer in time",
             Self::Unavailable => "the source cannot be reached",
+            Self::BadAnswer => "the source's answer cannot be used",
             Self::NotYet => "not ready yet",
             Self::LimitExceeded => "a limit is reached",
             Self::Unsupported => "not supported here",
@@ -255,7 +258,7 @@ impl ErrorKind {
             Self::Unsupported => io::ErrorKind::Unsupported,
             // `FilesystemLoop` cannot be named on stable; its errno leads to it all the same.
             Self::Loop => io::Error::from(Errno::LOOP).kind(),
-            Self::LimitExceeded | Self::Internal => io::ErrorKind::Other,
+            Self::BadAnswer | Self::LimitExceeded | Self::Internal => io::ErrorKind::Other,
         }
     }
 }

@@ -260,7 +260,11 @@ pub(super) fn code(kind: ErrorKind) -> u16 {
         | ErrorKind::Unsupported => 550,
         ErrorKind::NameTooLong => 553,
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 552,
-        ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::Unavailable | ErrorKind::NotYet => 450,
+        ErrorKind::Busy
+        | ErrorKind::TimedOut
+        | ErrorKind::Unavailable
+        | ErrorKind::BadAnswer
+        | ErrorKind::NotYet => 450,
         ErrorKind::Truncated | ErrorKind::Changed | ErrorKind::LimitExceeded | ErrorKind::Internal => 451,
     }
 }

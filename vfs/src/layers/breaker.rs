@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use super::around::{Around, Call, Pace};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::Availability;
+use crate::path::VPath;
 
 /// When a source counts as down, and how often it is tried then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerOptions {
-    /// Calls in a row that end with `Unavailable` or `TimedOut`. Default 3.
+    /// Failures in a row. Default 3.
     pub failures: u32,
     /// Rest before the first try; each failed try doubles it. Default 5 s.
     pub first_rest: Duration,
@@ -23,11 +24,13 @@ pub struct BreakerOptions {
 
 /// Fails calls at once while their source is down.
 ///
-/// - Closed: calls pass. `failures` of them in a row that end with `Unavailable` or `TimedOut` open it; every other end
-///   is an answer and starts the count anew, but for `Busy`, which says nothing.
+/// - Closed: calls pass. `failures` of them in a row open it. A failure is `Unavailable`, or `TimedOut` on a path that
+///   has not counted yet: one file that hangs does not take the others with it. `Busy` says nothing; every other end is
+///   an answer, also one that cannot be used, and starts the count anew.
 /// - Open: calls are `Unavailable` with [`Retry::After`] and the last trouble as their source.
 /// - After the rest one call is let through as a probe, and the others still fail. Its answer closes the breaker, its
-///   failure doubles the rest; dropped, it hands its turn to the next call.
+///   failure doubles the rest; dropped, it hands its turn to the next call. A path that had timed out probes badly: while
+///   it hangs a call on another path is let through as well, and takes the probe's place.
 ///
 /// Calls that began before the breaker changed do not count any more. A file's own producers are not counted: the next
 /// opening meets the same trouble. A probe takes as long as the tree below lets it, so a timeout belongs below.
@@ -47,15 +50,35 @@ struct State {
 
 #[derive(Debug)]
 enum Phase {
-    Closed { failures: u32 },
-    Open { until: Instant, rest: Duration, trouble: Error },
-    Probing { rest: Duration, trouble: Error },
+    Closed { failures: u32, hung: Hung },
+    Open { until: Instant, outage: Outage },
+    Probing { outage: Outage, probe: Probe },
+}
+
+/// The paths that have timed out since the last answer: at most as many as failures are counted.
+type Hung = Vec<VPath>;
+
+/// What is known of a source that is down.
+#[derive(Clone, Debug)]
+struct Outage {
+    rest: Duration,
+    trouble: Error,
+    hung: Hung,
+}
+
+/// What a probe can find out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    /// How the source fares.
+    Telling,
+    /// Little where it fails: its path had timed out before.
+    Doubtful,
 }
 
 impl Breaker {
     /// A closed breaker.
     pub fn new(options: BreakerOptions) -> Self {
-        let state = State { phase: Phase::Closed { failures: 0 }, round: 0, answered: false };
+        let state = State { phase: Phase::closed(), round: 0, answered: false };
         Self { options, state: Mutex::new(state) }
     }
 
@@ -70,27 +93,34 @@ impl Breaker {
     }
 
     /// Lets a call through or says why not.
-    fn admit(&self, call: Call<'_>) -> Result<Pass<'_>> {
+    fn admit<'a>(&'a self, call: Call<'a>) -> Result<Pass<'a>> {
         let mut state = self.state();
-        let (wait, trouble) = match &state.phase {
-            Phase::Closed { .. } => {
-                return Ok(Pass { breaker: self, round: state.round, probe: false });
+        let now = Instant::now();
+        let (wait, outage) = match &state.phase {
+            Phase::Closed { .. } => return Ok(self.pass(&state, call, false)),
+            Phase::Open { until, outage } => (until.saturating_duration_since(now), outage),
+            Phase::Probing { outage, probe: Probe::Doubtful }
+                if outage.probe_on(call.path) == Probe::Telling =>
+            {
+                (Duration::ZERO, outage)
             }
-            Phase::Open { until, rest, trouble } if *until <= Instant::now() && call.pace == Pace::Prompt => {
-                let (rest, trouble) = (*rest, trouble.clone());
-                state.enter(Phase::Probing { rest, trouble });
-                return Ok(Pass { breaker: self, round: state.round, probe: true });
-            }
-            Phase::Open { until, trouble, .. } => {
-                (until.saturating_duration_since(Instant::now()), trouble.clone())
-            }
-            Phase::Probing { trouble, .. } => (self.options.first_rest, trouble.clone()),
+            Phase::Probing { outage, .. } => (self.options.first_rest, outage),
         };
-        let detail = format!("the source failed before and is tried again in {} s", wait.as_secs().max(1));
+        if wait.is_zero() && call.pace == Pace::Prompt {
+            let (outage, probe) = (outage.clone(), outage.probe_on(call.path));
+            state.enter(Phase::Probing { outage, probe });
+            return Ok(self.pass(&state, call, true));
+        }
+        let wait = wait.max(Duration::from_secs(1));
+        let detail = format!("the source failed before and is tried again in {} s", wait.as_secs());
         Err(Error::new(ErrorKind::Unavailable, call.op, call.path)
             .with_detail(detail)
-            .with_source(trouble)
-            .with_retry(Retry::After(wait.max(Duration::from_secs(1)))))
+            .with_source(outage.trouble.clone())
+            .with_retry(Retry::After(wait)))
+    }
+
+    fn pass<'a>(&'a self, state: &State, call: Call<'a>, probe: bool) -> Pass<'a> {
+        Pass { breaker: self, round: state.round, path: call.path, probe }
     }
 
     /// Takes in how a call ended.
@@ -99,30 +129,49 @@ impl Breaker {
         if pass.round != state.round {
             return;
         }
+        let state = &mut *state;
         match (verdict, &mut state.phase) {
-            (Verdict::Answered, Phase::Closed { failures }) => {
+            (Verdict::Answered, Phase::Closed { failures, hung }) => {
                 *failures = 0;
+                hung.clear();
                 state.answered = true;
             }
             (Verdict::Answered, Phase::Probing { .. }) => {
                 state.answered = true;
-                state.enter(Phase::Closed { failures: 0 });
+                state.enter(Phase::closed());
             }
-            (Verdict::Failed(trouble), Phase::Closed { failures }) => {
-                *failures += 1;
-                if *failures >= self.options.failures {
-                    state.open(self.options.first_rest, trouble);
+            (Verdict::Unreached(trouble), Phase::Closed { .. }) => self.count(state, trouble),
+            (Verdict::Hung(trouble), Phase::Closed { hung, .. }) => {
+                if !hung.contains(pass.path) {
+                    hung.push(pass.path.clone());
+                    self.count(state, trouble);
                 }
             }
-            (Verdict::Failed(trouble), Phase::Probing { rest, .. }) => {
-                let rest = (*rest * 2).min(self.options.longest_rest);
-                state.open(rest, trouble);
+            (Verdict::Unreached(trouble), Phase::Probing { outage, .. })
+            | (Verdict::Hung(trouble), Phase::Probing { outage, probe: Probe::Telling }) => {
+                let rest = (outage.rest * 2).min(self.options.longest_rest);
+                let outage = Outage { rest, trouble, hung: std::mem::take(&mut outage.hung) };
+                state.open(outage);
             }
-            (Verdict::Nothing, Phase::Probing { rest, trouble }) => {
-                let (rest, trouble) = (*rest, trouble.clone());
-                state.enter(Phase::Open { until: Instant::now(), rest, trouble });
+            (Verdict::Hung(_), Phase::Probing { outage, .. }) => {
+                let outage = outage.clone();
+                state.open(outage);
+            }
+            (Verdict::Nothing, Phase::Probing { outage, .. }) => {
+                let outage = outage.clone();
+                state.enter(Phase::Open { until: Instant::now(), outage });
             }
             (Verdict::Nothing, Phase::Closed { .. }) | (_, Phase::Open { .. }) => {}
+        }
+    }
+
+    /// Counts a failure of a source that counts as up.
+    fn count(&self, state: &mut State, trouble: Error) {
+        let Phase::Closed { failures, hung } = &mut state.phase else { return };
+        *failures += 1;
+        if *failures >= self.options.failures {
+            let hung = std::mem::take(hung);
+            state.open(Outage { rest: self.options.first_rest, trouble, hung });
         }
     }
 
@@ -162,15 +211,31 @@ impl State {
         self.round += 1;
     }
 
-    fn open(&mut self, rest: Duration, trouble: Error) {
-        self.enter(Phase::Open { until: Instant::now() + rest, rest, trouble });
+    fn open(&mut self, outage: Outage) {
+        self.enter(Phase::Open { until: Instant::now() + outage.rest, outage });
+    }
+}
+
+impl Phase {
+    fn closed() -> Self {
+        Self::Closed { failures: 0, hung: Hung::new() }
+    }
+}
+
+impl Outage {
+    /// What a call on `path` would find out.
+    fn probe_on(&self, path: &VPath) -> Probe {
+        if self.hung.contains(path) { Probe::Doubtful } else { Probe::Telling }
     }
 }
 
 /// What a call's end says about its source.
 enum Verdict {
     Answered,
-    Failed(Error),
+    /// The source is not there.
+    Unreached(Error),
+    /// It did not answer in time, on this path.
+    Hung(Error),
     Nothing,
 }
 
@@ -178,7 +243,8 @@ impl Verdict {
     fn of<T>(result: &Result<T>) -> Self {
         match result {
             Err(error) => match error.kind() {
-                ErrorKind::Unavailable | ErrorKind::TimedOut => Self::Failed(error.clone()),
+                ErrorKind::Unavailable => Self::Unreached(error.clone()),
+                ErrorKind::TimedOut => Self::Hung(error.clone()),
                 ErrorKind::Busy => Self::Nothing,
                 _ => Self::Answered,
             },
@@ -191,6 +257,7 @@ impl Verdict {
 struct Pass<'a> {
     breaker: &'a Breaker,
     round: u64,
+    path: &'a VPath,
     probe: bool,
 }
 
@@ -243,7 +310,7 @@ mod tests {
         ask(&tree).await;
         fake.fail(Some(ErrorKind::NotFound));
         ask(&tree).await;
-        fake.fail(Some(ErrorKind::TimedOut));
+        fake.fail(Some(ErrorKind::Unavailable));
         ask(&tree).await;
         ask(&tree).await;
         assert_eq!(breaker.availability(), Availability::Ok, "an answer starts the count anew");
@@ -265,15 +332,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_failed_probe_doubles_the_rest_up_to_its_bound() {
         let (fake, _, tree) = broken();
-        fake.fail(Some(ErrorKind::TimedOut));
+        fake.fail(Some(ErrorKind::Unavailable));
         for _ in 0..3 {
             ask(&tree).await;
         }
         for rest in [5, 10, 20, 40, 80, 160, 300, 300] {
             tokio::time::advance(Duration::from_secs(rest) - Duration::from_millis(1)).await;
-            assert_eq!(ask(&tree).await, Some(ErrorKind::Unavailable), "before {rest} s it is not asked");
+            let asked = fake.calls();
+            ask(&tree).await;
+            assert_eq!(fake.calls(), asked, "before {rest} s it is not asked");
             tokio::time::advance(Duration::from_millis(1)).await;
-            assert_eq!(ask(&tree).await, Some(ErrorKind::TimedOut), "after {rest} s it is");
+            ask(&tree).await;
+            assert_eq!(fake.calls(), asked + 1, "after {rest} s it is");
         }
     }
 
@@ -319,7 +389,8 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let call = |kind| {
-            let pass = breaker.admit(Call { op: "open", path: &VPath::root(), pace: Pace::Prompt }).unwrap();
+            let root = VPath::root();
+            let pass = breaker.admit(Call { op: "open", path: &root, pace: Pace::Prompt }).unwrap();
             pass.end(Verdict::of(&Err::<(), _>(Error::new(kind, "open", &VPath::root()))));
         };
         for _ in 0..3 {
@@ -336,5 +407,53 @@ mod tests {
         assert_eq!(breaker.availability(), Availability::Ok);
     }
 
-    use crate::path::VPath;
+    /// A call on `at` that ends like that; false where it was not let through.
+    fn ends(breaker: &Breaker, at: &str, kind: Option<ErrorKind>) -> bool {
+        let path = path(at);
+        let Ok(pass) = breaker.admit(Call { op: "open", path: &path, pace: Pace::Prompt }) else {
+            return false;
+        };
+        pass.end(Verdict::of(&match kind {
+            Some(kind) => Err(Error::new(kind, "open", &path)),
+            None => Ok(()),
+        }));
+        true
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_hangs_or_a_page_that_fails_says_nothing_about_the_others() {
+        let breaker = Breaker::default();
+        for _ in 0..10 {
+            assert!(ends(&breaker, "/hung", Some(ErrorKind::TimedOut)));
+        }
+        for page in 0..10 {
+            assert!(ends(&breaker, &format!("/cgi/{page}"), Some(ErrorKind::BadAnswer)));
+        }
+        assert_eq!(breaker.availability(), Availability::Ok);
+        for at in ["/a", "/b", "/c"] {
+            assert!(ends(&breaker, at, Some(ErrorKind::TimedOut)));
+        }
+        assert_eq!(breaker.availability(), Availability::Unavailable, "all that was asked for hangs");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_what_hangs_does_not_keep_the_others_out() {
+        let breaker = Breaker::default();
+        let hung = ["/a", "/b", "/c"].map(path);
+        for at in ["/a", "/b", "/c"] {
+            ends(&breaker, at, Some(ErrorKind::TimedOut));
+        }
+        for _ in 0..20 {
+            tokio::time::advance(Duration::from_secs(5)).await;
+            assert!(ends(&breaker, "/a", Some(ErrorKind::TimedOut)), "the rest does not grow by it");
+        }
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let call = Call { op: "open", path: &hung[1], pace: Pace::Prompt };
+        let doubtful = breaker.admit(call).unwrap();
+        assert!(!ends(&breaker, "/c", None), "one of them at a time");
+        assert!(ends(&breaker, "/good", None));
+        assert_eq!(breaker.availability(), Availability::Ok);
+        doubtful.end(Verdict::Hung(Error::new(ErrorKind::TimedOut, "open", &hung[1])));
+        assert_eq!(breaker.availability(), Availability::Ok, "what began before does not count");
+    }
 }

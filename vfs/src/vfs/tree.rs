@@ -164,7 +164,10 @@ fn is_absence(error: &Error) -> bool {
 
 /// The tree cannot say what is there.
 fn is_outage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::Busy)
+    matches!(
+        error.kind(),
+        ErrorKind::Unavailable | ErrorKind::BadAnswer | ErrorKind::TimedOut | ErrorKind::Busy
+    )
 }
 
 /// A tree misses the parent of what is to be made; where the table has it, that is another trouble.

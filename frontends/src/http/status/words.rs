@@ -28,6 +28,7 @@ pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::Loop => StatusCode::LOOP_DETECTED,
         // The source is at fault, and the peer can do nothing about it: it is the source that wants a login, too.
         ErrorKind::Unauthenticated => StatusCode::BAD_GATEWAY,
+        ErrorKind::BadAnswer => StatusCode::BAD_GATEWAY,
         ErrorKind::Corrupt => StatusCode::BAD_GATEWAY,
         ErrorKind::Truncated => StatusCode::BAD_GATEWAY,
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,

@@ -580,6 +580,7 @@ fn may_pass(error: &Error) -> bool {
         error.kind(),
         ErrorKind::TimedOut
             | ErrorKind::Unavailable
+            | ErrorKind::BadAnswer
             | ErrorKind::Busy
             | ErrorKind::NotYet
             | ErrorKind::Internal

@@ -118,7 +118,7 @@ fn of_reply(reply: &Reply, op: &'static str, path: &VPath) -> Error {
     let kind = match reply.code {
         332 | 430 | 530 | 532 | 533 => ErrorKind::Unauthenticated,
         450 | 451 if reply.speaks_of_absence() => ErrorKind::NotFound,
-        425 | 426 | 451 => ErrorKind::Unavailable,
+        425 | 426 => ErrorKind::Unavailable,
         450 => ErrorKind::Busy,
         452 | 552 => ErrorKind::StorageFull,
         500 | 502 | 504 => ErrorKind::Unsupported,
@@ -128,7 +128,7 @@ fn of_reply(reply: &Reply, op: &'static str, path: &VPath) -> Error {
         550 | 551 if reply.speaks_of_rights() => ErrorKind::PermissionDenied,
         550 | 551 => ErrorKind::NotFound,
         554 => ErrorKind::InvalidInput,
-        400..=499 => ErrorKind::Unavailable,
+        400..=499 => ErrorKind::BadAnswer,
         _ => ErrorKind::PermissionDenied,
     };
     let retry = if reply.code < 500 && kind != ErrorKind::NotFound { Retry::Now } else { Retry::No };

@@ -166,7 +166,9 @@ impl Client {
             }
             // What timed out has cost its caller enough.
             let wait = match (error.kind(), error.retry()) {
-                (ErrorKind::Unavailable | ErrorKind::Busy, Retry::Now) => Duration::ZERO,
+                (ErrorKind::Unavailable | ErrorKind::BadAnswer | ErrorKind::Busy, Retry::Now) => {
+                    Duration::ZERO
+                }
                 (ErrorKind::Busy, Retry::After(wait)) if wait <= PATIENCE => wait,
                 _ => return Err(error),
             };
@@ -363,7 +365,14 @@ impl Resolve for CheckedResolver {
 
 /// True for failures of the site; a clear "no" is an answer.
 fn is_trouble(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::Busy | ErrorKind::Loop)
+    matches!(
+        kind,
+        ErrorKind::Unavailable
+            | ErrorKind::BadAnswer
+            | ErrorKind::TimedOut
+            | ErrorKind::Busy
+            | ErrorKind::Loop
+    )
 }
 
 impl fmt::Debug for Client {

@@ -24,7 +24,12 @@ pub(super) fn of_transport(error: reqwest::Error, op: &'static str, path: &VPath
         let detail = refused.to_string();
         return Error::new(ErrorKind::PermissionDenied, op, path).with_detail(detail).with_source(error);
     }
-    let kind = if error.is_timeout() { ErrorKind::TimedOut } else { ErrorKind::Unavailable };
+    let kind = match () {
+        () if error.is_connect() => ErrorKind::Unavailable,
+        () if error.is_timeout() => ErrorKind::TimedOut,
+        // Broken off, or no HTTP. Another URL may fare better.
+        () => ErrorKind::BadAnswer,
+    };
     let cause = deepest(&error).to_string();
     Error::new(kind, op, path).with_detail(cause).with_source(error).with_retry(Retry::Now)
 }
@@ -61,7 +66,8 @@ pub(super) fn of_status(
     path: &VPath,
 ) -> Result<()> {
     let kind = match status.as_u16() {
-        200 | 206 => return Ok(()),
+        // 203: somebody on the way has changed it (RFC 9110 §15.3.4), as a proxy may.
+        200 | 203 | 206 => return Ok(()),
         401 | 407 => ErrorKind::Unauthenticated,
         403 | 451 => ErrorKind::PermissionDenied,
         404 | 410 => ErrorKind::NotFound,
@@ -72,11 +78,11 @@ pub(super) fn of_status(
         423 | 425 | 429 | 503 => ErrorKind::Busy,
         // What the site finds wrong with the question itself says nothing about how the site fares.
         400 | 402..=499 | 501 => ErrorKind::Unsupported,
-        _ => ErrorKind::Unavailable,
+        _ => ErrorKind::BadAnswer,
     };
     let retry = match kind {
         ErrorKind::Busy => retry_after(headers, SystemTime::now()).map_or(Retry::Now, Retry::After),
-        ErrorKind::TimedOut | ErrorKind::Unavailable => Retry::Now,
+        ErrorKind::TimedOut | ErrorKind::BadAnswer => Retry::Now,
         _ => Retry::No,
     };
     Err(Error::new(kind, op, path).with_detail(format!("the site answered {status}")).with_retry(retry))
@@ -107,10 +113,11 @@ mod tests {
             (503, Some(ErrorKind::Busy)),
             (400, Some(ErrorKind::Unsupported)),
             (405, Some(ErrorKind::Unsupported)),
-            (207, Some(ErrorKind::Unavailable)),
-            (500, Some(ErrorKind::Unavailable)),
-            (204, Some(ErrorKind::Unavailable)),
+            (207, Some(ErrorKind::BadAnswer)),
+            (500, Some(ErrorKind::BadAnswer)),
+            (204, Some(ErrorKind::BadAnswer)),
             (200, None),
+            (203, None),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             let found = of_status(status, &HeaderMap::new(), "open", &VPath::root());

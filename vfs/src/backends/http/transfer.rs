@@ -359,7 +359,7 @@ impl Pump {
         // A site that broke off may be on its way back.
         let is_break = match error.kind() {
             ErrorKind::Truncated => true,
-            ErrorKind::Unavailable => self.has_broken,
+            ErrorKind::Unavailable | ErrorKind::BadAnswer => self.has_broken,
             _ => false,
         };
         self.has_broken |= is_break;

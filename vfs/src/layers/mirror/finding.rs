@@ -371,6 +371,7 @@ pub(super) fn is_outage(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Unavailable
+            | ErrorKind::BadAnswer
             | ErrorKind::TimedOut
             | ErrorKind::Busy
             | ErrorKind::Truncated
