@@ -369,6 +369,31 @@ mod tests {
         ] {
             let found = version_of(&headers(fields)).if_range();
             assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{fields:?}");
+            // Who keeps parts of it goes by the same.
+            let (facts, _) = read(StatusCode::OK, &headers(fields), None, false).unwrap();
+            let is_strong = matches!(facts.validator(), Some(Validator::Strong(_)));
+            assert_eq!(is_strong, expected.is_some(), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_did_not_change_keeps_its_version() {
+        let old = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let date = ("date", "Sun, 06 Nov 1994 09:50:37 GMT");
+        let len = ("content-length", "5");
+        // The last one is what nginx makes of date and length.
+        for fields in [
+            &[old, date, len][..],
+            &[old, len],
+            &[("etag", "W/\"x\""), old],
+            &[("etag", "\"2ebc9fe1-5\""), old, len],
+        ] {
+            let (facts, _) = read(StatusCode::OK, &headers(fields), None, false).unwrap();
+            let validator = facts.validator().unwrap();
+            let held =
+                Held { validator: validator.clone(), len: facts.len, modified: facts.version.modified };
+            assert_eq!(Facts::unchanged(&held, &headers(&[])).validator(), Some(validator), "{fields:?}");
+            assert_eq!(tag_of(&held).is_some(), fields[0].0 == "etag", "{fields:?}");
         }
     }
 }

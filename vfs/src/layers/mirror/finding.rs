@@ -1,8 +1,9 @@
 //! From a subject to what is kept of it: judged, and where it is not good enough asked for, once for all who want it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use super::answer::{Answer, Passage, Shared};
 use super::file::{self, Awaited};
 use super::freshness::{self, Verdict, judge};
 use super::listing::Encoded;
@@ -16,30 +17,6 @@ use crate::metadata::{CacheStatus, FileType, Metadata};
 use crate::options::{Freshness, Intent, ListOptions, OpenOptions, StatOptions};
 use crate::path::VPath;
 
-/// What a caller gets.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// It is kept.
-    Kept(Arc<Object>, CacheStatus),
-    /// A file that must not be kept, or cannot: opened for this caller.
-    Passed(Arc<dyn File>),
-    /// A listing that cannot be kept.
-    Listed(DirStream),
-}
-
-/// What asking the source came to, for all who asked at the same time.
-#[derive(Clone, Debug)]
-pub(super) enum Shared {
-    /// It is kept: all get it.
-    Kept(Arc<Object>, CacheStatus),
-    /// It must not be kept, or cannot: one gets it, and each other asks for himself.
-    Passed(Passage),
-}
-
-/// An answer that one caller takes.
-#[derive(Clone, Debug)]
-pub(super) struct Passage(Arc<Mutex<Option<Answer>>>);
-
 /// What a caller found kept, and not good enough.
 pub(super) struct Seen {
     object: Arc<Object>,
@@ -52,22 +29,6 @@ pub(super) struct Sourced {
     metadata: Metadata,
     /// Opened; of a folder, or where nothing is, there is none.
     file: Option<Arc<dyn File>>,
-}
-
-impl Shared {
-    fn passed(file: &Arc<dyn File>) -> Self {
-        Self::Passed(Passage::new(Some(Answer::Passed(Arc::clone(file)))))
-    }
-}
-
-impl Passage {
-    fn new(answer: Option<Answer>) -> Self {
-        Self(Arc::new(Mutex::new(answer)))
-    }
-
-    fn take(&self) -> Option<Answer> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
 }
 
 impl Seen {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use dashmap::DashMap;
 
-use super::finding::Shared;
+use super::answer::Shared;
 use super::flight::Flights;
 use super::object::{Object, Upstream};
 use super::store::{Key, Kind, Part, Record};

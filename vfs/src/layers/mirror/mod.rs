@@ -10,6 +10,7 @@
 //!
 //! [`Revalidate`]: crate::options::Freshness::Revalidate
 
+mod answer;
 mod file;
 mod finding;
 mod flight;
@@ -32,8 +33,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use self::answer::Answer;
 use self::file::MirrorFile;
-use self::finding::{Answer, is_outage, not_kept};
+use self::finding::{is_outage, not_kept};
 pub use self::freshness::Tolerances;
 use self::holding::Hot;
 pub use self::pages::Pip;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::finding::Answer;
+use super::answer::Answer;
 use super::object::Object;
 use super::set::read_all;
 use super::sets::{Digest, Page, Place, Site, projects_of};

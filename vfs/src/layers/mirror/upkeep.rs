@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::finding::{Answer, Seen};
+use super::answer::Answer;
+use super::finding::Seen;
 use super::set::read_through;
 use super::store::{Key, Kind, Part, Record};
 use super::{Core, Mirror, Subject, Usage};

@@ -256,7 +256,13 @@ impl Store {
     }
 
     /// Removes a version: its bytes, and its record unless that is of another by now.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
     pub(super) async fn remove(&self, key: Key, generation: u64) -> Result<()> {
+        if self.folder.is_read_only() {
+            return Err(self.failure(io::ErrorKind::ReadOnlyFilesystem.into()));
+        }
         let folder = Arc::clone(&self.folder);
         let mut removal = self.removal(key, vec![name_of(key, generation)]);
         let removed = self.disk.run("remove_file", move || {
