@@ -63,6 +63,9 @@ pub struct Over {
     /// Go on behind the zeros that end a tar, as for tar --ignore-zeros
     #[arg(long)]
     pub(crate) ignore_zeros: bool,
+    /// Pass over what is damaged in a tar, and go on at its next header
+    #[arg(long)]
+    pub(crate) resync: bool,
     #[command(flatten)]
     pub(crate) sites: Sites,
 }

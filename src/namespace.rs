@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use vfs::backends::http::{HttpOptions, HttpSource};
 use vfs::backends::local::{Links, LocalFs, LocalOptions};
 use vfs::backends::registry;
 use vfs::backends::remote::Login;
-use vfs::layers::mirror::{MirrorOptions, Pip, Preset, Sets, Site, Store};
+use vfs::layers::mirror::{Apt, MirrorOptions, Pip, Preset, Sets, Site, Store};
 use vfs::layers::{Access, Rules, TimeoutOptions};
 use vfs::path::Scheme;
 use vfs::{ErrorKind, FileSystem, Keeping, MountOptions, Registry, Traffic, VPath, Vfs, VfsOptions};
@@ -31,6 +31,9 @@ use crate::failure::Failure;
 /// What a call of a remote mount may take beyond its site's own deadline.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Between two sweeps of a folder. What they remove is a day old at least.
+const SWEEP_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// What the mounts of a program share: ways to sources and into archives, and the folder where mirrors keep what they fetch.
 ///
 /// One a program, so that whoever asks for an archive shares its first pass, whatever mount it lies in.
@@ -41,6 +44,8 @@ pub(crate) struct Sources {
     cache: Option<CacheFolder>,
     /// Indexes beside archives are used.
     indexes_beside: bool,
+    /// Folders that are mounted for writing are swept.
+    sweeps: bool,
     /// Opened for the first mirror: two servers without any share their place in peace.
     store: OnceCell<Option<Arc<Store>>>,
     /// Indexes of Python packages, by the mounts that make them up, which share them.
@@ -51,22 +56,23 @@ pub(crate) struct Sources {
 type Parts = Vec<(String, VPath)>;
 
 impl Sources {
-    /// For a server: its remote mounts are mirrors.
+    /// For a server: its remote mounts are mirrors, and what broken uploads leave in its folders is swept.
     pub(crate) fn of_server(cache: &CacheFolder, archives: Archives) -> Self {
         let place = cache.place.clone().unwrap_or_else(Cache::usual);
-        Self { cache: Some(cache.clone()), ..Self::looking(&place, archives) }
+        Self { cache: Some(cache.clone()), sweeps: true, ..Self::looking(&place, archives) }
     }
 
     /// For who only looks: nothing is kept of remote mounts.
     pub(crate) fn looking(cache: &Cache, archives: Archives) -> Self {
-        let Archives { ignore_zeros, indexes_beside } = archives;
-        let options = ArchiveOptions { ignore_zeros, index: cache.indexes(), ..ArchiveOptions::default() };
+        let Archives { ignore_zeros, resync, indexes_beside } = archives;
+        let options =
+            ArchiveOptions { ignore_zeros, resync, index: cache.indexes(), ..ArchiveOptions::default() };
         Self { indexes_beside, ..Self::with(options) }
     }
 
     /// For a command: somebody waits for its end, so it waits for an archive's first pass as long as that takes.
-    fn patient(ignore_zeros: bool) -> Self {
-        Self::with(patient_archives(&Cache::usual(), ignore_zeros))
+    fn patient(over: &Over) -> Self {
+        Self::with(patient_archives(&Cache::usual(), over))
     }
 
     fn with(archives: ArchiveOptions) -> Self {
@@ -74,6 +80,7 @@ impl Sources {
             registry: registry(archives),
             cache: None,
             indexes_beside: false,
+            sweeps: false,
             store: OnceCell::new(),
             indexes: Mutex::default(),
         }
@@ -101,7 +108,7 @@ impl Sources {
     fn sets(&self, preset: Preset, mount: &Mount) -> Sets {
         match preset {
             Preset::Generic => Sets::None,
-            Preset::Apt => Sets::Apt,
+            Preset::Apt => Sets::Apt(Apt::new(self.registry.clone())),
             Preset::Pip => {
                 let (sites, part) = match &mount.mirror.packages {
                     Some(Packages { sites, part }) => (sites.clone(), *part),
@@ -134,7 +141,8 @@ fn name_of(mount: &Mount, login: Option<&Login>) -> Arc<str> {
     format!("{shown} as {mark}").into()
 }
 
-/// Opens the folder for what mirrors keep. Where it is the usual place, and in use already, nothing is kept.
+/// Opens the folder for what mirrors keep. Where it is the usual place, and in use already, nothing is kept; nor where it
+/// cannot be written to: who is served need not suffer from that.
 async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> {
     let place = cache.place.clone().unwrap_or_else(Cache::usual);
     match place.store(cache.options).await {
@@ -142,14 +150,25 @@ async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> 
             tracing::warn!(%error, "nothing is kept of remote mounts: name a folder with --cache DIR");
             Ok(None)
         }
+        Err(error) if cannot_be_written(error.kind()) => {
+            tracing::warn!(%error, "nothing is kept of remote mounts, which are passed through: the cache folder cannot \
+                                    be written to");
+            Ok(None)
+        }
         store => store.map_err(|error| Failure::Usage(error.to_string())),
     }
 }
 
+fn cannot_be_written(kind: ErrorKind) -> bool {
+    use ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnly, StorageFull};
+    matches!(kind, PermissionDenied | QuotaExceeded | ReadOnly | StorageFull)
+}
+
 /// Bounds of archives for a command.
-pub(crate) fn patient_archives(cache: &Cache, ignore_zeros: bool) -> ArchiveOptions {
-    let index = cache.indexes();
-    ArchiveOptions { patience: Duration::MAX, ignore_zeros, index, ..ArchiveOptions::default() }
+pub(crate) fn patient_archives(cache: &Cache, over: &Over) -> ArchiveOptions {
+    let Over { ignore_zeros, resync, .. } = *over;
+    let (patience, index) = (Duration::MAX, cache.indexes());
+    ArchiveOptions { patience, ignore_zeros, resync, index, ..ArchiveOptions::default() }
 }
 
 /// The tree that `serve` shows: `mounts` and nothing else, read-only but for those that are to be writable.
@@ -221,9 +240,32 @@ impl Prepared {
     /// # Errors
     /// [`Failure::Usage`] where something is mounted there.
     pub(crate) fn lay(self, space: &Vfs) -> Result<(), Failure> {
-        let laid = space.mount(&self.mount.at, self.tree, self.options);
-        laid.map(drop).map_err(|error| refusal(&self.mount, &error))
+        change(space, [], [self])
     }
+}
+
+/// Takes the mounts `gone` away and puts `added` into the tree, all at once or not at all.
+///
+/// # Errors
+/// As [`Prepared::lay`].
+pub(crate) fn change<'a>(
+    space: &Vfs,
+    gone: impl IntoIterator<Item = &'a Mount>,
+    added: impl IntoIterator<Item = Prepared>,
+) -> Result<(), Failure> {
+    let mut refused = None;
+    let changed = space.change(|changes| {
+        for mount in gone {
+            changes.unmount(&mount.at)?;
+        }
+        for Prepared { mount, tree, options } in added {
+            changes
+                .mount(&mount.at, tree, options)
+                .inspect_err(|error| refused = Some(refusal(&mount, error)))?;
+        }
+        Ok(())
+    });
+    changed.map_err(|error| refused.unwrap_or_else(|| Failure::from(error)))
 }
 
 fn refused(mount: &Mount, says: String) -> Failure {
@@ -266,7 +308,11 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
     match inside.as_ref().unwrap_or(path) {
         path if path.archive_depth() == 0 => {
             let options = LocalOptions { writable: mode == Mode::Write, ..LocalOptions::default() };
-            Ok(Arc::new(LocalFs::open_with(folder, &options)?))
+            let tree = Arc::new(LocalFs::open_with(folder, &options)?);
+            if mode == Mode::Write && sources.sweeps {
+                tokio::spawn(sweep(Arc::downgrade(&tree)));
+            }
+            Ok(tree)
         }
         inside => {
             let space = host(Mode::Read, sources)?;
@@ -274,6 +320,19 @@ async fn open(path: &VPath, mode: Mode, sources: &Sources) -> vfs::Result<Arc<dy
             space.read_dir(inside, &vfs::ListOptions::default()).await?;
             Ok(space.subtree(inside))
         }
+    }
+}
+
+/// Removes what uploads have left behind, now and every [`SWEEP_PAUSE`], as long as the folder is mounted.
+async fn sweep(tree: Weak<LocalFs>) {
+    while let Some(mounted) = tree.upgrade() {
+        match mounted.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, folder = ?mounted, "leftovers of uploads were removed"),
+            Err(error) => tracing::warn!(%error, folder = ?mounted, "leftovers of uploads stay"),
+        }
+        drop(mounted);
+        tokio::time::sleep(SWEEP_PAUSE).await;
     }
 }
 
@@ -367,7 +426,7 @@ impl Host {
 
     async fn with(over: &Over, mode: Mode) -> Result<Self, Failure> {
         let folder = current_folder()?;
-        let sources = Sources::patient(over.ignore_zeros);
+        let sources = Sources::patient(over);
         let space = host(mode, &sources)?;
         for text in &over.mounts {
             let mount = Mount::parse("--mount", text, &folder)?;

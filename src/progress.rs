@@ -1,6 +1,6 @@
 //! How far a copy is, shown on a terminal and nowhere else.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vfs::VPath;
 
 /// What is shown of a file whose length is known.
@@ -26,6 +26,17 @@ impl Progress {
         // Escaped, as paths print: a name must not reach the terminal as a command to it.
         bar.set_message(path.to_string());
         Self(bar)
+    }
+
+    /// Starts showing the file `path`, of which `done` bytes lie behind already: they say nothing of the speed. It is on
+    /// the screen from the next bytes on.
+    pub(crate) fn going_on(path: &VPath, len: Option<u64>, done: u64) -> Self {
+        let progress = Self::of(path, len);
+        progress.0.set_draw_target(ProgressDrawTarget::hidden());
+        progress.0.set_position(done);
+        progress.0.reset_eta();
+        progress.0.set_draw_target(ProgressDrawTarget::stderr());
+        progress
     }
 
     /// Says how many bytes are done in all.
@@ -56,5 +67,11 @@ mod tests {
             progress.advance(2);
             assert_eq!(progress.0.position(), 2);
         }
+    }
+
+    #[test]
+    fn what_was_done_before_says_nothing_of_the_speed() {
+        let progress = Progress::going_on(&VPath::root(), Some(1 << 40), 1 << 39);
+        assert_eq!((progress.0.position(), progress.0.per_sec() > 0.0), (1 << 39, false));
     }
 }

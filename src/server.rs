@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use frontends::auth::Auth;
+use frontends::http::Lifetimes;
 use frontends::serve::{Address, Listener};
 use frontends::sight::{AccessFormat, AdminFs, Journal, Sight, Source, TransferFormat};
 use frontends::transport::tls::{Spoken, Tls};
@@ -12,9 +13,9 @@ use frontends::{Hosts, Site};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use vfs::Vfs;
-use vfs::layers::RightsFs;
+use vfs::layers::{RightsFs, WholeFiles};
 use vfs::producer::Rate;
+use vfs::{FileSystem, Vfs};
 
 use crate::config::{Config, ConfigError, Control, Listen, Origin, Protocol};
 use crate::control::{self, SocketFile, remove_stale};
@@ -55,6 +56,8 @@ pub(crate) struct Shown {
     pub(crate) hosts: Arc<Hosts>,
     /// Who may enter.
     pub(crate) auth: Arc<Auth>,
+    /// How long files may be kept by who gets them over HTTP.
+    pub(crate) lifetimes: Arc<Lifetimes>,
 }
 
 /// Front ends that run. Dropping it cuts every connection.
@@ -130,9 +133,15 @@ impl Server {
         let logs = logs.cloned().collect();
         let access = self.access.map(|(log, format)| Journal::new(format, Arc::new(log)));
         let transfer = self.transfer.map(|(log, format)| Journal::new(format, Arc::new(log)));
+        let are_hidden = self.bound.iter().any(|bound| bound.listen.protocol.hides_uploads());
         for bound in self.bound {
             tls.extend(bound.tls.clone().map(|tls| (bound.listen.address.clone(), tls)));
-            let mut site = Site::new(Arc::<RightsFs>::clone(&shown.tree));
+            let mut tree: Arc<dyn FileSystem> = Arc::<RightsFs>::clone(&shown.tree);
+            if are_hidden && !bound.listen.protocol.hides_uploads() {
+                // What grows out of sight behind one listener is not to be seen through another.
+                tree = Arc::new(WholeFiles::new(tree));
+            }
+            let mut site = Site::new(tree);
             site.hosts = Arc::clone(&shown.hosts);
             site.auth = Arc::clone(&shown.auth);
             let sight =

@@ -8,6 +8,8 @@ import threading
 import time
 import urllib.parse
 
+import servers
+
 
 class Origin:
     """Objects of one size, each with content of its own, sent at so many bytes a second."""
@@ -64,7 +66,7 @@ class Origin:
             def handle_error(self, *_):
                 pass  # Who asks is killed, or leaves.
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", servers.free_port(servers.LOW_PORTS)), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/"

@@ -13,10 +13,17 @@ import time
 GROUPS = next(path for path in ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup") if os.path.isdir(path))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# apt-cacher-ng takes ports for signed: of 32,768 and above it says "Error resolving address for binding", and it dials none.
+LOW_PORTS = range(20000, 32768)
+
+
+def free_port(among=(0,)):
+    """A port that nobody listens on; 0 stands for any."""
+    for port in among:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return probe.getsockname()[1]
+    raise SystemExit("no port is free")
 
 
 class Server:
@@ -65,6 +72,11 @@ class Server:
         """The most that the server's own process has held at once, in KiB."""
         with open(f"/proc/{self.process.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+    def rss_kib(self):
+        """What its own process holds now, in KiB."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
 
     def read_bytes(self):
         """Bytes that its process has read from files and sockets so far."""
@@ -115,20 +127,28 @@ def vfsd(program, folder, extra=(), level="error", **how):
 @contextlib.contextmanager
 def nginx(folder):
     port = free_port()
-    with tempfile.TemporaryDirectory() as private:
-        config = os.path.join(private, "nginx.conf")
-        with open(config, "w") as file:
-            file.write(f"""
+    with tempfile.TemporaryDirectory() as private, nginx_in(private, port, f"""
+  keepalive_requests 1000000;
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}; autoindex on; }}""") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def nginx_in(private, port, directives):
+    """nginx with these directives for HTTP, its own files in `private`."""
+    config = os.path.join(private, "nginx.conf")
+    with open(config, "w") as file:
+        file.write(f"""
 daemon off; user root; worker_processes 1; pid {private}/pid; error_log {private}/error.log;
 events {{ worker_connections 16384; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; types {{ }}
+  access_log off; sendfile on; tcp_nopush on; types {{ }}
   client_body_temp_path {private}/b; proxy_temp_path {private}/p; fastcgi_temp_path {private}/f;
   uwsgi_temp_path {private}/u; scgi_temp_path {private}/s;
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}; autoindex on; }}
+  {directives}
 }}""")
-        with listening("nginx", ["nginx", "-c", config, "-p", private], "http", port) as server:
-            yield server
+    with listening("nginx", ["nginx", "-c", config, "-p", private], "http", port) as server:
+        yield server
 
 
 def identity(folder):

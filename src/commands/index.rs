@@ -49,7 +49,7 @@ pub async fn run(arguments: &Index, console: &mut Console) -> Result<(), Failure
         true => Host::writable(&arguments.over).await?,
         false => Host::open(&arguments.over).await?,
     };
-    let service = ArchiveService::new(namespace::patient_archives(&cache, arguments.over.ignore_zeros));
+    let service = ArchiveService::new(namespace::patient_archives(&cache, &arguments.over));
     for operand in host.operands(&arguments.files)? {
         match index(&service, &host, operand.path()).await {
             Ok(found) => {
@@ -73,7 +73,8 @@ async fn index(service: &ArchiveService, host: &Host, path: &VPath) -> vfs::Resu
     let (file, scheme) = open(host, path).await?;
     let mut bar = None;
     let show = |progress: &archive::Progress| {
-        bar.get_or_insert_with(|| Progress::of(path, progress.total)).reach(progress.done);
+        bar.get_or_insert_with(|| Progress::going_on(path, progress.total, progress.done))
+            .reach(progress.done);
     };
     service.index(scheme, file, path, show).await
 }

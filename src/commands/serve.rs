@@ -80,6 +80,9 @@ pub struct Serve {
     /// Go on behind the zeros that end a tar, as for tar --ignore-zeros
     #[arg(long)]
     ignore_zeros: bool,
+    /// Pass over what is damaged in a tar, and go on at its next header
+    #[arg(long)]
+    resync: bool,
     /// How much is kept of remote mounts [default: 10GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     cache_size: Option<u64>,
@@ -133,10 +136,12 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
         .map_err(|error| Failure::Operation(format!("the log cannot be started: {error}")))?;
     let sources = Sources::of_server(&config.cache, config.archives);
     let space = namespace::served(&config.mounts, &sources).await?;
+    let http = config.http_options();
     let shown = Shown {
         tree: Arc::new(RightsFs::new(Arc::<Vfs>::clone(&space), namespace::rules(&config.rights)?)),
         hosts: Arc::new(Hosts::new(config.named_hosts())),
         auth: Arc::new(Auth::new(config.auth.users())),
+        lifetimes: Arc::clone(&http.lifetimes),
         space,
     };
     let server = Server::bind(&config).await?;
@@ -146,7 +151,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
     }
     let _ = console.flush();
     console.note("ready");
-    let mut running = server.start(&shown, &config.http_options());
+    let mut running = server.start(&shown, &http);
     notify::ready();
     let mut current = config;
     loop {
@@ -164,8 +169,7 @@ pub async fn run(arguments: &Serve, console: &mut Console) -> Result<(), Failure
 }
 
 /// Reads the configuration again and brings mounts, rights, hosts, users and certificates up to date: new sources are
-/// opened first, so one that cannot be had changes nothing. Gives what holds now. A mount that has another source is gone
-/// for a moment; rights hold for everybody from then on; connections that are open keep their certificate, and who is logged
+/// opened first, so one that cannot be had changes nothing. Gives what holds now. Rights hold for everybody from then on; connections that are open keep their certificate, and who is logged
 /// in stays.
 async fn reload(
     arguments: &Serve,
@@ -185,6 +189,7 @@ async fn reload(
         Ok(config) => {
             shown.hosts.replace(config.named_hosts());
             shown.auth.replace(config.auth.users());
+            shown.lifetimes.replace(config.lifetimes());
             running.renew(&config.listeners);
             let mounts = config.mounts.len();
             tracing::info!(mounts, "read again; other listeners and another log come with the next start");
@@ -211,14 +216,9 @@ async fn try_reload(
     for mount in wanted.iter().filter(|mount| !mounted.iter().any(|other| other.is_same(mount))) {
         added.push(namespace::prepare(mount, Mode::served(mount), sources).await?);
     }
-    for mount in mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount))) {
-        space.unmount(&mount.at)?;
-    }
-    // No mount is seen under rights that were not made for it: the old ones are gone by now, the new ones not there yet.
-    shown.tree.replace(rules);
-    for prepared in added {
-        prepared.lay(space)?;
-    }
+    let gone = mounted.iter().filter(|mount| !wanted.iter().any(|other| other.is_same(mount)));
+    // Together, so that nothing is missed for a moment, and no mount seen under rights that were not made for it.
+    shown.tree.replace_with(rules, || namespace::change(space, gone, added))?;
     Ok(config)
 }
 
@@ -283,6 +283,7 @@ impl Serve {
     fn set_cache(&self, config: &mut Config) {
         config.archives.indexes_beside |= self.indexes_beside;
         config.archives.ignore_zeros |= self.ignore_zeros;
+        config.archives.resync |= self.resync;
         if let Some(place) = &self.cache {
             config.cache.place = Some(place.clone());
         }

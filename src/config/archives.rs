@@ -8,6 +8,8 @@ use serde::Deserialize;
 pub struct Archives {
     /// A tar goes on behind the zeros that end it, as for `tar --ignore-zeros`. Default false.
     pub ignore_zeros: bool,
+    /// A tar goes on behind what is damaged in it. Default false.
+    pub resync: bool,
     /// An index that lies beside its archive is used. Default false: whoever can write there could name members as they
     /// like.
     pub indexes_beside: bool,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use frontends::Limits;
-use frontends::ftp::{Options, Reuse};
+use frontends::ftp::{Options, PartialUploads, Reuse};
 use frontends::serve::Address;
 use frontends::transport::proxy::Network;
 use serde::Deserialize;
@@ -109,6 +109,11 @@ struct RawLimits {
 }
 
 impl Protocol {
+    /// True where uploads grow out of sight.
+    pub(crate) fn hides_uploads(&self) -> bool {
+        matches!(self, Self::Ftp(options) if options.partial_uploads == PartialUploads::Hide)
+    }
+
     /// True where both are the same protocol, whatever their options.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
@@ -174,7 +179,7 @@ impl TryFrom<RawLimits> for Limits {
         let connections = count(raw.connections)?.unwrap_or(defaults.connections);
         Ok(Self {
             connections,
-            connections_per_address: count(raw.connections_per_address)?.unwrap_or(connections),
+            connections_per_address: count(raw.connections_per_address)?.unwrap_or(Self::share(connections)),
             idle: time(raw.idle)?,
             stall: time(raw.stall)?,
             drain: time(raw.drain)?.unwrap_or(defaults.drain),

@@ -21,9 +21,12 @@ mod web;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
+use frontends::http::Lifetimes;
 use serde::Deserialize;
 use toml::Spanned;
+use vfs::VPath;
 
 pub use self::archives::Archives;
 pub use self::auth::{Account, Auth};
@@ -129,19 +132,18 @@ impl Config {
 
     /// What HTTP listeners are told.
     pub(crate) fn http_options(&self) -> frontends::http::Options {
-        let mut options = frontends::http::Options {
+        frontends::http::Options {
             compress: self.http.compress,
             origins: self.http.origins.clone(),
             upload_bytes: self.http.upload_bytes,
+            lifetimes: Arc::new(Lifetimes::new(self.lifetimes())),
             bounds: self.http.bounds.clone(),
-            ..frontends::http::Options::default()
-        };
-        for mount in &self.mounts {
-            if let Some(value) = &mount.cache_control {
-                options.keep(&mount.at, value);
-            }
         }
-        options
+    }
+
+    /// How long files may be kept, by mount.
+    pub(crate) fn lifetimes(&self) -> impl Iterator<Item = (&VPath, &str)> {
+        self.mounts.iter().filter_map(|mount| Some((&mount.at, mount.cache_control.as_deref()?)))
     }
 
     /// The names that show a folder of the tree.
@@ -310,7 +312,7 @@ mod tests {
                 "host files.example.org and *.files.example.org shows /releases",
                 "serve ftp on 127.0.0.1:2121, passive ports 50000-50100, masquerade ftp.example.org, \
                  partial uploads kept, guests overwrite, 200 connections, 10 an address, idle 5m, stall by protocol, drain 10s",
-                "serve http on unix:/run/vfsd.sock, 16384 connections, 16384 an address, idle by protocol, \
+                "serve http on unix:/run/vfsd.sock, 16384 connections, 12288 an address, idle by protocol, \
                  stall by protocol, drain 30s",
                 "http compresses nothing, read by scripts of https://app.example, uploads of 1000 bytes at most, \
                  other hosts see everything, heads of 50 fields and 16384 bytes within 5s, \

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use tokio::task::JoinSet;
-use vfs::layers::mirror::{Mirror, Preset, Rule, Rules, Status};
+use vfs::layers::mirror::{Mirror, Pattern, Status};
 use vfs::{FileSystem, FileType, StatOptions, VPath, Vfs};
 
 use super::Answer;
@@ -94,51 +94,55 @@ async fn apply(mirror: &Mirror, verb: Verb, path: &VPath) -> Result<String, Stri
 
 /// A line a mirror, and what their folder holds.
 async fn survey(space: &Arc<Vfs>, answer: &mut Answer) -> Result<(), String> {
-    let mut usage = None;
-    for mount in space.mounts() {
-        let Some((mirror, below)) = space.mirror(&mount.at).filter(|(_, below)| below.is_root()) else {
-            continue;
-        };
-        usage = Some(mirror.usage());
-        let says = apply(&mirror, Verb::Status, &below).await?;
-        answer.line(&format!("{} from {}: {says}", mount.at, mount.source)).await?;
+    let mounts = space.mounts();
+    let (mounts, mirrors): (Vec<_>, Vec<_>) = mounts
+        .iter()
+        .filter_map(|mount| {
+            let (mirror, below) = space.mirror(&mount.at)?;
+            below.is_root().then_some((mount, mirror))
+        })
+        .unzip();
+    let statuses = Mirror::statuses(&mirrors).await.map_err(|error| error.to_string())?;
+    for ((mount, mirror), status) in mounts.iter().zip(&mirrors).zip(&statuses) {
+        answer.line(&format!("{} from {}: {}", mount.at, mount.source, in_words(status))).await?;
         for pin in mirror.pins() {
-            answer.line(&format!("  pinned: {pin}")).await?;
+            let below = pin.to_string();
+            let path = if mount.at.is_root() {
+                below
+            } else {
+                format!("{}{}", mount.at, below.trim_end_matches('/'))
+            };
+            answer.line(&format!("  pinned: {path}")).await?;
         }
     }
-    match usage {
-        Some(usage) => {
-            answer
-                .line(&format!("in all: {} records, {} bytes on the disk", usage.entries, usage.bytes))
-                .await
-        }
-        None => answer.line("nothing is mirrored").await,
-    }
+    let Some(usage) = mirrors.first().map(Mirror::usage) else {
+        return answer.line("nothing is mirrored").await;
+    };
+    answer.line(&format!("in all: {} records, {} bytes on the disk", usage.entries, usage.bytes)).await
 }
 
 fn in_words(status: &Status) -> String {
-    let Status { whole_files, partial_files, folders, missing, bytes, is_pinned } = status;
+    let Status { whole_files, partial_files, folders, listings, missing, bytes, is_pinned } = status;
     let pinned = if *is_pinned { ", pinned" } else { "" };
     format!(
-        "{whole_files} files whole, {partial_files} in part, {folders} folders, {missing} missing, {bytes} bytes{pinned}"
+        "{whole_files} files whole, {partial_files} in part, {folders} folders, {listings} listings, {missing} missing, {bytes} bytes{pinned}"
     )
 }
 
 /// Fetches what `pattern` fits; a line a file.
 async fn warm(space: &Arc<Vfs>, pattern: &VPath, answer: &mut Answer) -> Result<String, String> {
-    let text = pattern.to_string();
-    let is_literal = |name: &[u8]| !name.iter().any(|sign| b"*?[{".contains(sign));
-    let literal = pattern.segments().iter().take_while(|segment| is_literal(segment.name())).count();
+    let literal = pattern.segments().iter().take_while(|segment| !Pattern::is_open(segment.name())).count();
     let start = pattern.prefix(literal);
-    let is_pattern = literal < pattern.segments().len();
-    let pattern = if is_pattern { text } else { format!("{}/**", text.trim_end_matches('/')) };
-    let fits =
-        Rules::new([(&pattern[..], Rule::Immutable)], Preset::Generic).map_err(|error| error.to_string())?;
+    let is_literal = literal == pattern.segments().len();
+    let fits = match is_literal {
+        true => None,
+        false => Some(Pattern::parse(&pattern.to_string()).map_err(|error| error.to_string())?),
+    };
     let tree: Arc<dyn FileSystem> = Arc::<Vfs>::clone(space);
     let mut warming = Warming { space, running: JoinSet::new(), files: 0, bytes: 0, failures: 0 };
     let found = tree.metadata(&start, &StatOptions::default()).await.map_err(|error| error.to_string())?;
     if found.is_file() {
-        if !is_pattern {
+        if is_literal {
             warming.begin(&start, answer).await?;
         }
         return warming.end(answer).await;
@@ -153,7 +157,8 @@ async fn warm(space: &Arc<Vfs>, pattern: &VPath, answer: &mut Answer) -> Result<
                 }
             }
             Ok(Step::Found(found))
-                if found.file_type == FileType::File && fits.of(&found.path) == Rule::Immutable =>
+                if found.file_type == FileType::File
+                    && fits.as_ref().is_none_or(|fits| fits.fits(&found.path)) =>
             {
                 warming.begin(&found.path, answer).await?;
             }

@@ -169,3 +169,48 @@ fn apt_finds_a_whole_archive_however_far_its_republishing_has_come_and_when_it_i
         assert_eq!(requests_for(&log, &format!("hello_{version}_all.deb")), 1, "{version}");
     }
 }
+
+/// Packed, as archives have it, and whatever stands under the package's name.
+#[test]
+fn apt_never_gets_another_package_than_the_index_says() {
+    let (Some(_), Some(_)) = (Program::AptGet.find(), Program::DpkgDeb.find()) else { return };
+    let repository = Repository::new();
+    let index = repository.build("1.0");
+    repository.publish_index(&index);
+    let folder = repository.0.path().join("dists/s/main/binary-amd64");
+    support::run(Command::new("gzip").arg("--no-name").arg(folder.join("Packages")));
+    let packed = std::fs::read(folder.join("Packages.gz")).unwrap();
+    let release = format!(
+        "Origin: test\nSuite: s\nCodename: s\nArchitectures: amd64\nComponents: main\n\
+         Date: Fri, 20 Nov 2026 12:00:00 UTC\nSHA256:\n {} {} main/binary-amd64/Packages\n \
+         {} {} main/binary-amd64/Packages.gz\n",
+        hex(index.as_bytes()),
+        index.len(),
+        hex(&packed),
+        packed.len()
+    );
+    std::fs::write(repository.0.path().join("dists/s/Release"), release).unwrap();
+    let package = repository.0.path().join("pool/hello_1.0_all.deb");
+    let right = std::fs::read(&package).unwrap();
+    std::fs::write(&package, vec![b'x'; right.len()]).unwrap();
+
+    let origin = Serving::program(|program| {
+        program.arg(repository.0.path());
+    });
+    let kept = tempfile::tempdir().unwrap();
+    let mirror = Serving::program(|program| {
+        program.arg("--mirror").arg("apt").arg("--cache").arg(kept.path());
+        program.arg(format!("/debian={}", origin.http));
+    });
+    let machine = Machine::new(&format!("{}debian", mirror.http));
+    assert!(machine.apt(&["update"]).status.success());
+    let refused = machine.apt(&["-o", "Acquire::Retries=0", "download", "hello"]);
+    let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+    // The transfer ends before the end: apt has no whole file to check.
+    assert!(!refused.status.success() && !said.contains("Hash Sum"), "{said}");
+    for got in std::fs::read_dir(machine.folder.path().join("got")).unwrap() {
+        assert_eq!(got.unwrap().metadata().unwrap().len(), 0, "{said}");
+    }
+    std::fs::write(&package, right).unwrap();
+    assert_eq!(machine.fetch(), "1.0");
+}

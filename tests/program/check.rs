@@ -26,7 +26,7 @@ fn a_right_configuration_is_shown_as_it_would_be_served() {
     assert_eq!(
         shown,
         format!(
-            "mount /pub from {}\nserve http on 127.0.0.1:0, 5 connections, 5 an address, idle 2m, \
+            "mount /pub from {}\nserve http on 127.0.0.1:0, 5 connections, 4 an address, idle 2m, \
              stall by protocol, drain 30s\nlog info as text\n",
             files.display()
         )

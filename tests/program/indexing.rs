@@ -135,6 +135,21 @@ fn a_second_tar_behind_the_first_is_shown_where_zeros_are_ignored() {
 }
 
 #[test]
+fn what_is_damaged_in_a_tar_is_passed_over_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo 1 > a && echo 2 > b && echo 3 > c && tar -b1 -cf x.tar a b c && \
+        printf damaged | dd of=x.tar bs=1 seek=1024 conv=notrunc status=none";
+    assert!(Command::new("sh").args(["-ec", script]).current_dir(folder.path()).status().unwrap().success());
+    let listed = run(folder.path(), &["ls", "x.tar#tar:/"]);
+    assert!(listed.refused(1).contains("damaged at byte 1024"));
+    assert_eq!(run(folder.path(), &["ls", "--resync", "x.tar#tar:/"]).good(), b"a\nc\n");
+    let arguments = ["--http", "127.0.0.1:0", "--ftp", "off", "--resync", "."];
+    let mut server = Server::start(folder.path(), &arguments, 1);
+    assert_eq!(get(server.address("http"), "/x.tar%23tar:/c").1, b"3\n");
+    server.log_until("it is damaged at byte 1024 of the tar");
+}
+
+#[test]
 fn without_a_cache_nothing_is_written_and_there_is_nothing_to_index() {
     let folder = archives();
     let refused = run(folder.path(), &["index", "--cache", "off", "a.tgz"]).refused(2);

@@ -98,7 +98,10 @@ fn what_is_kept_is_warmed_told_pinned_and_purged() {
         scene.folder.path()
     });
     let all = scene.says(&["status"]);
-    assert!(all.contains("/site from http://127.0.0.1:") && all.contains("\n  pinned: /README\n"), "{all}");
+    assert!(
+        all.contains("/site from http://127.0.0.1:") && all.contains("\n  pinned: /site/README\n"),
+        "{all}"
+    );
     assert_eq!(scene.says(&["purge", "/site/README"]), "/site/README: 1 forgotten\n");
     assert!(scene.says(&["status", "/site/README"]).contains(" 0 files whole, 0 in part, "));
     assert_eq!(scene.says(&["unpin", "/site/README"]), "/site/README: no longer pinned\n");
@@ -184,5 +187,59 @@ fn killed_while_it_fills_it_has_every_byte_right_afterwards() {
     }
     for _ in 0..2 {
         assert!(read_some(&scene.mirror.url, None) == content);
+    }
+}
+
+/// A cache folder on a file system of its own, mounted with `options`, which this program alone sees. `None` where only
+/// others may mount.
+fn serve_on_a_disk(options: &str, origin: &Running, folder: &Path) -> Option<(Running, std::path::PathBuf)> {
+    let cache = folder.join(options.replace('=', "-"));
+    let log = cache.with_extension("log");
+    std::fs::create_dir_all(&cache).unwrap();
+    let may_mount = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
+    if !may_mount.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    let script = r#"mount -t tmpfs -o "$1" tmpfs "$2" && shift && exec "$0" serve --http 127.0.0.1:0 --ftp off \
+        --control off --log warn --cache "$@""#;
+    command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_vfsd"), options]);
+    command.arg(&cache).arg(format!("/site={}", origin.url));
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let url = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    Some((Running { child, url }, log))
+}
+
+/// What a client gets.
+fn body_of(url: &str) -> Vec<u8> {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    answer.split_off(head + 4)
+}
+
+#[test]
+fn where_the_disk_is_read_only_or_full_it_is_passed_through_and_said() {
+    let scene = Scene::new();
+    let big: Vec<u8> = (0..3 << 20).map(|at: u32| (at / 251 + at % 251) as u8).collect();
+    std::fs::write(scene.folder.path().join("site/big"), &big).unwrap();
+    for (options, says) in
+        [("ro", "nothing is kept of remote mounts, which are passed through"), ("size=1m", "passed through")]
+    {
+        let Some((mirror, log)) = serve_on_a_disk(options, &scene.origin, scene.folder.path()) else {
+            return;
+        };
+        for _ in 0..2 {
+            assert_eq!(body_of(&format!("{}site/README", mirror.url)), b"read me", "{options}");
+            assert!(body_of(&format!("{}site/big", mirror.url)) == big, "{options}");
+            let listing = body_of(&format!("{}site/", mirror.url));
+            assert!(String::from_utf8_lossy(&listing).contains("README"), "{options}");
+        }
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains(says), "{options}: {log}");
     }
 }

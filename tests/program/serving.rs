@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
 
@@ -179,6 +180,69 @@ fn a_configuration_is_served_and_its_mounts_are_read_again_on_sighup() {
 
     server.signal(Signal::TERM);
     assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn nothing_is_missed_while_mounts_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one", "two"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("f"), name).unwrap();
+    }
+    let write = |source| {
+        let text = format!("[[mount]]\nat = \"/m\"\nsource = \"{source}\"\n");
+        let serve = "[[serve]]\nprotocol = \"http\"\nlisten = \"127.0.0.1:0\"\n";
+        fs::write(folder.path().join("vfsd.toml"), text + serve).unwrap();
+    };
+    write("one");
+    let mut server = Server::start(folder.path(), &["--config", "vfsd.toml"], 1);
+    let http = server.address("http");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let (status, body) = get(http, "/m/f");
+                assert!(status.contains("200") && (body == b"one" || body == b"two"), "{status}");
+            }
+        });
+        for source in ["two", "one"].repeat(5) {
+            write(source);
+            server.signal(Signal::HUP);
+            server.log_until("read again");
+        }
+        is_over.store(true, Ordering::Relaxed);
+        asking.join().unwrap();
+    });
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn how_long_files_may_be_kept_is_read_again_on_sighup() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("files")).unwrap();
+    fs::write(folder.path().join("files/f"), "text").unwrap();
+    let configure = |said: &str| {
+        let text = format!("[[mount]]\nat = \"/\"\nsource = \"files\"\n{said}");
+        fs::write(folder.path().join("c.toml"), text).unwrap();
+    };
+    configure("cache_control = \"max-age=60\"\n");
+    let mut server = Server::start(folder.path(), &[&["--config", "c.toml"], &FREE[..]].concat(), 2);
+    // The connection stays: what is said anew holds for it too.
+    let mut stream = BufReader::new(connect(server.address("http")));
+    for (then, value) in
+        [("cache_control = \"max-age=5\"\n", "max-age=60"), ("", "max-age=5"), ("", "no-cache")]
+    {
+        stream.get_mut().write_all(b"HEAD /f HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            stream.read_line(&mut answer).unwrap();
+        }
+        assert!(answer.contains(&format!("cache-control: {value}\r\n")), "{answer}");
+        configure(then);
+        server.signal(Signal::HUP);
+        server.log_until("read again");
+    }
 }
 
 #[test]

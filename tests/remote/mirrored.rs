@@ -88,24 +88,139 @@ async fn a_site_in_trouble_is_not_missed() {
     assert_eq!(read(&mirror, "/other").await.unwrap_err().kind(), ErrorKind::BadAnswer);
 }
 
-#[tokio::test]
-async fn what_is_missing_is_asked_for_once() {
-    let missing = |heard: &Heard| {
-        let fields = [("Content-Length", "0")];
-        if heard.target() == "/" {
-            Answer::head("403 Forbidden", &fields)
-        } else {
-            Answer::head("404 Not Found", &fields)
+/// A site that has `/sub/`, and nothing else; what it answers to who leaves the `/` out.
+fn site_of_a_folder(without_slash: &'static str) -> impl Fn(&Heard) -> Answer {
+    move |heard| {
+        let page = "<html><title>Index of /</title><pre><a href=\"f\">f</a>\n</pre></html>";
+        let len = page.len().to_string();
+        match heard.target() {
+            "/sub/" => {
+                let head = Answer::head("200 OK", &[("Content-Length", &len), ("Content-Type", "text/html")]);
+                if heard.method() == "HEAD" { head } else { head.send(page) }
+            }
+            "/sub" => Answer::head(without_slash, &[("Content-Length", "0"), ("Location", "/sub/")]),
+            _ => Answer::head("404 Not Found", &[("Content-Length", "0")]),
         }
-    };
-    let origin = Origin::start(missing).await;
-    let (mirror, _folder) = mirror_of(&origin).await;
-    assert_eq!(read(&mirror, "/none").await.unwrap_err().kind(), ErrorKind::NotFound);
-    let asked = origin.heard().len();
-    for _ in 0..3 {
-        assert_eq!(read(&mirror, "/none").await.unwrap_err().kind(), ErrorKind::NotFound);
     }
-    assert_eq!(origin.heard().len(), asked);
+}
+
+/// What a client gets for one request line, on a connection of its own.
+async fn http(served: &Served, line: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(served.http.address).await.unwrap();
+    let request = format!("{line} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}
+
+/// All replies to these commands of somebody who has logged in.
+async fn ftp(served: &Served, commands: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(served.ftp.address).await.unwrap();
+    let all = format!("USER anonymous\r\nPASS x\r\nTYPE I\r\n{commands}QUIT\r\n");
+    stream.write_all(all.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// What the origin was asked where the mirror knew.
+const NOTHING: [&str; 0] = [];
+
+/// What the origin was asked since the last time.
+fn asked_since(origin: &Origin, before: &mut usize) -> Vec<String> {
+    let heard = origin.heard();
+    let asked =
+        heard[*before..].iter().map(|heard| format!("{} {}", heard.method(), heard.target())).collect();
+    *before = heard.len();
+    asked
+}
+
+#[tokio::test]
+async fn a_missing_file_costs_one_request_whoever_asks_for_it_and_how_often() {
+    for without_slash in ["301 Moved Permanently", "404 Not Found"] {
+        let origin = Origin::start(site_of_a_folder(without_slash)).await;
+        let (mirror, _folder) = mirror_of(&origin).await;
+        let served = Served::start(Arc::new(mirror)).await;
+        let (not_found, size, get) =
+            ("HTTP/1.1 404 Not Found", "SIZE /d/none\r\n", "EPSV\r\nRETR /d/none\r\n");
+        let mut before = 0;
+        for (name, first) in [("get", "GET"), ("head", "HEAD")] {
+            assert_eq!(http(&served, &format!("{first} /d/{name}")).await, not_found);
+            for method in ["GET", "HEAD", "GET"] {
+                assert_eq!(http(&served, &format!("{method} /d/{name}")).await, not_found);
+            }
+            let commands = [size, get].concat().replace("none", name);
+            assert_eq!(ftp(&served, &commands).await.matches("\r\n550 ").count(), 2);
+            assert_eq!(asked_since(&origin, &mut before), [format!("{first} /d/{name}")]);
+        }
+        for (name, commands, first) in
+            [("size", [size, get].concat(), "HEAD"), ("retr", get.to_owned(), "GET")]
+        {
+            for _ in 0..2 {
+                ftp(&served, &commands.replace("none", name)).await;
+                assert_eq!(http(&served, &format!("GET /d/{name}")).await, not_found);
+            }
+            assert_eq!(asked_since(&origin, &mut before), [format!("{first} /d/{name}")]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_asked_for_once() {
+    let origin = Origin::start(site_of_a_folder("404 Not Found")).await;
+    let (mirror, _folder) = mirror_of(&origin).await;
+    let served = Served::start(Arc::new(mirror)).await;
+    // A site is asked once whether it speaks WebDAV, where it makes no page.
+    http(&served, "GET /first/").await;
+    let mut before = origin.heard().len();
+    for (line, asked) in [
+        ("GET /none/", &["GET /none/", "HEAD /none"][..]),
+        ("GET /none/", &[]),
+        ("HEAD /none/", &[]),
+        ("GET /none", &[]),
+    ] {
+        assert_eq!(http(&served, line).await, "HTTP/1.1 404 Not Found");
+        assert_eq!(asked_since(&origin, &mut before), asked, "{line}");
+    }
+    assert!(ftp(&served, "CWD /none\r\nSIZE /none\r\n").await.contains("\r\n550 "));
+    assert_eq!(asked_since(&origin, &mut before), NOTHING);
+}
+
+#[tokio::test]
+async fn a_folder_without_its_slash_costs_a_request_and_its_listing_another() {
+    let origin = Origin::start(site_of_a_folder("301 Moved Permanently")).await;
+    let (mirror, _folder) = mirror_of(&origin).await;
+    let served = Served::start(Arc::new(mirror)).await;
+    let mut before = 0;
+    for asked in [&["GET /sub", "GET /sub/"][..], &[]] {
+        assert_eq!(http(&served, "GET /sub").await, "HTTP/1.1 301 Moved Permanently");
+        assert_eq!(http(&served, "GET /sub/").await, "HTTP/1.1 200 OK");
+        assert!(ftp(&served, "CWD /sub\r\nSTAT /sub\r\n").await.contains("\r\n250 "));
+        assert_eq!(asked_since(&origin, &mut before), asked);
+    }
+}
+
+/// Who wants a file is told what the site tells, as long as nobody has seen that it hides folders.
+#[tokio::test]
+async fn a_site_that_hides_its_folders_is_seen_through_by_who_looks_for_anything() {
+    let origin = Origin::start(site_of_a_folder("404 Not Found")).await;
+    let (mirror, _folder) = mirror_of(&origin).await;
+    let served = Served::start(Arc::new(mirror)).await;
+    let mut before = 0;
+    for (line, status, asked) in
+        [("GET /sub", "404 Not Found", &["GET /sub"][..]), ("GET /sub", "404 Not Found", &[])]
+    {
+        assert_eq!(http(&served, line).await, format!("HTTP/1.1 {status}"));
+        assert_eq!(asked_since(&origin, &mut before), asked);
+    }
+    assert!(ftp(&served, "CWD /sub\r\n").await.contains("\r\n250 "));
+    assert_eq!(asked_since(&origin, &mut before), ["HEAD /sub", "HEAD /sub/"]);
+    assert_eq!(http(&served, "GET /sub").await, "HTTP/1.1 301 Moved Permanently");
+    assert_eq!(asked_since(&origin, &mut before), NOTHING);
+    // Now that it is known, every missing name may be a folder.
+    assert_eq!(http(&served, "GET /none").await, "HTTP/1.1 404 Not Found");
+    assert_eq!(asked_since(&origin, &mut before), ["GET /none", "HEAD /none/"]);
 }
 
 #[tokio::test]

@@ -275,6 +275,7 @@ pub struct DirStream {
 #[async_trait]
 pub trait Describe: Send + Sync {
     /// The descriptions of `names` in their order, links not followed; [`DirStream::BATCH`] names make one call worth while.
+    /// Versions and identities may be left out: who needs them opens the file.
     /// Dropping the future leaves nothing behind.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ pub mod producer;
 mod registry;
 mod residency;
 mod traffic;
+pub mod unfinished;
 mod vfs;
 pub mod walk;
 
@@ -32,9 +33,9 @@ pub use self::file_system::{
 pub use self::metadata::{CacheStatus, Caching, FileType, Identity, Metadata, Owner, Provenance, Validator};
 pub use self::options::{
     ByteRange, Freshness, Held, Intent, LinkTarget, ListOptions, Lock, LockWait, OpenOptions, RenameOptions,
-    SetAttributes, StatOptions, WriteMode,
+    SetAttributes, Sought, StatOptions, WriteMode,
 };
 pub use self::path::VPath;
 pub use self::registry::{ConnectSource, EnterArchive, Registry, index_beside};
 pub use self::traffic::{Traffic, TrafficTotals};
-pub use self::vfs::{Keeping, MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};
+pub use self::vfs::{Changes, Keeping, MountId, MountInfo, MountOptions, Vfs, VfsOptions, subtree};

@@ -17,6 +17,8 @@ pub struct StatOptions {
     pub freshness: Freshness,
     /// Say how much room there is, too: [`Metadata::room`](crate::Metadata::room). Default false, for it may cost a call more.
     pub room: bool,
+    /// What the caller is after, where the source finds no file.
+    pub sought: Sought,
 }
 
 /// Wishes for [`read_dir`](crate::FileSystem::read_dir).
@@ -56,6 +58,8 @@ pub struct OpenOptions {
     pub freshness: Freshness,
     /// What will be read, so that a remote source asks for no more.
     pub intent: Intent,
+    /// What the caller is after, where the source finds no file.
+    pub sought: Sought,
     /// Open this version only; else `Changed`.
     pub if_match: Option<Validator>,
     /// The version that the caller holds already. A source may then answer without content, and send that where it is read
@@ -113,6 +117,17 @@ pub enum Intent {
     Header,
 }
 
+/// What a caller is after. It decides how much a source has to find out where it finds no file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sought {
+    /// Whatever stands there: `NotFound` means that nothing does, and that what lies above is a folder or nothing.
+    #[default]
+    Anything,
+    /// A file: `NotFound` means that there is none. A source that would have to ask once more need not find out whether a
+    /// folder stands there instead, or a file above.
+    File,
+}
+
 /// Wishes for [`rename`](crate::FileSystem::rename).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RenameOptions {
@@ -146,7 +161,7 @@ pub struct ByteRange {
 
 impl Default for StatOptions {
     fn default() -> Self {
-        Self { follow: true, freshness: Freshness::Any, room: false }
+        Self { follow: true, freshness: Freshness::Any, room: false, sought: Sought::Anything }
     }
 }
 
@@ -154,6 +169,11 @@ impl StatOptions {
     /// Describes a link itself.
     pub fn no_follow() -> Self {
         Self { follow: false, ..Self::default() }
+    }
+
+    /// Asks about a file: where there is none, that is all that has to be found out.
+    pub fn of_file() -> Self {
+        Self { sought: Sought::File, ..Self::default() }
     }
 
     /// Asks how much room there is, too.
@@ -183,6 +203,7 @@ impl Default for OpenOptions {
             follow: true,
             freshness: Freshness::Any,
             intent: Intent::Whole,
+            sought: Sought::Anything,
             if_match: None,
             held: None,
             page: None,
@@ -194,6 +215,11 @@ impl OpenOptions {
     /// Reading.
     pub fn reading() -> Self {
         Self { read: true, ..Self::default() }
+    }
+
+    /// Reading what has to be a file: where there is none, that is all that has to be found out.
+    pub fn reading_file() -> Self {
+        Self { sought: Sought::File, ..Self::reading() }
     }
 
     /// Writing a file anew, visible at once: create it or cut it to nothing.

@@ -77,6 +77,8 @@ pub struct Entry {
     pub user: Option<Arc<User>>,
     /// Counts it among the user's; given back when the last clone is dropped.
     pub place: Option<Arc<Place>>,
+    /// Those among whom it was found.
+    known: Arc<Users>,
 }
 
 /// Who may enter. Shared by the listeners of a process, so that tries at one of them count at all.
@@ -121,7 +123,7 @@ impl Auth {
         }
     }
 
-    /// Takes other users from now on. Who is in stays.
+    /// Takes other users from now on. Who is in stays in; [`Auth::still_admits`] tells who should not.
     pub fn replace(&self, users: Users) {
         self.users.store(Arc::new(users));
         self.seen.clear();
@@ -151,28 +153,44 @@ impl Auth {
         asker: Asker,
         credentials: &Credentials,
     ) -> Result<Entry, Denied> {
-        let users = self.users.load_full();
         let (name, password) = match credentials {
             Credentials::Anonymous => {
+                let users = self.users.load();
                 let scope = users.guests.as_ref().ok_or(Denied::Credentials)?;
                 let (view, root) = scope.view(tree, folder).ok_or(Denied::Credentials)?;
-                return Ok(Entry { view, root, user: None, place: None });
+                return Ok(Entry { view, root, user: None, place: None, known: Arc::clone(&users) });
             }
             Credentials::Password { name, password } => (name, password),
         };
+        let users = self.users.load_full();
         if users.require_tls && !asker.secure {
             return Err(Denied::Insecure);
         }
         // A banned address learns nothing, not even whether somebody else's password is right.
         self.bans.expect_none(asker.peer).map_err(Denied::Banned)?;
         if !self.seen.knows(name, password) {
-            self.check(&users, asker.peer, name, password).await?;
+            // Boxed: guests, who are most, need no room for it.
+            Box::pin(self.check(&users, asker.peer, name, password)).await?;
         }
         // A known password may be older than its user's end.
         let user = users.named.get(name).ok_or(Denied::Credentials)?;
         let (view, root) = user.scope().view(tree, folder).ok_or(Denied::Credentials)?;
         let place = self.presences.admit(user).ok_or(Denied::Crowded)?;
-        Ok(Entry { view, root, user: Some(Arc::clone(user)), place: Some(Arc::new(place)) })
+        let (user, place) = (Some(Arc::clone(user)), Some(Arc::new(place)));
+        Ok(Entry { view, root, user, place, known: Arc::clone(&users) })
+    }
+
+    /// True where who got `entry` would get the same now: the user, or guests, are still let in, with the same password, root
+    /// and rights. For sessions that go on after [`Auth::replace`]; where nothing was replaced it costs next to nothing.
+    pub fn still_admits(&self, entry: &Entry) -> bool {
+        let (now, then) = (self.users.load(), &entry.known);
+        if Arc::ptr_eq(&now, then) {
+            return true;
+        }
+        match &entry.user {
+            Some(user) => now.named.get(user.name()).is_some_and(|other| user.is_same(other)),
+            None => now.guests.is_some() && now.guests == then.guests,
+        }
     }
 
     async fn check(&self, users: &Users, peer: Peer, name: &str, password: &str) -> Result<(), Denied> {

@@ -34,6 +34,14 @@ pub struct Scope {
     written: Vec<(VPath, Access)>,
 }
 
+/// Two are one where they were written alike: the rules follow from that.
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.root, self.rules.is_some(), &self.written)
+            == (&other.root, other.rules.is_some(), &other.written)
+    }
+}
+
 /// A name that cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadName;
@@ -56,6 +64,11 @@ impl User {
 
     pub(super) fn hash(&self) -> &Hash {
         &self.hash
+    }
+
+    /// True where both log in alike and may do the same. How often and how fast is not looked at.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.name, &self.hash, &self.scope) == (&other.name, &other.hash, &other.scope)
     }
 
     pub(super) fn scope(&self) -> &Scope {

@@ -16,16 +16,16 @@ use std::time::SystemTime;
 use vfs::jobs::Disk;
 use vfs::producer::{self, Algorithm, Producer};
 use vfs::{
-    ByteRange, Error, ErrorKind, FileSystem, Intent, Metadata, OpenOptions, StatOptions, VPath, Writes,
+    ByteRange, Error, ErrorKind, FileSystem, FileType, Intent, Metadata, OpenOptions, StatOptions, VPath,
+    Writes,
 };
 
 use self::packing::Wanted;
-pub(super) use self::parts::Publication;
 pub(super) use self::rows::Look;
-pub(super) use self::storing::{Storing, Upload};
+pub(super) use self::storing::{Ending, Growth, Storing, Upload};
 use super::ascii;
 use super::command::{Answer, Edit, Errand, Room};
-use super::facts::Facts;
+use super::facts::{Facts, Powers};
 use super::list::Listing;
 use crate::auth::{Asker, Credentials, Denied, Entry};
 use crate::site::Site;
@@ -166,6 +166,8 @@ pub(super) struct Ask {
     pub(super) path: VPath,
     /// As the peer wrote it.
     pub(super) sent: Vec<u8>,
+    /// What is there may be replaced, changed and removed, as far as the session is asked.
+    pub(super) overwrites: bool,
 }
 
 /// Logs in. A login that fails takes its time, whatever was wrong with it.
@@ -182,9 +184,9 @@ pub(super) async fn log_in(
 }
 
 impl Ask {
-    /// CWD: only into what is there and is a folder.
+    /// CWD: only into what is there and is a folder. As on a disk one may go where one may write and not look.
     pub(super) async fn change(self) -> Outcome {
-        match self.stat().await {
+        match look(&*self.view, &self.path, true).await {
             Ok(found) if found.is_dir() => Outcome::Moved(self.path),
             Ok(_) => self.fail(Failure::Tree(Error::new(ErrorKind::NotADirectory, "metadata", &self.path))),
             Err(error) => self.fail(Failure::Tree(error)),
@@ -193,11 +195,14 @@ impl Ask {
 
     /// SIZE (RFC 3659 §4): the number of bytes that RETR would send. Of a file that has only begun to come, out of sight, how
     /// far it has come: clients ask that way where to go on.
-    pub(super) async fn measure(self, converts: bool, has_parts: bool) -> Outcome {
-        let failure = match self.stat().await {
+    pub(super) async fn measure(self, converts: bool, growth: Growth) -> Outcome {
+        let failure = match self.stat_file().await {
             Err(error) => {
-                let part = if has_parts && !converts { self.part_len().await } else { None };
-                match part {
+                let begun = match &growth {
+                    Growth::OutOfSight(stage) if self.overwrites && !converts => stage.len(&self.path).await,
+                    Growth::OutOfSight(_) | Growth::InSight | Growth::Unseen => None,
+                };
+                match begun {
                     Some(len) => return Outcome::Measured(len),
                     None => self.why_unmeasured(error).await,
                 }
@@ -212,7 +217,7 @@ impl Ask {
 
     /// MDTM (RFC 3659 §3).
     pub(super) async fn date(self) -> Outcome {
-        let failure = match self.stat().await {
+        let failure = match self.stat_file().await {
             Ok(Metadata { modified: Some(time), .. }) => return Outcome::Dated(time),
             Ok(_) => Failure::TimeUnknown,
             Err(error) => Failure::Tree(error),
@@ -238,8 +243,9 @@ impl Ask {
         match self.stat().await {
             Ok(found) => {
                 let mut row = Vec::new();
-                let writes = self.view.capabilities(&self.path).writes;
-                facts.write(&mut row, Some(found.file_type), Some(&found), None, writes);
+                let powers = Powers::of(&*self.view, &self.path, self.overwrites);
+                let rights = powers.over(Some(found.file_type), self.path.is_root());
+                facts.write(&mut row, Some(found.file_type), Some(&found), None, rights);
                 Outcome::Described { path: self.path, row }
             }
             Err(error) => self.fail(Failure::Tree(error)),
@@ -253,7 +259,7 @@ impl Ask {
             return self.fail(Failure::RestartInAscii);
         }
         let intent = if is_whole { Intent::Whole } else { Intent::Range };
-        let options = OpenOptions { intent, ..OpenOptions::reading() };
+        let options = OpenOptions { intent, ..OpenOptions::reading_file() };
         let opened = async {
             let file = self.view.open(&self.path, &options).await?;
             let found = file.metadata().await?;
@@ -289,8 +295,45 @@ impl Ask {
         self.view.metadata(&self.path, &StatOptions::default()).await
     }
 
+    async fn stat_file(&self) -> vfs::Result<Metadata> {
+        self.view.metadata(&self.path, &StatOptions::of_file()).await
+    }
+
     fn fail(&self, failure: Failure) -> Outcome {
         Outcome::Failed { sent: self.sent.clone(), failure }
+    }
+}
+
+/// What stands at a path. Who may write there and not look finds out by opening it: that it is there is no secret from them.
+async fn look(tree: &dyn FileSystem, path: &VPath, follow: bool) -> vfs::Result<Metadata> {
+    let denied = match tree.metadata(path, &StatOptions { follow, ..StatOptions::default() }).await {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => error,
+        seen => return seen,
+    };
+    match tree.open(path, &OpenOptions { write: true, follow, ..OpenOptions::default() }).await {
+        Ok(file) => file.metadata().await,
+        Err(error) => match error.kind() {
+            ErrorKind::IsADirectory => Ok(Metadata::new(FileType::Dir)),
+            ErrorKind::Loop if !follow => Ok(Metadata::new(FileType::Symlink)),
+            ErrorKind::NotFound => Err(error),
+            _ => Err(denied),
+        },
+    }
+}
+
+/// The same, `None` where nothing is there.
+async fn standing(tree: &dyn FileSystem, path: &VPath, follow: bool) -> vfs::Result<Option<Metadata>> {
+    match look(tree, path, follow).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        seen => seen.map(Some),
+    }
+}
+
+/// False where the two are known to be different files.
+fn may_be_same(one: &Metadata, other: &Metadata) -> bool {
+    match (&one.identity, &other.identity) {
+        (Some(one), Some(other)) => one.is_same_file(other),
+        _ => true,
     }
 }
 

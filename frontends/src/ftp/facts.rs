@@ -4,7 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io::Write;
 
-use vfs::{FileType, Identity, Metadata, Writes};
+use vfs::{FileSystem, FileType, Identity, Metadata, VPath, Writes};
 
 use crate::clock::Moment;
 
@@ -66,14 +66,14 @@ impl Facts {
     }
 
     /// Appends the chosen facts that are known, each with its `;`, and the space before the name.
-    /// `target` is what a link leads to, `writes` what the tree takes in there.
+    /// `target` is what a link leads to, `rights` what may be done with it.
     pub(super) fn write(
         self,
         out: &mut Vec<u8>,
         file_type: Option<FileType>,
         metadata: Option<&Metadata>,
         target: Option<&[u8]>,
-        writes: Writes,
+        rights: Option<&str>,
     ) {
         if self.has(TYPE)
             && let Some(file_type) = file_type
@@ -86,7 +86,7 @@ impl Facts {
             self.write_metadata(out, metadata);
         }
         if self.has(PERM)
-            && let Some(rights) = rights(file_type, writes)
+            && let Some(rights) = rights
         {
             put(out, format_args!("perm={rights};"));
         }
@@ -146,16 +146,43 @@ fn write_type(out: &mut Vec<u8>, file_type: FileType, target: Option<&[u8]>) {
     }
 }
 
-/// What may be done with it (RFC 3659 §7.5.5): entering and listing, or reading; and where the tree is writable, what
-/// changes it.
-fn rights(file_type: Option<FileType>, writes: Writes) -> Option<&'static str> {
-    match (file_type?, writes) {
-        (FileType::Dir, Writes::None) => Some("el"),
-        (FileType::Dir, Writes::Sequential | Writes::Anywhere) => Some("cdeflmp"),
-        (FileType::File, Writes::None) => Some("r"),
-        (FileType::File, Writes::Sequential) => Some("dfrw"),
-        (FileType::File, Writes::Anywhere) => Some("adfrw"),
-        (FileType::Symlink | FileType::Other, _) => None,
+/// What a session may change, by what the tree takes in and who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Powers {
+    /// Nothing.
+    None,
+    /// It adds, and changes nothing that is there.
+    Adding,
+    /// It replaces files as a whole.
+    Replacing,
+    /// It changes files anywhere.
+    Changing,
+}
+
+impl Powers {
+    /// Those of a session at `path`, which changes what is there where it `overwrites`.
+    pub(super) fn of(view: &dyn FileSystem, path: &VPath, overwrites: bool) -> Self {
+        match (view.capabilities(path).writes, overwrites) {
+            (Writes::None, _) => Self::None,
+            (Writes::Sequential | Writes::Anywhere, false) => Self::Adding,
+            (Writes::Sequential, true) => Self::Replacing,
+            (Writes::Anywhere, true) => Self::Changing,
+        }
+    }
+
+    /// What may be done with what is of this type (RFC 3659 §7.5.5): entering and listing, or reading; and what changes it.
+    /// What `is_fixed` is neither removed nor renamed.
+    pub(super) fn over(self, file_type: Option<FileType>, is_fixed: bool) -> Option<&'static str> {
+        match (file_type?, self) {
+            (FileType::Dir, Self::None) => Some("el"),
+            (FileType::Dir, Self::Adding) => Some("celm"),
+            (FileType::Dir, Self::Replacing | Self::Changing) if is_fixed => Some("celmp"),
+            (FileType::Dir, Self::Replacing | Self::Changing) => Some("cdeflmp"),
+            (FileType::File, Self::None | Self::Adding) => Some("r"),
+            (FileType::File, Self::Replacing) => Some("dfrw"),
+            (FileType::File, Self::Changing) => Some("adfrw"),
+            (FileType::Symlink | FileType::Other, _) => None,
+        }
     }
 }
 
@@ -187,7 +214,8 @@ mod tests {
 
     fn row(facts: Facts, metadata: &Metadata, target: Option<&[u8]>) -> String {
         let mut out = Vec::new();
-        facts.write(&mut out, Some(metadata.file_type), Some(metadata), target, Writes::None);
+        let rights = Powers::None.over(Some(metadata.file_type), false);
+        facts.write(&mut out, Some(metadata.file_type), Some(metadata), target, rights);
         String::from_utf8(out).unwrap()
     }
 
@@ -219,18 +247,22 @@ mod tests {
     }
 
     #[test]
-    fn rights_follow_what_the_tree_takes_in() {
-        for (file_type, writes, expected) in [
-            (FileType::File, Writes::None, "perm=r; "),
-            (FileType::File, Writes::Sequential, "perm=dfrw; "),
-            (FileType::File, Writes::Anywhere, "perm=adfrw; "),
-            (FileType::Dir, Writes::None, "perm=el; "),
-            (FileType::Dir, Writes::Sequential, "perm=cdeflmp; "),
+    fn rights_follow_what_the_tree_takes_in_and_from_whom() {
+        for (file_type, powers, is_fixed, rights) in [
+            (FileType::File, Powers::None, false, "r"),
+            (FileType::File, Powers::Adding, false, "r"),
+            (FileType::File, Powers::Replacing, false, "dfrw"),
+            (FileType::File, Powers::Changing, false, "adfrw"),
+            (FileType::Dir, Powers::None, false, "el"),
+            (FileType::Dir, Powers::Adding, false, "celm"),
+            (FileType::Dir, Powers::Replacing, false, "cdeflmp"),
+            (FileType::Dir, Powers::Changing, true, "celmp"),
         ] {
-            let mut out = Vec::new();
-            Facts::chosen(b"perm").write(&mut out, Some(file_type), None, None, writes);
-            assert_eq!(out, expected.as_bytes(), "{file_type} {writes:?}");
+            assert_eq!(powers.over(Some(file_type), is_fixed), Some(rights), "{file_type} {powers:?}");
         }
+        let mut out = Vec::new();
+        Facts::chosen(b"perm").write(&mut out, Some(FileType::File), None, None, Some("r"));
+        assert_eq!(out, b"perm=r; ");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What data connections are inside of: rates, and TLS (RFC 4217 §9), whose handshake goes on while the transfer is being
-//! asked for, since some clients begin it at once and others after the first reply.
+//! asked for, since some clients begin it at once and others after the first reply. How long it may take is for the transfer
+//! to say: before that reply nobody has to begin.
 
 use std::future::Future;
 use std::io;
@@ -44,9 +45,9 @@ impl Guard {
 
     /// Begins the handshake on a connection.
     fn secure(&self, tls: &Tls, stream: Stream) -> Guarded {
-        let (accept, reuse) = (tls.accept(stream), self.reuse);
+        let (handshake, reuse) = (tls.handshake(stream), self.reuse);
         Guarded(State::Handshake(Box::pin(async move {
-            let stream = accept.await?;
+            let stream = handshake.await?;
             match (reuse, stream.is_resumed()) {
                 (Reuse::Off, _) | (_, true) => Ok(stream),
                 (Reuse::Warn, false) => {

@@ -18,14 +18,12 @@ use std::time::{Duration, SystemTime};
 
 use vfs::path::printed_name;
 use vfs::producer::{Chunk, Hint, Producer};
-use vfs::{
-    CacheStatus, DirEntry, DirStream, FileSystem, FileType, LinkTarget, ListOptions, Metadata, VPath, Writes,
-};
+use vfs::{CacheStatus, DirEntry, DirStream, FileSystem, FileType, LinkTarget, ListOptions, Metadata, VPath};
 
 use self::descent::{Descent, Within};
 use self::order::Gathering;
 use super::command::Format;
-use super::facts::Facts;
+use super::facts::{Facts, Powers};
 use super::pattern::Pattern;
 use super::wire::one_line;
 use crate::clock::Moment;
@@ -45,22 +43,16 @@ pub(super) struct Rows {
     pub(super) facts: Facts,
     /// What stands before each name of NLST, so that it can be sent back as it is (RFC 1123 §4.1.2.7).
     pub(super) prefix: Vec<u8>,
-    /// What the folder takes in, as a row of MLSD tells it.
-    pub(super) writes: Writes,
+    /// What may be changed in the folder, as a row of MLSD tells it.
+    pub(super) powers: Powers,
     /// Decides which dates show their year.
     pub(super) now: SystemTime,
 }
 
 impl Rows {
-    /// Rows of the folder `path`, as they look now.
-    pub(super) fn new(
-        format: Format,
-        facts: Facts,
-        prefix: Vec<u8>,
-        view: &Arc<dyn FileSystem>,
-        path: &VPath,
-    ) -> Self {
-        Self { format, facts, prefix, writes: view.capabilities(path).writes, now: SystemTime::now() }
+    /// Rows of a folder, as they look now.
+    pub(super) fn new(format: Format, facts: Facts, prefix: Vec<u8>, powers: Powers) -> Self {
+        Self { format, facts, prefix, powers, now: SystemTime::now() }
     }
 }
 
@@ -320,7 +312,8 @@ impl Rows {
                 out.extend_from_slice(&name);
             }
             Format::Facts => {
-                self.facts.write(out, entry.file_type, entry.metadata.as_ref(), target, self.writes);
+                let rights = self.powers.over(entry.file_type, entry.mount.is_some());
+                self.facts.write(out, entry.file_type, entry.metadata.as_ref(), target, rights);
                 out.extend_from_slice(&name);
             }
             Format::Long => {

@@ -13,6 +13,7 @@ mod calls;
 mod command;
 mod control;
 mod data;
+mod desks;
 mod facts;
 mod guard;
 mod list;
@@ -36,20 +37,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
 use vfs::jobs::Disk;
 
+use self::desks::Desks;
 pub use self::masquerade::Masquerade;
 use self::masquerade::Masquerading;
 use self::passive::Ports;
 use self::session::{Ends, Session};
 use self::urgent::Inline;
-use crate::serve::{self, Drain, Listener, Peer, Protocol};
+use crate::serve::{self, Crowd, Drain, Listener, Peer, Protocol, WhenFull};
 use crate::site::Site;
 use crate::transport::Stream;
-
-/// Files that one listener hashes at once; one more is answered 450.
-const MAX_HASHES: usize = 4;
 
 /// What can be chosen about FTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +96,11 @@ pub enum PartialUploads {
     Delete,
     /// A new file grows under its own name and stays as far as it came, so that the client can go on by REST.
     Keep,
-    /// It stays as far as it came, out of sight as `.NAME.part`, and gets its name when it is whole. SIZE of a name that is not
-    /// there tells how far it came, and REST and APPE go on in it. Guests who do not overwrite have this as [`Delete`](Self::Delete).
+    /// A new file grows out of sight, as `.NAME.vfsd-upload`, stays there as far as it came, and gets its name when it is whole.
+    /// SIZE of a name that is not there tells how far it came, and REST and APPE go on in it; it is neither listed nor found in
+    /// any other way, by `-a` neither. What nobody goes on with for a day is swept
+    /// ([`LocalFs::sweep`](vfs::backends::local::LocalFs::sweep)). Guests who do not overwrite have this as
+    /// [`Delete`](Self::Delete).
     Hide,
 }
 
@@ -137,8 +138,8 @@ struct House {
     options: Options,
     /// Where spans are read that have to become bytes.
     disk: Disk,
-    /// Files that are being hashed.
-    hashing: Arc<Semaphore>,
+    /// Where files are hashed.
+    desks: Desks,
     /// Where data connections come to.
     ports: Ports,
     /// What PASV says of where that is.
@@ -147,10 +148,9 @@ struct House {
 
 impl House {
     fn new(site: Arc<Site>, options: Options) -> Self {
-        let hashing = Arc::new(Semaphore::new(MAX_HASHES));
         let ports = Ports::new(options.passive_ports.clone());
         let masquerading = Arc::new(Masquerading::new(options.masquerade.clone()));
-        Self { site, options, disk: Disk::new(), hashing, ports, masquerading }
+        Self { site, options, disk: Disk::new(), desks: Desks::new(), ports, masquerading }
     }
 }
 
@@ -173,13 +173,20 @@ impl Protocol for Ftp {
         session.run(drain).await;
     }
 
-    async fn turn_away(&self, mut stream: Stream) {
+    fn when_full(&self) -> WhenFull {
+        WhenFull::Say
+    }
+
+    async fn turn_away(&self, mut stream: Stream, crowd: Crowd) {
         if self.0.options.implicit_tls {
             // Nothing can be said without a handshake, and that is what there are too many of.
             return;
         }
         let mut line = Vec::new();
-        reply::TOO_MANY_CONNECTIONS.encode(&mut line);
+        match crowd {
+            Crowd::House => reply::TOO_MANY_CONNECTIONS.encode(&mut line),
+            Crowd::Address => reply::TOO_MANY_CONNECTIONS_FROM_THERE.encode(&mut line),
+        }
         let _ = stream.write_all(&line).await;
         let _ = stream.shutdown().await;
     }

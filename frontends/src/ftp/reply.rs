@@ -40,6 +40,7 @@ pub(super) const IDENTITY: Reply =
 pub(super) const IDLE: Reply = Reply::fixed(421, "Nothing was asked for too long; goodbye.");
 pub(super) const LANGUAGE: Reply = Reply::fixed(200, "Replies are in English.");
 pub(super) const LOG_IN_FIRST: Reply = Reply::fixed(530, "Log in first: USER and PASS.");
+pub(super) const LOGIN_CHANGED: Reply = Reply::fixed(421, "What you may do here has changed; log in again.");
 pub(super) const LOGIN_TIMED_OUT: Reply = Reply::fixed(421, "No login in time; goodbye.");
 pub(super) const NO_IPV6_PASV: Reply = Reply::fixed(425, "PASV cannot say an IPv6 address: use EPSV.");
 pub(super) const NO_MASQUERADE: Reply =
@@ -72,7 +73,8 @@ pub(super) const SYSTEM: Reply = Reply::fixed(215, "UNIX Type: L8");
 pub(super) const TLS_FIRST: Reply =
     Reply::fixed(530, "Send AUTH TLS first: passwords are taken inside TLS only.");
 pub(super) const TOO_MANY_COMMANDS: Reply = Reply::fixed(421, "Too many commands without a login; goodbye.");
-pub(super) const TOO_MANY_CONNECTIONS: Reply =
+pub(super) const TOO_MANY_CONNECTIONS: Reply = Reply::fixed(421, "Too many connections; try again later.");
+pub(super) const TOO_MANY_CONNECTIONS_FROM_THERE: Reply =
     Reply::fixed(421, "Too many connections from your address; try again later.");
 pub(super) const TOO_MANY_ERRORS: Reply = Reply::fixed(421, "Too many errors; goodbye.");
 pub(super) const TYPE_ASCII: Reply = Reply::fixed(200, "Lines end with CRLF.");
@@ -227,6 +229,7 @@ pub(super) fn ended(ended: &Ended) -> Reply {
         Ended::Complete => Reply::fixed(226, "Done."),
         Ended::Aborted => ABORTED,
         Ended::NobodyCame => Reply::fixed(425, "No data connection came in time."),
+        Ended::NotSecured => Reply::fixed(425, "The data connection had no TLS in time."),
         Ended::NoConnection(_) => Reply::fixed(425, "There is no way to a data connection."),
         Ended::Stalled => Reply::fixed(426, "Nothing moved for too long; the data connection is closed."),
         Ended::PeerLost(_) => Reply::fixed(426, "The data connection broke."),

@@ -3,8 +3,8 @@
 //! The control connection is read all the time, at most [`MAX_WAITING`] commands ahead and as many bytes more as it takes to
 //! see an ABOR behind them. One piece of work is under way
 //! at most: a call on the tree, a transfer, or a listing in a reply; the commands behind it wait and are answered in
-//! their order. During a transfer NOOP and STAT are answered at once where nothing waits before them, and ABOR stops the
-//! transfer at once. Replies leave through one buffer, so none overtakes another.
+//! their order. During a transfer, and while a call hangs, NOOP and STAT are answered at once where nothing waits before them,
+//! and ABOR stops either at once. Replies leave through one buffer, so none overtakes another.
 //!
 //! Everything a session has (sockets, files, the listener, its place among the connections) belongs to this one value,
 //! so that it is all given back the moment the peer is gone.
@@ -26,13 +26,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 use vfs::producer::Algorithm;
-use vfs::{ByteRange, VPath};
+use vfs::{ByteRange, FileSystem, VPath};
 
 use self::lapse::{FAREWELL_TIME, LOGIN_TIME, Lapse};
 use self::secrecy::Secrecy;
 use self::work::Work;
 use super::House;
-use super::calls::Outcome;
+use super::calls::{Growth, Outcome};
 use super::command::{self, Command, Errand, Refusal, Representation};
 use super::control::{Control, Heard};
 use super::data::Data;
@@ -54,6 +54,9 @@ const MAX_COMMANDS_BEFORE_LOGIN: usize = 100;
 
 /// Lines over [`wire::MAX_LINE_BYTES`] in a session.
 const MAX_LONG_LINES: usize = 3;
+
+/// How long a call may take before NOOP and STAT overtake its answer.
+const HANGS_AFTER: Duration = Duration::from_secs(1);
 
 /// Lines in a row that nobody understands: the peer speaks something else.
 const MAX_UNKNOWN: usize = 10;
@@ -107,8 +110,12 @@ enum Login {
 /// Who is logged in.
 struct Member {
     user: Arc<str>,
-    /// All that this session can see, and as whom.
+    /// As whom, and what that one may see.
     entry: Entry,
+    /// All that this session can see.
+    view: Arc<dyn FileSystem>,
+    /// Where its new files grow.
+    growth: Growth,
     /// Counts the session as logged in.
     _presence: Presence,
 }
@@ -206,7 +213,7 @@ impl Session {
                 event = poll_fn(|cx| self.poll_event(cx)) => event,
             };
             if let Event::Gone = event {
-                return;
+                return self.work.save().await;
             }
             self.handle(event);
         }
@@ -312,8 +319,15 @@ impl Session {
         }
     }
 
+    /// True where the peer knows that something is under way, and asks whether we are still here: a transfer that has begun, or
+    /// a call that it has waited for. What came right behind a command is answered behind it.
     fn answers_at_once(&self) -> bool {
-        matches!(self.work, Work::Transfer(_)) && self.waiting.is_empty()
+        let is_known = match &self.work {
+            Work::Transfer(_) => true,
+            Work::Call { aborted, since, .. } => aborted.is_some() && since.elapsed() >= HANGS_AFTER,
+            Work::None | Work::Report(_) => false,
+        };
+        is_known && self.waiting.is_empty()
     }
 
     /// Stops what is under way, if it can be stopped, and answers for it.
@@ -321,10 +335,11 @@ impl Session {
         let answer = match &mut self.work {
             Work::None | Work::Call { aborted: None, .. } => return,
             Work::Call { aborted: Some(aborted), .. } => aborted.clone(),
-            Work::Transfer(transfer) => {
-                transfer.close(&Ended::Aborted);
-                reply::ABORTED
-            }
+            Work::Transfer(transfer) => match transfer.stop(Ended::Aborted) {
+                Some(ended) => reply::ended(&ended),
+                // Its end answers, as soon as what came is written.
+                None => return,
+            },
             Work::Report(_) => {
                 wire::encode_end(213, b"Stopped.", self.control.output());
                 return self.rest();

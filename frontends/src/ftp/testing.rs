@@ -10,8 +10,8 @@ use rustix::net::SendFlags;
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
 };
-use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio::sync::{oneshot, watch};
+use tokio::net::{TcpSocket, TcpStream, ToSocketAddrs};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
 use vfs::backends::memory::MemoryFs;
@@ -32,13 +32,24 @@ use crate::transport::tls::{Spoken, Tls};
 
 /// A tree in memory, and beside it files that behave badly:
 /// `/endless` has no end, `/broken` fails after a while, `/hung` is never described or opened, `/stuck` hangs after a while,
-/// read or written, `/span` lies on a disk, and `/full` takes 100,000 bytes.
+/// read or written, `/span` lies on a disk, `/full` takes 100,000 bytes, `/gated` is opened when its [`Gate`] is, and `/page` is
+/// a folder of a site that cannot be listed.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) memory: MemoryFs,
+    pub(super) gate: Gate,
     span: SpanFile,
     /// The last `/endless` that was opened.
     opened: Mutex<Weak<Endless>>,
+}
+
+/// What holds the opening of `/gated` back.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// Somebody is waiting.
+    pub(super) reached: Notify,
+    /// Lets one in.
+    pub(super) opened: Notify,
 }
 
 /// Length of `/span`.
@@ -57,7 +68,8 @@ impl Tree {
             let file = memory.open(&path, &OpenOptions::writing()).await.unwrap();
             file.write_at(0, Bytes::copy_from_slice(content)).await.unwrap();
         }
-        Arc::new(Self { memory, span: SpanFile::new(disk), opened: Mutex::default() })
+        let gate = Gate::default();
+        Arc::new(Self { memory, gate, span: SpanFile::new(disk), opened: Mutex::default() })
     }
 
     /// Cuts `/span` short.
@@ -94,12 +106,16 @@ impl FileSystem for Tree {
         match &path.to_bytes()[..] {
             b"/hung" => std::future::pending().await,
             b"/endless" | b"/broken" | b"/span" | b"/stuck" => Ok(Metadata::new(FileType::File)),
+            b"/page" => Ok(Metadata::new(FileType::Dir)),
             _ => self.memory.metadata(path, options).await,
         }
     }
 
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> vfs::Result<DirStream> {
-        self.memory.read_dir(path, options).await
+        match &path.to_bytes()[..] {
+            b"/page" => Err(Error::new(ErrorKind::NotADirectory, "read_dir", path)),
+            _ => self.memory.read_dir(path, options).await,
+        }
     }
 
     async fn open(&self, path: &VPath, options: &OpenOptions) -> vfs::Result<Arc<dyn File>> {
@@ -110,6 +126,11 @@ impl FileSystem for Tree {
                 Ok(file)
             }
             b"/hung" => std::future::pending().await,
+            b"/gated" => {
+                self.gate.reached.notify_one();
+                self.gate.opened.notified().await;
+                self.memory.open(path, options).await
+            }
             b"/broken" => Ok(Arc::new(Endless { fails_at: 100_000, hangs_at: u64::MAX })),
             b"/stuck" => Ok(Arc::new(Endless { fails_at: u64::MAX, hangs_at: 100_000 })),
             b"/span" => Ok(Arc::new(OnDisk(self.span.clone()))),
@@ -273,7 +294,8 @@ impl Running {
         Self::start_whole_at(address, tree, site, writable()).await
     }
 
-    async fn start_site(
+    /// A server of the tree that `over` makes of the one with `files`, within `limits`.
+    pub(super) async fn start_site(
         files: &[(&str, &[u8])],
         limits: Limits,
         options: Options,
@@ -312,6 +334,16 @@ impl Running {
     /// A client that is logged in, in TYPE I.
     pub(super) async fn log_in(&self) -> Client<TcpStream> {
         let mut client = self.connect().await;
+        client.log_in().await;
+        client
+    }
+
+    /// The same, for a client whose address is `from`.
+    pub(super) async fn log_in_from(&self, from: &str) -> Client<TcpStream> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        let mut client = Client::new(socket.connect(self.address).await.unwrap());
+        assert!(client.reply().await.starts_with("220 "));
         client.log_in().await;
         client
     }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use vfs::jobs::Disk;
 use vfs::path::escaped;
 
-use self::receive::{Received, Receiving};
+use self::receive::{Received, Receiving, Saving};
 use self::send::{Sending, Sent};
 use super::calls::{Content, Opening};
 use super::data::Data;
@@ -24,6 +24,7 @@ use super::guard::Guard;
 use crate::serve::Peer;
 use crate::sight::{self, Sight};
 use crate::transport::Transport;
+use crate::transport::tls::HANDSHAKE;
 
 /// A transfer under way.
 pub(super) struct Transfer {
@@ -39,10 +40,14 @@ pub(super) struct Transfer {
 enum Phase {
     /// There is no connection yet.
     Accepting { data: Data, since: Instant },
+    /// There is, and where it goes inside TLS its handshake is under way.
+    Securing { stream: Box<dyn Transport>, since: Instant },
     /// There is. `waiting` says since when the client took or sent nothing; the tree has its own limits.
     Moving { stream: Box<dyn Transport>, flow: Flow, waiting: Option<Instant> },
     /// All was handed to the kernel.
     Closing { stream: Box<dyn Transport>, since: Instant },
+    /// An upload has broken off, and what came of it is being written.
+    Saving { saving: Saving, ended: Option<Ended> },
     /// The data connection is closed.
     Closed,
 }
@@ -62,6 +67,8 @@ pub(super) enum Ended {
     Aborted,
     /// There was no connection in time.
     NobodyCame,
+    /// There was one, and no TLS on it in time.
+    NotSecured,
     /// The data connection could not be had.
     NoConnection(io::Error),
     /// The client took or sent nothing for too long.
@@ -102,37 +109,57 @@ impl Transfer {
 
     /// Polls the transfer to its end; the data connection is closed then.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        let ended = match ready!(self.poll_steps(cx)) {
-            Ok(()) => Ended::Complete,
-            Err(ended) => ended,
-        };
-        self.close(&ended);
-        Poll::Ready(ended)
+        loop {
+            let ended = match ready!(self.poll_steps(cx)) {
+                Ok(()) => Ended::Complete,
+                Err(ended) => ended,
+            };
+            if let Some(ended) = self.stop(ended) {
+                return Poll::Ready(ended);
+            }
+        }
     }
 
-    /// Ends it from outside: the data connection is closed, and the log says why. Where the client wants no more, or takes
-    /// nothing, the connection is reset, so that what the kernel still holds for it is freed at once. Where the source
-    /// fails, the client keeps what it has and is told on the control connection.
-    pub(super) fn close(&mut self, ended: &Ended) {
+    /// Ends it: the data connection is closed, and the log says why. Where the client wants no more, or takes nothing, the
+    /// connection is reset, so that what the kernel still holds for it is freed at once. Where the source fails, the client
+    /// keeps what it has and is told on the control connection.
+    ///
+    /// `None` where what came of an upload is written first: [`Transfer::poll_end`] says when it is over. A second call does
+    /// not wait for that.
+    pub(super) fn stop(&mut self, ended: Ended) -> Option<Ended> {
         if let Phase::Moving { stream, .. } | Phase::Closing { stream, .. } = &mut self.phase
             && matches!(ended, Ended::Aborted | Ended::Stalled)
         {
             stream.reset_on_close();
         }
-        self.phase = Phase::Closed;
         self.content = None;
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Moving { flow: Flow::In(receiving), .. } if !matches!(ended, Ended::TargetFailed(_)) => {
+                match receiving.save() {
+                    Some(saving) => Phase::Saving { saving, ended: Some(ended) },
+                    None => return Some(self.close(ended)),
+                }
+            }
+            _ => return Some(self.close(ended)),
+        };
+        None
+    }
+
+    fn close(&mut self, ended: Ended) -> Ended {
         self.record.outcome = Some(ended.to_string());
         self.record.is_complete = matches!(ended, Ended::Complete);
+        ended
     }
 
     /// When it is to be given up as things stand, and how it ends then.
     pub(super) fn deadline(&self) -> Option<(Instant, Ended)> {
         match &self.phase {
             Phase::Accepting { data, since } => Some((*since + data.patience(), Ended::NobodyCame)),
+            Phase::Securing { since, .. } => Some((*since + HANDSHAKE, Ended::NotSecured)),
             Phase::Moving { waiting: Some(since), .. } | Phase::Closing { since, .. } => {
                 Some((*since + self.stall, Ended::Stalled))
             }
-            Phase::Moving { waiting: None, .. } | Phase::Closed => None,
+            Phase::Moving { waiting: None, .. } | Phase::Saving { .. } | Phase::Closed => None,
         }
     }
 
@@ -155,7 +182,11 @@ impl Transfer {
                 Phase::Accepting { data, .. } => {
                     let Asker { sight, guard, .. } = &self.record.asker;
                     let stream = ready!(data.poll_stream(cx, sight, guard)).map_err(Ended::NoConnection)?;
-                    self.begin(stream);
+                    self.phase = Phase::Securing { stream, since: Instant::now() };
+                }
+                Phase::Securing { stream, .. } => {
+                    ready!(Pin::new(stream).poll_flush(cx)).map_err(Ended::PeerLost)?;
+                    self.begin();
                 }
                 Phase::Moving { .. } => {
                     ready!(self.poll_move(cx))?;
@@ -175,19 +206,27 @@ impl Transfer {
                     ready!(Pin::new(stream).poll_shutdown(cx)).map_err(Ended::PeerLost)?;
                     self.phase = Phase::Closed;
                 }
+                Phase::Saving { saving, ended } => {
+                    ready!(saving.as_mut().poll(cx));
+                    return Poll::Ready(Err(ended.take().unwrap_or(Ended::Aborted)));
+                }
                 Phase::Closed => return Poll::Ready(Ok(())),
             }
         }
     }
 
-    fn begin(&mut self, stream: Box<dyn Transport>) {
-        if let Some(content) = self.content.take() {
-            let flow = match content {
-                Content::Out(source) => Flow::Out(Sending::new(source, &*stream, &self.disk)),
-                Content::In(upload) => Flow::In(Receiving::new(upload)),
-            };
-            self.phase = Phase::Moving { stream, flow, waiting: None };
-        }
+    /// Takes up what is to be moved, over the connection that is secured.
+    fn begin(&mut self) {
+        self.phase = match (std::mem::replace(&mut self.phase, Phase::Closed), self.content.take()) {
+            (Phase::Securing { stream, .. }, Some(content)) => {
+                let flow = match content {
+                    Content::Out(source) => Flow::Out(Sending::new(source, &*stream, &self.disk)),
+                    Content::In(upload) => Flow::In(Receiving::new(upload)),
+                };
+                Phase::Moving { stream, flow, waiting: None }
+            }
+            (phase, _) => phase,
+        };
     }
 
     /// Moves bytes until there are no more. Where the client is waited for, the clock of its stall runs.
@@ -332,6 +371,7 @@ impl fmt::Display for Ended {
             Self::Complete => f.write_str("complete"),
             Self::Aborted => f.write_str("aborted"),
             Self::NobodyCame => f.write_str("no data connection"),
+            Self::NotSecured => f.write_str("no TLS handshake in time"),
             Self::NoConnection(error) => write!(f, "no data connection: {error}"),
             Self::Stalled => f.write_str("stalled"),
             Self::PeerLost(error) => write!(f, "connection lost: {error}"),

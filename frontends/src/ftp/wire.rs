@@ -1,8 +1,10 @@
 //! Bytes ↔ lines and replies of a control connection (RFC 959 §4, §5; RFC 854). Pure: no socket, no tree.
 //!
-//! The control connection speaks Telnet: 0xFF starts a Telnet sequence and is doubled where it is meant, and a CR that
-//! ends no line is followed by NUL. Clients send Telnet commands in front of a verb only (RFC 959 §4.1.3), and most of
-//! them know nothing of doubling: within an argument 0xFF is itself, doubled or not, so that every name can be asked for.
+//! The control connection speaks Telnet: 0xFF starts a Telnet sequence, and a CR that ends no line is followed by NUL.
+//! Clients send Telnet commands in front of a verb only (RFC 959 §4.1.3). RFC 854 would have 0xFF doubled in names as well,
+//! but listings come over data connections, which double nothing, and curl, ncftp, ftplib and browsers send and read names
+//! as they were listed, as vsftpd takes them: within an argument and in replies 0xFF is itself, and two of them are two.
+//! lftp doubles it, which only a name in Latin-1 can show: it is told that there is no such file.
 //! A wrong line is a [`Line`] like any other: nothing a peer sends is an error here.
 
 use std::borrow::Cow;
@@ -71,10 +73,10 @@ impl Decoder {
     /// Takes one byte as it came; true at the end of a line.
     fn take(&mut self, byte: u8) -> bool {
         match (self.telnet, byte) {
-            (Telnet::Text, IAC) => self.telnet = Telnet::Command,
+            (Telnet::Text, IAC) if !self.in_argument => self.telnet = Telnet::Command,
             (Telnet::Text, byte) => return self.put(byte),
-            (Telnet::Command, 251..=254) if !self.in_argument => self.telnet = Telnet::Option,
-            (Telnet::Command, 240..=250) if !self.in_argument => self.telnet = Telnet::Text,
+            (Telnet::Command, 251..=254) => self.telnet = Telnet::Option,
+            (Telnet::Command, 240..=250) => self.telnet = Telnet::Text,
             (Telnet::Option, _) => self.telnet = Telnet::Text,
             (Telnet::Command, IAC) => {
                 self.telnet = Telnet::Text;
@@ -185,19 +187,9 @@ pub(super) fn encode_end(code: u16, text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends whole rows, CRLF included, to a multi-line reply: only Telnet's byte needs care there.
-pub(super) fn encode_rows(rows: &[u8], out: &mut Vec<u8>) {
-    for part in rows.split_inclusive(|byte| *byte == IAC) {
-        out.extend_from_slice(part);
-        if part.last() == Some(&IAC) {
-            out.push(IAC);
-        }
-    }
-}
-
-/// Appends text to a line. No name can end the line or pass for a Telnet command: see [`one_line`].
+/// Appends text to a line. No name can end the line: see [`one_line`].
 fn encode_text(text: &[u8], out: &mut Vec<u8>) {
-    encode_rows(&one_line(text), out);
+    out.extend_from_slice(&one_line(text));
 }
 
 /// `text` with CR, LF and NUL escaped, so that it stays within one line; all other bytes as they are.
@@ -249,8 +241,8 @@ mod tests {
             (b"\xff.txt\n", vec![text(b"\xff.txt")]),
             (b"a\xff\r\n", vec![text(b"a\xff")]),
             (b"a\r\xff\xf1\n", vec![text(b"a")]),
-            (b"RETR \xff\xf1x\xff\xff\xff\xfe\n", vec![text(b"RETR \xff\xf1x\xff\xff\xfe")]),
-            (b"RETR \xff\xff\xf1\n\xff\xf1NOOP\n", vec![text(b"RETR \xff\xf1"), text(b"NOOP")]),
+            (b"RETR \xff\xf1x\xff\xff\xff\xfe\n", vec![text(b"RETR \xff\xf1x\xff\xff\xff\xfe")]),
+            (b"RETR \xff\xff\n\xff\xf1NOOP\n", vec![text(b"RETR \xff\xff"), text(b"NOOP")]),
         ] {
             assert_eq!(decode(input), lines, "{}", input.escape_ascii());
         }
@@ -282,7 +274,7 @@ mod tests {
         for (reply, bytes) in [
             (Reply::fixed(200, "Done."), &b"200 Done.\r\n"[..]),
             (block, b"211-Features:\r\n UTF8\r\n SIZE\r\n211 End\r\n"),
-            (Reply::new(257, &b"\"/a\r\n200 b\0\xff\""[..]), b"257 \"/a\\r\\n200 b\\0\xff\xff\"\r\n"),
+            (Reply::new(257, &b"\"/a\r\n200 b\0\xff\""[..]), b"257 \"/a\\r\\n200 b\\0\xff\"\r\n"),
         ] {
             let mut out = Vec::new();
             reply.encode(&mut out);
@@ -290,13 +282,13 @@ mod tests {
         }
     }
 
-    /// A line as a client sends it that knows Telnet.
+    /// A line as a client sends it that knows Telnet: up to its first blank 0xFF is doubled.
     fn telnet(line: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for byte in line {
+        for (at, byte) in line.iter().enumerate() {
             match byte {
                 b'\r' => bytes.extend_from_slice(b"\r\0"),
-                &IAC => bytes.extend_from_slice(&[IAC, IAC]),
+                &IAC if !line[..at].contains(&b' ') => bytes.extend_from_slice(&[IAC, IAC]),
                 byte => bytes.push(*byte),
             }
         }

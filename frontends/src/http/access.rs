@@ -9,19 +9,17 @@ use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use tokio::time::Instant;
 use vfs::path::escaped;
 
-use super::pace::{Flight, Pace};
+use super::pace::Flight;
+use super::service::Service;
 use crate::auth::{Entry, User};
-use crate::serve::Peer;
-use crate::sight::{Access, AccessFormat, Journal};
-use crate::site::Site;
+use crate::sight::{Access, AccessFormat, Journal, Sight};
 
 /// The target of the access log's events: one a request, when its body has been given to the connection or is dropped.
 pub const ACCESS_LOG: &str = "access";
 
 /// One request, from its head to the end of its answer. Dropping it writes the access log.
 pub(super) struct Record {
-    site: Arc<Site>,
-    peer: Peer,
+    service: Arc<Service>,
     method: Method,
     target: Uri,
     /// `None` until there is an answer: a client may leave before.
@@ -59,22 +57,26 @@ impl Told {
 
 impl Record {
     /// Begins with the request's head.
-    pub(super) fn begin(site: &Arc<Site>, peer: Peer, pace: &Arc<Pace>, head: &Parts) -> Self {
+    pub(super) fn begin(service: &Arc<Service>, head: &Parts) -> Self {
         let (method, target) = (head.method.clone(), head.uri.clone());
         Self {
-            site: Arc::clone(site),
-            peer,
+            service: Arc::clone(service),
             method,
             target,
             status: None,
             begun: Instant::now(),
             answered: None,
-            told: site.sight.access.as_ref().map(|_| Box::new(Told::of(head))),
+            told: service.site.sight.access.as_ref().map(|_| Box::new(Told::of(head))),
             bytes: 0,
             complete: false,
-            flight: Flight::begin(pace),
+            flight: Flight::begin(&service.pace),
             entry: None,
         }
+    }
+
+    /// What answers it.
+    pub(super) fn service(&self) -> &Service {
+        &self.service
     }
 
     /// It is carried out for somebody.
@@ -92,8 +94,7 @@ impl Record {
         self.status = Some(status);
         self.answered = Some(self.begun.elapsed());
         let class = usize::from(status.as_u16() / 100);
-        if let Some(counter) = class.checked_sub(1).and_then(|class| self.site.sight.http_answers.get(class))
-        {
+        if let Some(counter) = class.checked_sub(1).and_then(|class| self.sight().http_answers.get(class)) {
             counter.add(1);
         }
     }
@@ -106,7 +107,7 @@ impl Record {
     /// The connection took so much of the body.
     pub(super) fn gave(&mut self, count: u64) {
         self.bytes += count;
-        self.site.sight.http_body_bytes.add(count);
+        self.sight().http_body_bytes.add(count);
         self.flight.gave();
     }
 
@@ -122,10 +123,14 @@ impl Record {
 }
 
 impl Record {
+    fn sight(&self) -> &Sight {
+        &self.service.site.sight
+    }
+
     fn tell(&self, journal: &Journal<AccessFormat>, told: &Told) {
         let total = self.begun.elapsed();
         journal.tell(&Access {
-            peer: self.peer,
+            peer: self.service.asker.peer,
             user: self.user().map(User::name),
             begun: told.begun,
             method: self.method.as_str(),
@@ -148,12 +153,12 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let (Some(journal), Some(told)) = (&self.site.sight.access, &self.told) {
+        if let (Some(journal), Some(told)) = (&self.sight().access, &self.told) {
             self.tell(journal, told);
         }
         tracing::info!(
             target: ACCESS_LOG,
-            peer = %self.peer,
+            peer = %self.service.asker.peer,
             method = %self.method,
             path = %escaped(self.target.path().as_bytes()),
             status = self.status.map(|status| status.as_u16()),

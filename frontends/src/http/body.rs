@@ -3,16 +3,15 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use vfs::jobs::Disk;
-use vfs::producer::{Chunk, FileSpan, Producer, ProducerExt, SpanFile, chain, once};
+use vfs::producer::{Chunk, FileSpan, Producer, ProducerExt, chain, once};
 use vfs::{Error, ErrorKind, VPath};
 
 use super::access::Record;
-use crate::transport::Mappings;
+use crate::transport::{Piece, Spans};
 
-/// Content up to this length leaves in one write with its head; mapping it would cost more than reading it.
+/// Content up to this length leaves in one write with its head; sending it by a call of its own would cost more than
+/// reading it.
 const SMALL_BYTES: u64 = 32 * 1024;
 
 /// What follows an answer's head. It asks its producer for a chunk when hyper has room for one, which is when less than
@@ -22,99 +21,73 @@ pub(super) struct Body {
     producer: Option<Box<dyn Producer>>,
     /// What was promised and not given yet; `None` where no length was.
     remaining: Option<u64>,
-    /// Where spans can leave by `sendfile(2)`: the connection's table.
-    mappings: Option<Mappings>,
-    /// The piece of a file that was mapped last.
-    view: Option<View>,
-    /// For reading what can neither be mapped nor is in memory.
-    disk: Disk,
+    /// The way for spans that leave by `sendfile(2)`, where there is one.
+    spans: Option<Spans>,
     /// Why it ends early, until hyper has been left the time to write what came before: it drops that with an error.
     failed: Option<Error>,
     record: Record,
 }
 
-/// A mapped piece of a file.
-struct View {
-    file: SpanFile,
-    offset: u64,
-    bytes: Bytes,
-}
-
 impl Body {
     /// A body without content.
-    pub(super) fn empty(mut record: Record, disk: Disk) -> Self {
+    pub(super) fn empty(mut record: Record) -> Self {
         record.complete();
-        Self { producer: None, remaining: Some(0), mappings: None, view: None, disk, failed: None, record }
+        Self { producer: None, remaining: Some(0), spans: None, failed: None, record }
     }
 
-    /// A body of what `producer` makes: `len` bytes, where that is known. Spans become entries of `mappings` where it is
-    /// given and the body is more than small; else they are read.
-    pub(super) fn new(
-        producer: Box<dyn Producer>,
-        len: Option<u64>,
-        mappings: Option<Mappings>,
-        mut record: Record,
-        disk: Disk,
-    ) -> Self {
+    /// A body of what `producer` makes: `len` bytes, where that is known. Where the connection sends spans, and the body
+    /// is more than small, they stay spans; else they are read.
+    pub(super) fn new(producer: Box<dyn Producer>, len: Option<u64>, mut record: Record) -> Self {
         if len == Some(0) {
             record.complete();
         }
-        let mappings = mappings.filter(|_| len.is_none_or(|len| len > SMALL_BYTES));
-        Self { producer: Some(producer), remaining: len, mappings, view: None, disk, failed: None, record }
+        let sends = len.is_none_or(|len| len > SMALL_BYTES);
+        let spans = record.service().spans.clone().filter(|_| sends);
+        Self { producer: Some(producer), remaining: len, spans, failed: None, record }
     }
 
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Bytes>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<vfs::Result<Piece>>> {
         loop {
             let Some(producer) = &mut self.producer else { return Poll::Ready(None) };
-            let bytes = match ready!(producer.poll_more(cx)).transpose()? {
-                Some(Chunk::Bytes(bytes)) => bytes,
-                Some(Chunk::Span(span)) => match self.map(&span) {
-                    Some(bytes) => bytes,
-                    None => {
-                        self.read_from(span);
-                        continue;
-                    }
-                },
-                None => return Poll::Ready(self.at_end().map(Err)),
+            let piece = match (ready!(producer.poll_more(cx)).transpose()?, &self.spans) {
+                (Some(Chunk::Bytes(mut bytes)), _) => {
+                    bytes.truncate(self.count(bytes.len()));
+                    Piece::Bytes(bytes)
+                }
+                (Some(Chunk::Span(mut span)), Some(spans)) => {
+                    let spans = spans.clone();
+                    spans.send(span.split_to(self.count(span.len())))
+                }
+                (Some(Chunk::Span(span)), None) => {
+                    self.read_from(span);
+                    continue;
+                }
+                (None, _) => return Poll::Ready(self.at_end().map(Err)),
             };
-            return Poll::Ready(Some(Ok(self.count(bytes))));
+            return Poll::Ready(Some(Ok(piece)));
         }
-    }
-
-    /// The span as bytes of a mapping: one mapping for all that is left of the body, slices of it.
-    fn map(&mut self, span: &FileSpan) -> Option<Bytes> {
-        let mappings = self.mappings.as_ref()?;
-        if let Some(bytes) = self.view.as_ref().and_then(|view| view.slice(span)) {
-            return Some(bytes);
-        }
-        let len = self.remaining.unwrap_or(0).max(span.len() as u64);
-        let bytes = mappings.map(span.file(), span.offset(), len)?;
-        let view = View { file: span.file().clone(), offset: span.offset(), bytes };
-        let bytes = view.slice(span);
-        self.view = Some(view);
-        bytes
     }
 
     /// From this span on, spans are read into buffers.
     fn read_from(&mut self, span: FileSpan) {
-        self.mappings = None;
-        let disk = &self.disk;
+        let disk = &self.record.service().disk;
         self.producer = self.producer.take().map(|rest| -> Box<dyn Producer> {
             Box::new(chain([Box::new(once(Chunk::Span(span))) as Box<dyn Producer>, rest]).lower(disk))
         });
     }
 
-    /// Counts what is given; what is more than was promised is cut off.
-    fn count(&mut self, mut bytes: Bytes) -> Bytes {
+    /// Counts that `len` bytes are given, or as many as were promised, where these are fewer; says how many.
+    fn count(&mut self, len: usize) -> usize {
+        let mut given = len;
         if let Some(remaining) = &mut self.remaining {
-            bytes.truncate(usize::try_from(*remaining).unwrap_or(usize::MAX));
-            *remaining -= bytes.len() as u64;
+            given = given.min(usize::try_from(*remaining).unwrap_or(usize::MAX));
+            *remaining -= given as u64;
         }
-        self.record.gave(bytes.len() as u64);
+        self.record.gave(given as u64);
         if self.remaining == Some(0) {
             self.record.complete();
         }
-        bytes
+        given
     }
 
     /// What the end of the producer means.
@@ -133,28 +106,20 @@ impl Body {
     }
 }
 
-impl View {
-    fn slice(&self, span: &FileSpan) -> Option<Bytes> {
-        let start = usize::try_from(span.offset().checked_sub(self.offset)?).ok()?;
-        let end = start.checked_add(span.len())?;
-        (self.file.is_same(span.file()) && end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
-    }
-}
-
 impl http_body::Body for Body {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         self.record.asked();
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        match ready!(self.poll_bytes(cx)) {
-            Some(Ok(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+        match ready!(self.poll_piece(cx)) {
+            Some(Ok(piece)) => Poll::Ready(Some(Ok(Frame::data(piece)))),
             Some(Err(error)) => {
                 self.producer = None;
                 self.record.failed(&error);

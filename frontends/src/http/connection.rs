@@ -117,17 +117,22 @@ impl Connection {
     }
 
     /// What answers its requests.
-    pub(super) fn service<T: Transport>(&self, io: &SpanIo<T>, pace: &Arc<Pace>, is_h2: bool) -> Service {
-        Service {
+    pub(super) fn service<T: Transport>(
+        &self,
+        io: &SpanIo<T>,
+        pace: &Arc<Pace>,
+        is_h2: bool,
+    ) -> Arc<Service> {
+        Arc::new(Service {
             site: Arc::clone(&self.site),
             options: Arc::clone(&self.options),
             asker: self.asker,
             pace: Arc::clone(pace),
             // HTTP/2 cuts content into frames, which is reading it.
-            mappings: io.mappings().filter(|_| !is_h2),
+            spans: io.spans().filter(|_| !is_h2),
             disk: self.disk.clone(),
             patience: Patience { stall: self.stall, slowest: self.options.bounds.slowest_upload },
-        }
+        })
     }
 }
 

@@ -42,7 +42,7 @@ impl Connection {
         let pace = Arc::new(Pace::new());
         let service = self.service(&io, &pace, true);
         let service = service_fn(move |request| {
-            let service = service.clone();
+            let service = Arc::clone(&service);
             async move { Ok::<_, Infallible>(service.answer(request).await) }
         });
         let io = TokioIo::new(Io::new(io, first, Arc::clone(&pace)));

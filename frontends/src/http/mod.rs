@@ -31,9 +31,9 @@ use async_trait::async_trait;
 use vfs::jobs::Disk;
 
 pub use self::access::ACCESS_LOG;
-pub use self::options::{Bounds, Options};
+pub use self::options::{Bounds, Lifetimes, Options};
 use crate::auth::Asker;
-use crate::serve::{self, Drain, Listener, Peer, Protocol};
+use crate::serve::{self, Crowd, Drain, Listener, Peer, Protocol};
 use crate::site::Site;
 use crate::transport::Stream;
 
@@ -81,7 +81,7 @@ impl Protocol for Http {
         }
     }
 
-    async fn turn_away(&self, stream: Stream) {
+    async fn turn_away(&self, stream: Stream, _crowd: Crowd) {
         if self.site.tls.is_some() {
             // Nothing can be said without a handshake, and that is what there are too many of.
             return;

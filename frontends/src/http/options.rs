@@ -1,8 +1,10 @@
 //! [`Options`]: what a site wants of HTTP alone.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use vfs::VPath;
 
@@ -16,12 +18,16 @@ pub struct Options {
     pub upload_bytes: Option<u64>,
     /// Sites whose scripts may read here (CORS), as `https://example.org`, or `*` for all. Default: none.
     pub origins: Vec<String>,
-    /// `Cache-Control` of files at and below a path of the whole tree; the longest path that covers one decides. Default:
-    /// `no-cache`, so that whoever keeps a file asks whether it still holds.
-    pub cache_control: Vec<(VPath, HeaderValue)>,
+    /// How long files may be kept by who gets them. Listeners of one process share it.
+    pub lifetimes: Arc<Lifetimes>,
     /// Bounds of requests and connections.
     pub bounds: Bounds,
 }
+
+/// `Cache-Control` of files at and below a path of the whole tree; the longest path that covers one decides. Default:
+/// `no-cache`, so that whoever keeps a file asks whether it still holds.
+#[derive(Debug, Default)]
+pub struct Lifetimes(ArcSwap<Vec<(VPath, HeaderValue)>>);
 
 /// What one request and one connection may take, beside the [`Limits`](crate::Limits) that all protocols share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,30 +73,13 @@ impl Default for Options {
             compress: true,
             upload_bytes: None,
             origins: Vec::new(),
-            cache_control: Vec::new(),
+            lifetimes: Arc::default(),
             bounds: Bounds::default(),
         }
     }
 }
 
 impl Options {
-    /// Files at and below `path` get this `Cache-Control`. A value that no header can hold is left out.
-    pub fn keep(&mut self, path: &VPath, value: &str) {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.cache_control.push((path.clone(), value));
-        }
-    }
-
-    /// What `Cache-Control` a file at `path` gets, for who sees the folder `root` as `/`.
-    pub(super) fn cache_control(&self, root: &VPath, path: &VPath) -> HeaderValue {
-        if self.cache_control.is_empty() {
-            return ASKED;
-        }
-        let path = root.append(path);
-        let covering = self.cache_control.iter().filter(|(cover, _)| path.is_covered_by(cover));
-        covering.max_by_key(|(cover, _)| cover.segments().len()).map_or(ASKED, |(_, value)| value.clone())
-    }
-
     /// What a script of `origin` is told: the value of `Access-Control-Allow-Origin`.
     pub(super) fn allowed_origin(&self, origin: &HeaderValue) -> Option<HeaderValue> {
         if self.origins.iter().any(|allowed| allowed == "*") {
@@ -100,26 +89,50 @@ impl Options {
     }
 }
 
+impl Lifetimes {
+    /// Of files at and below these paths. A value that no header can hold is left out.
+    pub fn new<'a>(said: impl IntoIterator<Item = (&'a VPath, &'a str)>) -> Self {
+        let lifetimes = Self::default();
+        lifetimes.replace(said);
+        lifetimes
+    }
+
+    /// Takes others from now on.
+    pub fn replace<'a>(&self, said: impl IntoIterator<Item = (&'a VPath, &'a str)>) {
+        let rule = |(path, value): (&VPath, _)| Some((path.clone(), HeaderValue::from_str(value).ok()?));
+        self.0.store(Arc::new(said.into_iter().filter_map(rule).collect()));
+    }
+
+    /// What `Cache-Control` a file at `path` gets, for who sees the folder `root` as `/`.
+    pub(super) fn of(&self, root: &VPath, path: &VPath) -> HeaderValue {
+        let rules = self.0.load();
+        if rules.is_empty() {
+            return ASKED;
+        }
+        let path = root.append(path);
+        let covering = rules.iter().filter(|(cover, _)| path.is_covered_by(cover));
+        covering.max_by_key(|(cover, _)| cover.segments().len()).map_or(ASKED, |(_, value)| value.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_longest_path_decides() {
-        let rule = |path: &str, value| (VPath::parse(path).unwrap(), HeaderValue::from_static(value));
-        let cache_control =
-            vec![rule("/", "no-cache"), rule("/pub", "max-age=60"), rule("/pub/x", "immutable")];
-        let options = Options { cache_control, ..Options::default() };
-        let at = |root: &str, path: &str| {
-            options.cache_control(&VPath::parse(root).unwrap(), &VPath::parse(path).unwrap())
-        };
+        let paths = ["/", "/pub", "/pub/x"].map(|path| VPath::parse(path).unwrap());
+        let lifetimes = Lifetimes::new(paths.iter().zip(["no-cache", "max-age=60", "immutable"]));
+        let at =
+            |root: &str, path: &str| lifetimes.of(&VPath::parse(root).unwrap(), &VPath::parse(path).unwrap());
         for (path, value) in
             [("/a", "no-cache"), ("/pub/a", "max-age=60"), ("/pub/x/y", "immutable"), ("/public", "no-cache")]
         {
             assert_eq!(at("/", path), value, "{path}");
         }
         assert_eq!(at("/pub/x", "/y"), "immutable");
-        assert_eq!(Options::default().cache_control(&VPath::root(), &VPath::root()), "no-cache");
+        lifetimes.replace([(&paths[1], "max-age=1"), (&paths[2], "a\nb")]);
+        assert_eq!((at("/", "/a"), at("/pub", "/x")), (ASKED, HeaderValue::from_static("max-age=1")));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::status::{Answer, Content};
 use super::wire::credentials;
 use crate::auth::Asker;
 use crate::site::Site;
-use crate::transport::Mappings;
+use crate::transport::Spans;
 
 /// Bytes of a body that nobody asked for that are read before the answer. hyper ends the connection after the answer where
 /// more are to come.
@@ -33,15 +33,16 @@ const SKIPPED_BYTES: usize = 64 * 1024;
 /// How long such a body is waited for.
 const SKIPPING: Duration = Duration::from_secs(10);
 
-/// What the requests of one connection share.
-#[derive(Clone, Debug)]
+/// What the requests of one connection share. They share it as a whole: what of it belongs to other connections too would
+/// else be counted in and out on all threads, request by request.
+#[derive(Debug)]
 pub(super) struct Service {
     pub(super) site: Arc<Site>,
     pub(super) options: Arc<Options>,
     pub(super) asker: Asker,
     pub(super) pace: Arc<Pace>,
-    /// Where spans can leave by `sendfile(2)`.
-    pub(super) mappings: Option<Mappings>,
+    /// The way for spans that leave by `sendfile(2)`, where there is one.
+    pub(super) spans: Option<Spans>,
     /// For reading spans that cannot.
     pub(super) disk: Disk,
     /// How long bodies are waited for.
@@ -50,13 +51,13 @@ pub(super) struct Service {
 
 impl Service {
     /// Answers one request. A body is read where it means something, else skipped. A drop cancels it.
-    pub(super) async fn answer<B>(self, request: Request<B>) -> Response<Body>
+    pub(super) async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body + Unpin,
     {
         let (head, body) = request.into_parts();
         let method = head.method.clone();
-        let mut record = Record::begin(&self.site, self.asker.peer, &self.pace, &head);
+        let mut record = Record::begin(&self, &head);
         let mut command = Command::read(&head);
         let mut body = Incoming::new(body, self.options.upload_bytes, self.patience);
         if !command.takes_body() {
@@ -82,35 +83,35 @@ impl Service {
             answer = answer.for_scripts(self.options.allowed_origin(origin));
         }
         record.answered(answer.status);
-        self.respond(answer, method == Method::HEAD, record)
+        respond(answer, method == Method::HEAD, record)
     }
+}
 
-    fn respond(self, answer: Answer, head_only: bool, record: Record) -> Response<Body> {
-        let (content, len): (Option<Box<dyn Producer>>, _) = match answer.content {
-            Content::Nothing => (None, None),
-            Content::Text(text) => {
-                let len = text.len() as u64;
-                (Some(Box::new(once(text))), Some(len))
-            }
-            Content::Produced(producer, len) => (Some(producer), len),
-        };
-        let rate = record.user().and_then(|user| user.download.clone());
-        let content = content.map(|content| match rate {
-            Some(rate) => content.throttle(&rate).boxed(),
-            None => content,
-        });
-        let body = match content.filter(|_| !head_only) {
-            Some(content) => Body::new(content, len, self.mappings, record, self.disk),
-            None => Body::empty(record, self.disk),
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
-        if let Some(len) = len {
-            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
+fn respond(answer: Answer, head_only: bool, record: Record) -> Response<Body> {
+    let (content, len): (Option<Box<dyn Producer>>, _) = match answer.content {
+        Content::Nothing => (None, None),
+        Content::Text(text) => {
+            let len = text.len() as u64;
+            (Some(Box::new(once(text))), Some(len))
         }
-        response
+        Content::Produced(producer, len) => (Some(producer), len),
+    };
+    let rate = record.user().and_then(|user| user.download.clone());
+    let content = content.map(|content| match rate {
+        Some(rate) => content.throttle(&rate).boxed(),
+        None => content,
+    });
+    let body = match content.filter(|_| !head_only) {
+        Some(content) => Body::new(content, len, record),
+        None => Body::empty(record),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    if let Some(len) = len {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
     }
+    response
 }
 
 /// A body whose end cannot be told.

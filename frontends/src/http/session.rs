@@ -244,7 +244,7 @@ where
 {
     let tree = &entry.view;
     match command {
-        Command::Fetch(fetch) => Ok(retrieve(entry, options, *fetch).await?),
+        Command::Fetch(fetch) => Ok(retrieve(entry, options, fetch).await?),
         Command::Change(wanted) => Box::pin(change(&**tree, *wanted, body, options.upload_bytes, disk)).await,
         Command::Options(place) => Ok(Outcome::Options(allowed(&**tree, &place.unwrap_or_default().path))),
         Command::NotAllowed(place) => {
@@ -255,18 +255,19 @@ where
 }
 
 /// Opens first and describes the open file: one request to a remote source, and nothing changes in between.
-async fn retrieve(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
+async fn retrieve(entry: &Entry, options: &Options, fetch: Box<Fetch>) -> vfs::Result<Outcome> {
     let tree = &entry.view;
     let path = &fetch.place.path;
     if fetch.place.is_folder {
-        return list(entry, options, fetch).await;
+        // Boxed, as what is rare is below: a request's future is moved into its connection, with room for all that it may do.
+        return Box::pin(list(entry, options, fetch)).await;
     }
     let intent = match (fetch.head_only, &fetch.ranges) {
         (true, _) => Intent::Header,
         (false, Some(_)) => Intent::Range,
         (false, None) => Intent::Whole,
     };
-    let wishes = OpenOptions { intent, freshness: fetch.freshness, ..OpenOptions::reading() };
+    let wishes = OpenOptions { intent, freshness: fetch.freshness, ..OpenOptions::reading_file() };
     match tree.open(path, &wishes).await {
         Ok(file) => {
             let found = Found::of(file).await?;
@@ -284,7 +285,7 @@ async fn retrieve(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result
     }
 }
 
-async fn list(entry: &Entry, options: &Options, fetch: Fetch) -> vfs::Result<Outcome> {
+async fn list(entry: &Entry, options: &Options, fetch: Box<Fetch>) -> vfs::Result<Outcome> {
     let tree = &entry.view;
     if let Some(page) = open_page(&**tree, &fetch).await? {
         return Ok(represent(entry, options, page, &fetch).await);
@@ -350,7 +351,7 @@ async fn represent(entry: &Entry, options: &Options, found: Found, fetch: &Fetch
     let content_type = content_type(&found, &fetch.place.path).await;
     let varies = options.compress && media::is_text(&content_type);
     let beside = match varies && !fetch.codings.is_none() && !fetch.place.is_folder {
-        true => precompressed(&*entry.view, &found, fetch).await,
+        true => Box::pin(precompressed(&*entry.view, &found, fetch)).await,
         false => None,
     };
     let (found, coded) = match beside {
@@ -366,7 +367,7 @@ async fn represent(entry: &Entry, options: &Options, found: Found, fetch: &Fetch
     facts.varies = varies;
     // A folder's own page.
     facts.is_negotiated = fetch.place.is_folder;
-    facts.cache_control = Some(options.cache_control(&entry.root, &fetch.place.path));
+    facts.cache_control = Some(options.lifetimes.of(&entry.root, &fetch.place.path));
     choose(found.file, facts, content_type, coded, fetch)
 }
 

@@ -9,24 +9,24 @@ use super::Peer;
 /// Who is connected, and how often. It holds an entry for each address that is connected now and no other, so it is
 /// bounded by the listener's connections.
 #[derive(Clone, Debug)]
-pub(super) struct Census {
+pub(crate) struct Census {
     counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
     per_address: usize,
 }
 
 /// One connection in the census; dropping it takes the connection out.
 #[derive(Debug)]
-pub(super) struct Resident {
+pub(crate) struct Resident {
     census: Census,
     address: IpAddr,
 }
 
 /// There are as many connections as may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl Census {
-    pub(super) fn new(per_address: usize) -> Self {
+    pub(crate) fn new(per_address: usize) -> Self {
         Self { counts: Arc::default(), per_address }
     }
 
@@ -34,7 +34,7 @@ impl Census {
     ///
     /// # Errors
     /// [`Full`] where it has as many as it may.
-    pub(super) fn enter(&self, peer: Peer) -> Result<Option<Resident>, Full> {
+    pub(crate) fn enter(&self, peer: Peer) -> Result<Option<Resident>, Full> {
         match peer {
             Peer::Host(address) => self.admit(address).map(Some).ok_or(Full),
             Peer::Local => Ok(None),

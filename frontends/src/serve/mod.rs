@@ -13,8 +13,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use self::census::{Census, Full, Resident};
+use self::census::Full;
+pub(crate) use self::census::{Census, Resident};
 pub use self::listener::{Address, AddressError, Listener};
 use crate::site::Site;
 use crate::transport::Stream;
@@ -30,9 +32,33 @@ pub trait Protocol: Send + Sync + 'static {
     /// Dropped where that takes longer than [`Limits::drain`](crate::Limits::drain).
     async fn serve(&self, stream: Stream, peer: Peer, drain: Drain);
 
-    /// Says that there are too many connections from the peer's address. Gets one second, and is not called for more than
-    /// 32 connections at once.
-    async fn turn_away(&self, stream: Stream);
+    /// What becomes of a connection that comes to a full house. Default: it waits.
+    fn when_full(&self) -> WhenFull {
+        WhenFull::Wait
+    }
+
+    /// Says that there are too many connections, and where. Gets one second, and is not called for more than 32 connections at
+    /// once.
+    async fn turn_away(&self, stream: Stream, crowd: Crowd);
+}
+
+/// What becomes of a connection that comes when there are [`Limits::connections`](crate::Limits::connections).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It waits in the kernel's backlog until another one ends: for protocols whose clients speak first, and whose connections
+    /// are short.
+    Wait,
+    /// It is turned away: for protocols whose clients wait for a greeting, and whose sessions may last for hours.
+    Say,
+}
+
+/// Of what there are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowd {
+    /// Connections of the listener.
+    House,
+    /// Connections from the peer's address.
+    Address,
 }
 
 /// Who is connected.
@@ -87,7 +113,7 @@ pub async fn serve(
     drop(listener);
     stop.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(site.limits.drain, ended).await.is_err() {
+    if timeout(site.limits.drain, ended).await.is_err() {
         tracing::warn!(left = connections.len(), "connections did not end in time and are cut");
     }
 }
@@ -120,6 +146,14 @@ struct Place {
 
 struct Open(Arc<Site>);
 
+/// Room for a connection that comes next.
+enum Room {
+    /// It may stay.
+    Place(OwnedSemaphorePermit),
+    /// It is turned away.
+    Doorstep(OwnedSemaphorePermit),
+}
+
 impl House {
     fn new(site: &Arc<Site>, drain: watch::Receiver<bool>) -> Self {
         Self {
@@ -133,13 +167,16 @@ impl House {
 
     async fn accept(&self, listener: &Listener, protocol: &Arc<dyn Protocol>, connections: &mut JoinSet<()>) {
         let mut pause = ACCEPT_PAUSE[0];
-        // Permit before accept: a full house stops accepting instead of accepting and refusing.
-        while let Ok(permit) = Arc::clone(&self.places).acquire_owned().await {
+        // Before accept, so that a full house stops accepting, at the latest where enough are being turned away.
+        while let Some(room) = self.room(protocol.when_full()).await {
             match listener.accept(&self.site.sight).await {
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE[0];
                     let stream = stream.paced(&self.site.rates);
-                    self.admit(stream, peer, permit, protocol, connections);
+                    match room.or_freed(&self.places) {
+                        Room::Place(permit) => self.admit(stream, peer, permit, protocol, connections),
+                        Room::Doorstep(step) => self.refuse(stream, peer, step, protocol, connections),
+                    }
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -149,6 +186,19 @@ impl House {
                 }
             }
             while connections.try_join_next().is_some() {}
+        }
+    }
+
+    /// Waits for room for one connection more; never `None` while the house stands.
+    async fn room(&self, when_full: WhenFull) -> Option<Room> {
+        let place = async { Arc::clone(&self.places).acquire_owned().await.ok().map(Room::Place) };
+        match when_full {
+            WhenFull::Wait => place.await,
+            WhenFull::Say => tokio::select! {
+                biased;
+                place = place => place,
+                step = Arc::clone(&self.doorstep).acquire_owned() => step.ok().map(Room::Doorstep),
+            },
         }
     }
 
@@ -167,7 +217,12 @@ impl House {
         }
         let Ok(resident) = self.census.enter(peer) else {
             drop(permit);
-            self.turn_away(stream, protocol, open, connections);
+            self.site.sight.refused.add(1);
+            let Ok(step) = Arc::clone(&self.doorstep).try_acquire_owned() else { return };
+            connections.spawn(async move {
+                let _until_the_end = (step, open);
+                say_goodbye(&*protocol, stream, Crowd::Address).await;
+            });
             return;
         };
         let place = Place { _permit: permit, _resident: resident, _open: open };
@@ -201,7 +256,7 @@ impl House {
                 Err(Full) => {
                     site.sight.refused.add(1);
                     let _until_the_end = (permit, open);
-                    let _ = tokio::time::timeout(FAREWELL_TIME, protocol.turn_away(stream)).await;
+                    say_goodbye(&*protocol, stream, Crowd::Address).await;
                 }
             }
         });
@@ -209,19 +264,43 @@ impl House {
 }
 
 impl House {
-    fn turn_away(
+    /// Turns away who came to a full house. What a proxy says first is read first: a socket that is closed with something
+    /// unread would take the last word back (RFC 1122 §4.2.2.13).
+    fn refuse(
         &self,
-        stream: Stream,
-        protocol: Arc<dyn Protocol>,
-        open: Open,
+        mut stream: Stream,
+        peer: Peer,
+        step: OwnedSemaphorePermit,
+        protocol: &Arc<dyn Protocol>,
         connections: &mut JoinSet<()>,
     ) {
         self.site.sight.refused.add(1);
-        let Ok(step) = Arc::clone(&self.doorstep).try_acquire_owned() else { return };
+        let (protocol, open) = (Arc::clone(protocol), Open::new(&self.site));
+        let is_proxied = self.site.proxies.iter().any(|network| network.contains(peer));
         connections.spawn(async move {
             let _until_the_end = (step, open);
-            let _ = tokio::time::timeout(FAREWELL_TIME, protocol.turn_away(stream)).await;
+            if is_proxied && !matches!(timeout(FAREWELL_TIME, read_header(&mut stream)).await, Ok(Ok(_))) {
+                return;
+            }
+            say_goodbye(&*protocol, stream, Crowd::House).await;
         });
+    }
+}
+
+async fn say_goodbye(protocol: &dyn Protocol, stream: Stream, crowd: Crowd) {
+    let _ = timeout(FAREWELL_TIME, protocol.turn_away(stream, crowd)).await;
+}
+
+impl Room {
+    /// A place instead of the doorstep, where one was freed meanwhile.
+    fn or_freed(self, places: &Arc<Semaphore>) -> Self {
+        match self {
+            Self::Doorstep(step) => match Arc::clone(places).try_acquire_owned() {
+                Ok(permit) => Self::Place(permit),
+                Err(_) => Self::Doorstep(step),
+            },
+            place => place,
+        }
     }
 }
 
@@ -306,7 +385,8 @@ mod tests {
             let _ = stream.write_all(b"bye").await;
         }
 
-        async fn turn_away(&self, mut stream: Stream) {
+        async fn turn_away(&self, mut stream: Stream, crowd: Crowd) {
+            assert_eq!(crowd, Crowd::Address);
             let _ = stream.write_all(b"full").await;
         }
     }
@@ -320,8 +400,26 @@ mod tests {
             std::future::pending().await
         }
 
-        async fn turn_away(&self, _stream: Stream) {
+        async fn turn_away(&self, _stream: Stream, _crowd: Crowd) {
             std::future::pending().await
+        }
+    }
+
+    /// A greeter that says when it is full.
+    struct Speaker;
+
+    #[async_trait]
+    impl Protocol for Speaker {
+        async fn serve(&self, stream: Stream, peer: Peer, drain: Drain) {
+            Greeter.serve(stream, peer, drain).await;
+        }
+
+        fn when_full(&self) -> WhenFull {
+            WhenFull::Say
+        }
+
+        async fn turn_away(&self, mut stream: Stream, crowd: Crowd) {
+            let _ = stream.write_all(format!("{crowd:?}").as_bytes()).await;
         }
     }
 
@@ -421,5 +519,26 @@ mod tests {
         first.write_all(b"x").await.unwrap();
         assert_eq!(read(&mut second, 5).await, "hello");
         assert_eq!(running.site.sight.accepted.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_full_house_that_speaks_says_so_and_takes_the_next_one_when_there_is_room() {
+        let running = start(Speaker, Limits { connections: 1, ..Limits::default() }).await;
+        let mut first = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(read(&mut first, 5).await, "hello");
+        for _ in 0..2 * TURNED_AWAY {
+            let mut second = TcpStream::connect(running.address).await.unwrap();
+            let mut said = String::new();
+            second.read_to_string(&mut said).await.unwrap();
+            assert_eq!(said, "House");
+        }
+        assert_eq!(running.site.sight.refused.get(), 2 * TURNED_AWAY as u64);
+        first.write_all(b"x").await.unwrap();
+        assert_eq!(read(&mut first, 3).await, "bye");
+        while running.site.sight.connections.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut third = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(read(&mut third, 5).await, "hello");
     }
 }

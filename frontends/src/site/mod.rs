@@ -37,9 +37,11 @@ pub struct Site {
 /// Bounds of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once. A full house stops accepting; the kernel's backlog waits. Default 16,384.
+    /// Connections at once. Over HTTP a full house stops accepting, and the kernel's backlog waits; over FTP who comes then hears
+    /// 421. Default 16,384.
     pub connections: usize,
-    /// Connections at once from one address; one more is turned away. Default: as many as `connections`.
+    /// Connections at once from one address; one more is turned away. Default: [`Limits::share`] of `connections`, so that no
+    /// address fills the house.
     pub connections_per_address: usize,
     /// How long a connection may do nothing. Default: 30 s over HTTP, 300 s over FTP.
     pub idle: Option<Duration>,
@@ -50,11 +52,20 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+impl Limits {
+    /// What one address may have of `connections` where nothing else is chosen: three quarters, and one at least.
+    pub const fn share(connections: usize) -> usize {
+        let others = connections / 4;
+        if others == 0 && connections > 1 { connections - 1 } else { connections - others }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
+        const CONNECTIONS: usize = 16_384;
         Self {
-            connections: 16_384,
-            connections_per_address: 16_384,
+            connections: CONNECTIONS,
+            connections_per_address: Self::share(CONNECTIONS),
             idle: None,
             stall: None,
             drain: Duration::from_secs(30),
@@ -93,5 +104,19 @@ impl Site {
             self.sight.logins_failed.add(1);
         }
         entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_fills_the_house() {
+        for (connections, share) in [(1, 1), (2, 1), (3, 2), (4, 3), (100, 75), (16_384, 12_288)] {
+            assert_eq!(Limits::share(connections), share);
+        }
+        let limits = Limits::default();
+        assert!(limits.connections_per_address < limits.connections);
     }
 }

@@ -1,9 +1,9 @@
 //! What carries bytes to a peer: plain sockets, TLS over them, and whatever else is a [`Transport`].
 
-pub(crate) mod mapping;
 mod pace;
 pub mod proxy;
 mod span_io;
+mod spans;
 mod stream;
 pub mod tls;
 mod turn;
@@ -15,9 +15,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use vfs::producer::FileSpan;
 
-pub use self::mapping::Mappings;
 pub use self::pace::Rates;
 pub use self::span_io::SpanIo;
+pub use self::spans::{Piece, SpanPiece, Spans};
 pub use self::stream::Stream;
 
 /// A connection to one peer. Where it can, it sends spans of files without reading them.

@@ -1,5 +1,5 @@
-//! [`SpanIo`]: a connection as a stream of bytes, in which mapped pieces of files leave by `sendfile(2)` and a peer that
-//! takes nothing is given up.
+//! [`SpanIo`]: a connection as a stream of bytes, in which spans of files leave by `sendfile(2)` and a peer that takes
+//! nothing is given up.
 
 use std::fmt;
 use std::future::Future;
@@ -11,12 +11,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::{Mappings, Transport};
+use super::{Spans, Transport};
 
 /// Times the stall time that a write may wait where the system watches the peer.
 const SLACK: u32 = 10;
 
-/// A transport for libraries that write bytes. Bytes of its own [`Mappings`] are sent as spans; the rest is written.
+/// A transport for libraries that write bytes. What its own [`Spans`] have sent on the way leaves as spans; the rest is
+/// written. For a mark, which is one byte, a write tells as many bytes as have left of its span.
 ///
 /// A peer that takes nothing for the stall time is given up: by the system where that sees it, else by a write that makes
 /// no progress and fails with `TimedOut`. The two are not the same: a socket has room again when a third of what it holds
@@ -24,7 +25,7 @@ const SLACK: u32 = 10;
 /// ten times as long.
 pub struct SpanIo<T> {
     transport: T,
-    mappings: Mappings,
+    spans: Spans,
     stall: Duration,
     blocked: Blocked,
 }
@@ -40,12 +41,12 @@ impl<T: Transport> SpanIo<T> {
     /// A connection that gives its peer up when it takes nothing for `stall`.
     pub fn new(mut transport: T, stall: Duration) -> Self {
         let stall = if transport.end_when_stalled(stall) { stall.saturating_mul(SLACK) } else { stall };
-        Self { transport, mappings: Mappings::default(), stall, blocked: Blocked::default() }
+        Self { transport, spans: Spans::default(), stall, blocked: Blocked::default() }
     }
 
-    /// The table for what is to leave by `sendfile(2)` here; `None` where the transport sends no spans.
-    pub fn mappings(&self) -> Option<Mappings> {
-        self.transport.sends_spans().then(|| self.mappings.clone())
+    /// The way for what is to leave by `sendfile(2)` here; `None` where the transport sends no spans.
+    pub fn spans(&self) -> Option<Spans> {
+        self.transport.sends_spans().then(|| self.spans.clone())
     }
 
     /// Makes the coming close a reset; see [`Transport::reset_on_close`].
@@ -58,14 +59,18 @@ impl<T: Transport> SpanIo<T> {
         self.blocked = Blocked::default();
     }
 
-    /// Sends what is in front: bytes up to the first mapped slice, or some of that slice.
+    /// Sends what is in front: bytes up to the first mark, or some of its span.
     fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match self.mappings.first_span(slices) {
+        match self.spans.first(slices) {
             None => Pin::new(&mut self.transport).poll_write_vectored(cx, slices),
             Some((at, _)) if slices[..at].iter().any(|before| !before.is_empty()) => {
                 self.transport.poll_write_with_more(cx, &slices[..at])
             }
-            Some((_, span)) => self.transport.poll_send_span(cx, &span),
+            Some((at, span)) => {
+                let sent = ready!(self.transport.poll_send_span(cx, &span))?;
+                self.spans.left(&slices[at], sent);
+                Poll::Ready(Ok(sent))
+            }
         }
     }
 
@@ -136,7 +141,7 @@ impl<T: Transport> AsyncWrite for SpanIo<T> {
 
 impl<T> fmt::Debug for SpanIo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpanIo").field("mappings", &self.mappings).finish_non_exhaustive()
+        f.debug_struct("SpanIo").field("spans", &self.spans).finish_non_exhaustive()
     }
 }
 
@@ -145,9 +150,10 @@ mod tests {
     use std::io::Write;
     use std::sync::Arc;
 
+    use bytes::Buf;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
-    use vfs::producer::SpanFile;
+    use vfs::producer::{FileSpan, SpanFile};
 
     use super::*;
     use crate::sight::Sight;
@@ -156,34 +162,31 @@ mod tests {
     const STALL: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn mapped_slices_leave_by_sendfile_and_others_are_written() {
+    async fn spans_leave_by_sendfile_and_bytes_are_written() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let sight = Arc::new(Sight::default());
         let mut io = SpanIo::new(Stream::unix(ours, Arc::clone(&sight)), STALL);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let mapped = io.mappings().unwrap().map(&SpanFile::new(file), 2, 6).unwrap();
-
-        let mut parts = [IoSlice::new(b"<"), IoSlice::new(b""), IoSlice::new(&mapped), IoSlice::new(b">")];
-        let mut rest = &mut parts[..];
-        while !rest.is_empty() {
-            let sent = io.write_vectored(rest).await.unwrap();
-            IoSlice::advance_slices(&mut rest, sent);
-        }
-        drop(mapped);
-        assert!(io.mappings().unwrap().is_empty());
+        let spans = io.spans().unwrap();
+        let span =
+            |offset, len| spans.send(FileSpan::new(SpanFile::new(file.try_clone().unwrap()), offset, len));
+        let mut all = Buf::chain(&b"<"[..], span(2, 6)).chain(&b"|"[..]).chain(span(0, 3)).chain(&b">"[..]);
+        io.write_all_buf(&mut all).await.unwrap();
+        drop(all);
+        assert!(spans.is_empty());
         drop(io);
         let mut got = String::new();
         theirs.read_to_string(&mut got).await.unwrap();
-        assert_eq!(got, "<234567>");
-        assert_eq!(sight.sendfile_bytes.get(), 6);
+        assert_eq!(got, "<234567|012>");
+        assert_eq!(sight.sendfile_bytes.get(), 9);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_is_given_up_after_the_stall_time() {
         let (ours, mut theirs) = tokio::io::duplex(8);
         let mut io = SpanIo::new(ours, STALL);
-        assert!(io.mappings().is_none());
+        assert!(io.spans().is_none());
         io.write_all(&[0; 8]).await.unwrap();
         let begun = Instant::now();
         // Progress starts the time anew.

@@ -59,6 +59,37 @@ pub trait Around: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// What is shared goes around calls as it does itself.
+impl<A: Around> Around for Arc<A> {
+    fn around<T: Send>(
+        &self,
+        call: Call<'_>,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> impl Future<Output = Result<T>> + Send {
+        (**self).around(call, work)
+    }
+
+    fn producer(&self, producer: Box<dyn Producer>) -> Box<dyn Producer> {
+        (**self).producer(producer)
+    }
+}
+
+/// One around the other: the first is the outer one. A call through both is one future and one open file, where a tree
+/// around a tree makes two of each.
+impl<A: Around, B: Around> Around for (A, B) {
+    fn around<T: Send>(
+        &self,
+        call: Call<'_>,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> impl Future<Output = Result<T>> + Send {
+        self.0.around(call, self.1.around(call, work))
+    }
+
+    fn producer(&self, producer: Box<dyn Producer>) -> Box<dyn Producer> {
+        self.0.producer(self.1.producer(producer))
+    }
+}
+
 /// A tree whose every call goes through `A`, those of its open files and listings included.
 #[derive(Debug)]
 pub struct Layered<A> {
@@ -314,6 +345,32 @@ mod tests {
             ("lock", Pace::Patient),
         ];
         assert_eq!(*notes.0.lock().unwrap(), [&ops[..], &rest[..]].concat());
+    }
+
+    /// Notes its name when a call goes in and when it comes out.
+    #[derive(Debug)]
+    struct Named(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+    impl Around for Named {
+        async fn around<T: Send>(
+            &self,
+            _: Call<'_>,
+            work: impl Future<Output = Result<T>> + Send,
+        ) -> Result<T> {
+            self.1.lock().unwrap().push(self.0);
+            let result = work.await;
+            self.1.lock().unwrap().push(self.0);
+            result
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_pair_the_first_is_around_the_second() {
+        let notes = Arc::default();
+        let pair = (Named("outer", Arc::clone(&notes)), Arc::new(Named("inner", Arc::clone(&notes))));
+        let tree = Layered::new(Fake::with(&[("/f", "")]).shared(), Arc::new(pair));
+        tree.metadata(&path("/f"), &StatOptions::default()).await.unwrap();
+        assert_eq!(*notes.lock().unwrap(), ["outer", "inner", "inner", "outer"]);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! [`Breaker`]: stops asking a source that does not answer, and finds out when it is back.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use super::around::{Around, Call, Pace};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::Availability;
 use crate::path::VPath;
+
+/// No round.
+const UNREST: u64 = u64::MAX;
 
 /// When a source counts as down, and how often it is tried then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,9 @@ pub struct BreakerOptions {
 pub struct Breaker {
     options: BreakerOptions,
     state: Mutex<State>,
+    /// The round, while the breaker is closed and the last call was answered; else [`UNREST`]. Written under the lock. A
+    /// call that finds it and is answered takes no lock: with a lock the calls of all threads would meet there.
+    calm: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -79,7 +86,7 @@ impl Breaker {
     /// A closed breaker.
     pub fn new(options: BreakerOptions) -> Self {
         let state = State { phase: Phase::closed(), round: 0, answered: false };
-        Self { options, state: Mutex::new(state) }
+        Self { options, state: Mutex::new(state), calm: AtomicU64::new(UNREST) }
     }
 
     /// How the source fares, by what was seen last. Asks nobody.
@@ -94,10 +101,14 @@ impl Breaker {
 
     /// Lets a call through or says why not.
     fn admit<'a>(&'a self, call: Call<'a>) -> Result<Pass<'a>> {
+        let round = self.calm.load(Ordering::Acquire);
+        if round != UNREST {
+            return Ok(self.pass(round, call, false));
+        }
         let mut state = self.state();
         let now = Instant::now();
         let (wait, outage) = match &state.phase {
-            Phase::Closed { .. } => return Ok(self.pass(&state, call, false)),
+            Phase::Closed { .. } => return Ok(self.pass(state.round, call, false)),
             Phase::Open { until, outage } => (until.saturating_duration_since(now), outage),
             Phase::Probing { outage, probe: Probe::Doubtful }
                 if outage.probe_on(call.path) == Probe::Telling =>
@@ -109,7 +120,7 @@ impl Breaker {
         if wait.is_zero() && call.pace == Pace::Prompt {
             let (outage, probe) = (outage.clone(), outage.probe_on(call.path));
             state.enter(Phase::Probing { outage, probe });
-            return Ok(self.pass(&state, call, true));
+            return Ok(self.pass(state.round, call, true));
         }
         let wait = wait.max(Duration::from_secs(1));
         let detail = format!("the source failed before and is tried again in {} s", wait.as_secs());
@@ -119,12 +130,15 @@ impl Breaker {
             .with_retry(Retry::After(wait)))
     }
 
-    fn pass<'a>(&'a self, state: &State, call: Call<'a>, probe: bool) -> Pass<'a> {
-        Pass { breaker: self, round: state.round, path: call.path, probe }
+    fn pass<'a>(&'a self, round: u64, call: Call<'a>, probe: bool) -> Pass<'a> {
+        Pass { breaker: self, round, path: call.path, probe }
     }
 
     /// Takes in how a call ended.
     fn learn(&self, pass: &Pass<'_>, verdict: Verdict) {
+        if matches!(verdict, Verdict::Answered) && self.calm.load(Ordering::Acquire) == pass.round {
+            return;
+        }
         let mut state = self.state();
         if pass.round != state.round {
             return;
@@ -163,6 +177,8 @@ impl Breaker {
             }
             (Verdict::Nothing, Phase::Closed { .. }) | (_, Phase::Open { .. }) => {}
         }
+        let is_calm = state.answered && matches!(state.phase, Phase::Closed { failures: 0, .. });
+        self.calm.store(if is_calm { state.round } else { UNREST }, Ordering::Release);
     }
 
     /// Counts a failure of a source that counts as up.

@@ -1,8 +1,8 @@
 //! Trees over a tree: each changes one thing about how the inner tree behaves, and is transparent for the rest.
 //!
 //! [`Trace`], [`Breaker`], [`Limit`] and [`Timeout`] look at single calls: each is an [`Around`], and [`Layered`] makes
-//! a tree of it. [`ReadOnly`], [`RightsFs`], [`MetaCache`] and [`mirror::Mirror`] look at what is asked, and are trees
-//! themselves.
+//! a tree of it. [`ReadOnly`], [`RightsFs`], [`WholeFiles`], [`MetaCache`] and [`mirror::Mirror`] look at what is asked, and
+//! are trees themselves.
 
 mod around;
 mod breaker;
@@ -13,6 +13,7 @@ mod read_only;
 mod rights;
 mod timeout;
 mod trace;
+mod whole_files;
 
 pub use self::around::{Around, Call, Layered, Pace};
 pub use self::breaker::{Breaker, BreakerOptions};
@@ -22,3 +23,4 @@ pub use self::read_only::ReadOnly;
 pub use self::rights::{Access, RightsFs, Rules};
 pub use self::timeout::{Timeout, TimeoutOptions};
 pub use self::trace::Trace;
+pub use self::whole_files::WholeFiles;

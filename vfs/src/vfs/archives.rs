@@ -182,7 +182,7 @@ impl ArchiveFile<'_> {
     /// Offers what lies beside it, if anything does.
     async fn offer_index(&self, registry: &Registry, scheme: Scheme, opened: &Arc<dyn File>) {
         let Some(beside) = index_beside(self.path) else { return };
-        let offered = match self.tree.open(&beside, &OpenOptions::reading()).await {
+        let offered = match self.tree.open(&beside, &OpenOptions::reading_file()).await {
             Ok(index) => registry.offer(scheme, opened, index).await,
             Err(error) if error.kind() == ErrorKind::NotFound => return,
             Err(error) => Err(error),

@@ -1,11 +1,12 @@
 //! The namespace: [`Vfs`] puts many trees into one, leads into archives, and is a tree itself.
 //!
-//! `table` knows what is mounted where, `mount` gives a mount its layers, `resolve` finds the tree of a path, `archives`
+//! `table` knows what is mounted where, `changes` makes the next one, `mount` gives a mount its layers, `resolve` finds the tree of a path, `archives`
 //! keeps entered archives, `tree` answers calls, `overlay` lays mounts over listings, `addressed` brings errors to the
 //! paths of the namespace, `subtree` shows a part of it.
 
 mod addressed;
 mod archives;
+mod changes;
 mod mount;
 mod overlay;
 mod resolve;
@@ -15,16 +16,17 @@ mod table;
 mod tests;
 mod tree;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use self::archives::Archives;
+pub use self::changes::Changes;
 use self::mount::Mount;
 pub use self::mount::{Keeping, MountId, MountInfo, MountOptions};
 use self::subtree::Subtree;
 use self::table::Table;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::file_system::FileSystem;
 use crate::layers::mirror::Mirror;
 use crate::path::VPath;
@@ -62,7 +64,7 @@ pub struct Vfs {
     options: VfsOptions,
     mounts: ArcSwap<Mounts>,
     /// Held while the table is changed; guards the number of the last mount.
-    last_mount: Mutex<u64>,
+    last_mount: Mutex<MountId>,
     archives: Archives,
 }
 
@@ -78,7 +80,7 @@ impl Vfs {
             registry,
             options,
             mounts: ArcSwap::from_pointee(Table::new()),
-            last_mount: Mutex::new(0),
+            last_mount: Mutex::new(MountId(0)),
             archives: Archives::new(options.entered_archives, options.indexes_beside),
         })
     }
@@ -88,13 +90,7 @@ impl Vfs {
     /// # Errors
     /// `AlreadyExists` where something is mounted at the same path; `InvalidInput` inside an archive.
     pub fn mount(&self, at: &VPath, tree: Arc<dyn FileSystem>, options: MountOptions) -> Result<MountId> {
-        let mut last_mount = self.check_mount(at)?;
-        let id = MountId(*last_mount + 1);
-        let mount = Arc::new(Mount::new(id, at, tree, options));
-        let table = self.mounts.load().with(at, mount).ok_or_else(|| taken(at))?;
-        *last_mount = id.0;
-        self.mounts.store(Arc::new(table));
-        Ok(id)
+        self.change(|changes| changes.mount(at, tree, options))
     }
 
     /// Mounts the source that `url` names, by the registry.
@@ -103,7 +99,7 @@ impl Vfs {
     /// As [`Vfs::mount`] and [`Registry::connect`]. A source that is down is mounted all the same.
     /// Dropped before it ends it has mounted nothing.
     pub async fn mount_source(&self, at: &VPath, url: &str, options: MountOptions) -> Result<MountId> {
-        drop(self.check_mount(at)?);
+        self.change(|changes| changes.check(at))?;
         let tree = self.registry.connect(url).await.map_err(|error| error.readdressed(|_| at.clone()))?;
         let source = if options.source.is_empty() { without_password(url) } else { options.source };
         self.mount(at, tree, MountOptions { source, ..options })
@@ -114,16 +110,25 @@ impl Vfs {
     /// # Errors
     /// `NotFound` where nothing is mounted at this path.
     pub fn unmount(&self, at: &VPath) -> Result<()> {
-        let editing = self.editing();
-        let plain = (at.archive_depth() == 0).then(|| self.mounts.load().without(at)).flatten();
-        let Some((table, mount)) = plain else {
-            let detail = "nothing is mounted here";
-            return Err(Error::new(ErrorKind::NotFound, "unmount", at).with_detail(detail));
-        };
-        self.mounts.store(Arc::new(table));
-        drop(editing);
-        self.archives.forget(mount.id);
-        Ok(())
+        self.change(|changes| changes.unmount(at))
+    }
+
+    /// Mounts and unmounts as `change` says, at once: no call sees a part of it. What `change` refuses changes nothing.
+    /// Other changes wait meanwhile, so it must not make any by itself.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Changes) -> Result<T>) -> Result<T> {
+        let mut last_mount = self.last_mount.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = Changes { table: self.mounts.load_full(), last: *last_mount, gone: Vec::new() };
+        let changed = change(&mut changes)?;
+        *last_mount = changes.last;
+        self.mounts.store(changes.table);
+        drop(last_mount);
+        for mount in changes.gone {
+            self.archives.forget(mount);
+        }
+        Ok(changed)
     }
 
     /// Every mount, parents first. Asks none of them.
@@ -142,23 +147,6 @@ impl Vfs {
     pub fn subtree(self: &Arc<Self>, path: &VPath) -> Arc<dyn FileSystem> {
         subtree(Arc::<Self>::clone(self), path)
     }
-
-    /// Refuses what can be refused before a source is connected.
-    fn check_mount(&self, at: &VPath) -> Result<MutexGuard<'_, u64>> {
-        if at.archive_depth() > 0 {
-            let detail = "nothing can be mounted inside of an archive";
-            return Err(Error::new(ErrorKind::InvalidInput, "mount", at).with_detail(detail));
-        }
-        let editing = self.editing();
-        match self.mounts.load().find(at).node.and_then(table::Node::mount) {
-            Some(_) => Err(taken(at)),
-            None => Ok(editing),
-        }
-    }
-
-    fn editing(&self) -> MutexGuard<'_, u64> {
-        self.last_mount.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The folder `path` of any tree as a tree of its own; see [`Vfs::subtree`]. Links may lead out of it where the tree
@@ -171,11 +159,6 @@ impl Default for VfsOptions {
     fn default() -> Self {
         Self { entered_archives: 64, archive_depth: 4, indexes_beside: false }
     }
-}
-
-fn taken(at: &VPath) -> Error {
-    let detail = "something is mounted here: unmount it first";
-    Error::new(ErrorKind::AlreadyExists, "mount", at).with_detail(detail)
 }
 
 /// A URL as it may be shown: `ftp://user:secret@host/` is `ftp://user@host/`.

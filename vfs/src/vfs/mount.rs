@@ -88,11 +88,9 @@ impl Mount {
     /// remote mounts the cache of descriptions, and where nothing may be changed the guard against it.
     pub(super) fn new(id: MountId, at: &VPath, tree: Arc<dyn FileSystem>, options: MountOptions) -> Self {
         let breaker = Arc::new(Breaker::new(options.breaker));
-        let tree = Arc::new(Layered::new(tree, Arc::new(Timeout::new(options.timeout))));
-        let tree = Arc::new(Layered::new(tree, Arc::new(Limit::new(options.limit))));
-        let tree = Arc::new(Layered::new(tree, Arc::clone(&breaker)));
-        let mut tree: Arc<dyn FileSystem> =
-            Arc::new(Layered::new(tree, Arc::new(Trace::new(at.to_string()))));
+        let near = (Limit::new(options.limit), Timeout::new(options.timeout));
+        let around = (Trace::new(at.to_string()), (Arc::clone(&breaker), near));
+        let mut tree: Arc<dyn FileSystem> = Arc::new(Layered::new(tree, Arc::new(around)));
         let keeping = options.mirror.filter(|_| !options.writable);
         let mirror = keeping.map(|Keeping { store, name, options: wishes }| {
             Mirror::new(Arc::clone(&tree), name, store, wishes)

@@ -35,18 +35,12 @@ impl Ask {
     }
 
     /// RNTO and CPTO.
-    pub(in crate::ftp) async fn carry_out(
-        self,
-        errand: Errand,
-        from: VPath,
-        overwrites: bool,
-        disk: Disk,
-    ) -> Outcome {
+    pub(in crate::ftp) async fn carry_out(self, errand: Errand, from: VPath, disk: Disk) -> Outcome {
         let done = match errand {
             Errand::Rename => {
-                self.view.rename(&from, &self.path, &RenameOptions { no_replace: !overwrites }).await
+                self.view.rename(&from, &self.path, &RenameOptions { no_replace: !self.overwrites }).await
             }
-            Errand::Copy => copy_file(&*self.view, &from, &self.path, overwrites, &disk).await,
+            Errand::Copy => copy_file(&*self.view, &from, &self.path, self.overwrites, &disk).await,
         };
         match done {
             Ok(()) => Outcome::CarriedOut,

@@ -26,7 +26,7 @@ impl Ask {
         disk: &Disk,
     ) -> Result<(ByteRange, Vec<u8>), Failure> {
         let intent = if hashing.start > 0 || hashing.end.is_some() { Intent::Range } else { Intent::Whole };
-        let options = OpenOptions { intent, ..OpenOptions::reading() };
+        let options = OpenOptions { intent, ..OpenOptions::reading_file() };
         let file = self.view.open(&self.path, &options).await.map_err(Failure::Tree)?;
         let len = file.metadata().await.map_err(Failure::Tree)?.len.ok_or(Failure::LenUnknown)?;
         let end = hashing.end.unwrap_or(len).min(len);

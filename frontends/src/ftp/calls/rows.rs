@@ -4,7 +4,7 @@ use vfs::{DirStream, Error, ErrorKind, ListOptions};
 
 use super::{Ask, Content, Failure, Opening, Outcome};
 use crate::ftp::command::{Format, Switches};
-use crate::ftp::facts::Facts;
+use crate::ftp::facts::{Facts, Powers};
 use crate::ftp::list::{Folder, Listing, Rows};
 use crate::ftp::pattern::Pattern;
 
@@ -52,7 +52,9 @@ impl Ask {
         };
         match self.view.read_dir(&self.path, &options).await {
             Ok(entries) => Ok(self.folder_rows(entries, look, options)),
-            Err(error) if error.kind() == ErrorKind::NotADirectory => self.file_row(format, facts).await,
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                self.file_row(error, format, facts).await
+            }
             Err(error) => match Pattern::of(&self.sent) {
                 // A name that is there is no pattern, and MLSD has none (RFC 3659 §7.1).
                 Some(pattern) if error.kind() == ErrorKind::NotFound && format != Format::Facts => {
@@ -85,7 +87,8 @@ impl Ask {
                         continue;
                     }
                     let prefix = parent_prefix(&self.sent).to_vec();
-                    let rows = Rows::new(format, Facts::ALL, prefix, &self.view, &path);
+                    let powers = Powers::of(&*self.view, &path, self.overwrites);
+                    let rows = Rows::new(format, Facts::ALL, prefix, powers);
                     let listing = Listing::new(rows, entries, Folder { view: self.view, path });
                     return Ok(listing.matching(pattern, batch));
                 }
@@ -101,7 +104,7 @@ impl Ask {
             Format::Names => folder_prefix(&self.sent),
             Format::Long | Format::Facts => Vec::new(),
         };
-        let rows = Rows::new(format, facts, prefix, &self.view, &self.path);
+        let rows = Rows::new(format, facts, prefix, Powers::of(&*self.view, &self.path, self.overwrites));
         let mut listing = Listing::new(rows, entries, Folder { view: self.view, path: self.path });
         if switches.newest_first {
             listing = listing.newest_first(switches.reversed);
@@ -112,13 +115,12 @@ impl Ask {
         listing
     }
 
-    async fn file_row(self, format: Format, facts: Facts) -> Result<Listing, Outcome> {
+    /// The one row of what `refused` to be listed.
+    async fn file_row(self, refused: Error, format: Format, facts: Facts) -> Result<Listing, Outcome> {
         let found = match self.stat().await {
             Ok(found) if !found.is_dir() => found,
-            Ok(_) => {
-                // It became a folder between the two calls: whoever asks again gets its rows.
-                return Err(self.fail(Failure::Tree(Error::new(ErrorKind::Busy, "read_dir", &self.path))));
-            }
+            // A site's folder whose page is no listing stays that: asking again would not help.
+            Ok(_) => return Err(self.fail(Failure::Tree(refused))),
             Err(error) => return Err(self.fail(Failure::Tree(error))),
         };
         // RFC 3659 §7.2.1.
@@ -126,7 +128,8 @@ impl Ask {
             return Err(self.fail(Failure::NotAFolder));
         }
         let name = self.path.file_name().map(|segment| segment.name().to_vec()).unwrap_or_default();
-        let rows = Rows::new(format, facts, parent_prefix(&self.sent).to_vec(), &self.view, &self.path);
+        let powers = Powers::of(&*self.view, &self.path, self.overwrites);
+        let rows = Rows::new(format, facts, parent_prefix(&self.sent).to_vec(), powers);
         Ok(Listing::single(rows, name, &found))
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Format;
 
-/// What options ask for. Hidden files are shown in any case, and the letters that are not here change nothing.
+/// What options ask for. Names with a dot are shown with and without `-a`, as clients expect that mirror by plain LIST; what is
+/// hidden from listings is hidden by the tree. The letters that are not here change nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::ftp) struct Switches {
     /// `-l`: NLST shows rows as LIST does.
@@ -16,19 +17,21 @@ pub(in crate::ftp) struct Switches {
 }
 
 impl Switches {
-    /// Takes the options off the front: what they ask for, and the path behind them. `--` ends them.
+    /// Takes the options off the front: what they ask for, and the path behind them. `--` ends them. One blank ends an
+    /// option; more of them belong to a name.
     pub(super) fn split(mut argument: &[u8]) -> (Self, &[u8]) {
         let mut switches = Self::default();
         loop {
-            argument = argument.trim_ascii_start();
             if argument.first() != Some(&b'-') {
                 return (switches, argument);
             }
-            let end = argument.iter().position(|byte| *byte == b' ').unwrap_or(argument.len());
-            let (option, rest) = argument.split_at(end);
+            let (option, rest) = match argument.iter().position(|byte| *byte == b' ') {
+                Some(end) => (&argument[..end], &argument[end + 1..]),
+                None => (argument, &b""[..]),
+            };
             argument = rest;
             if option == b"--" {
-                return (switches, argument.trim_ascii_start());
+                return (switches, argument);
             }
             for letter in option {
                 switches.take(*letter);
@@ -73,6 +76,12 @@ mod tests {
             ("-1F x", none, "x"),
             ("-l -- -x", long, "-x"),
             ("a -l", none, "a -l"),
+            (" d", none, " d"),
+            ("-a  d", none, " d"),
+            ("-- -a", none, "-a"),
+            ("--  d", none, " d"),
+            (" -l", none, " -l"),
+            ("-l ", long, ""),
         ] {
             assert_eq!(Switches::split(argument.as_bytes()), (switches, path.as_bytes()), "{argument}");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::work::Work;
 use super::{Login, Member, Presence, Session, is_abort};
 use crate::auth::{Denied, Entry};
-use crate::ftp::calls::{Opening, Outcome};
+use crate::ftp::calls::{Growth, Opening, Outcome};
 use crate::ftp::command::Command;
 use crate::ftp::data::Data;
 use crate::ftp::reply;
@@ -52,7 +52,9 @@ impl Session {
             Login::Nobody => "".into(),
         };
         let presence = Presence::new(&self.house.site.sight);
-        self.login = Login::In(Member { user, entry, _presence: presence });
+        let growth = Growth::new(self.house.options.partial_uploads, &entry.view);
+        let view = growth.view(&entry.view);
+        self.login = Login::In(Member { user, entry, view, growth, _presence: presence });
         self.login_by = None;
         self.conduct.commands_before_login = 0;
     }

@@ -53,16 +53,16 @@ impl Session {
         }
     }
 
-    /// The next deadline as things stand. `None` while the tree is waited for in the middle of an answer: it has its own
-    /// limits.
+    /// The next deadline as things stand. While the tree is waited for there is none of the session's own: the tree has its
+    /// limits, and a peer that waits is not idle.
     fn next_lapse(&self) -> Option<(Instant, Lapse)> {
         let own = match (&self.work, self.stage) {
             (_, Stage::PeerDone(by) | Stage::Leaving(by)) => return Some((by, Lapse::Connection)),
             (Work::Transfer(transfer), Stage::Serving) => {
                 transfer.deadline().map(|(at, ended)| (at, Lapse::Transfer(ended)))
             }
-            (Work::Report(_), Stage::Serving) => None,
-            (Work::None | Work::Call { .. }, Stage::Serving) => {
+            (Work::Call { .. } | Work::Report(_), Stage::Serving) => None,
+            (Work::None, Stage::Serving) => {
                 let idle = self.settings.idle.unwrap_or(self.most_idle());
                 Some((self.active_at + idle, Lapse::Idle))
             }
@@ -88,10 +88,11 @@ impl Session {
             Lapse::Idle => self.leave(&reply::IDLE),
             Lapse::Connection => self.stage = Stage::Leaving(Instant::now()),
             Lapse::Transfer(ended) => {
-                if let Work::Transfer(transfer) = &mut self.work {
-                    transfer.close(&ended);
+                if let Work::Transfer(transfer) = &mut self.work
+                    && let Some(ended) = transfer.stop(ended)
+                {
+                    self.finish(&reply::ended(&ended));
                 }
-                self.finish(&reply::ended(&ended));
             }
         }
     }

@@ -12,9 +12,8 @@ use super::lapse::LOGIN_TIME;
 use super::work::Work;
 use super::{Login, Session, Settings};
 use crate::auth::{Asker, Credentials};
-use crate::ftp::PartialUploads;
 use crate::ftp::active::Active;
-use crate::ftp::calls::{self, Ask, Failure, Look, Outcome, Storing};
+use crate::ftp::calls::{self, Ask, Failure, Growth, Look, Outcome, Storing};
 use crate::ftp::command::{
     self, Answer, Command, Edit, Errand, Extended, Form, Format, Hashing, Representation, Store, Switches,
 };
@@ -31,6 +30,11 @@ impl Session {
     pub(super) fn obey(&mut self, command: Command) {
         if self.login_by.is_some() && needs_login(&command) {
             return self.control.say(&reply::LOG_IN_FIRST);
+        }
+        if let Login::In(member) = &self.login
+            && !self.house.site.auth.still_admits(&member.entry)
+        {
+            return self.leave(&reply::LOGIN_CHANGED);
         }
         let chosen = self.chosen.take();
         match command {
@@ -96,10 +100,8 @@ impl Session {
             }
             Command::SiteHelp => self.control.say(&reply::HELP_SITE),
             Command::Size(path) => {
-                let converts = self.converts();
-                let has_parts =
-                    self.house.options.partial_uploads == PartialUploads::Hide && self.overwrites();
-                self.ask(&path, reply::CALL_ABORTED, move |ask| ask.measure(converts, has_parts));
+                let (converts, growth) = (self.converts(), self.growth());
+                self.ask(&path, reply::CALL_ABORTED, move |ask| ask.measure(converts, growth));
             }
             Command::Status(None) => self.say_status(),
             Command::Status(Some(path)) => self.ask(&path, reply::CALL_ABORTED, Ask::report),
@@ -273,11 +275,8 @@ impl Session {
     }
 
     fn store(&mut self, store: Store, sent: &[u8]) {
-        let (converts, partial) = (self.converts(), self.house.options.partial_uploads);
-        let overwrites = self.overwrites();
-        self.begin(sent, move |ask, range| {
-            ask.store(Storing { store, range, converts, partial, overwrites })
-        });
+        let (converts, growth) = (self.converts(), self.growth());
+        self.begin(sent, move |ask, range| ask.store(Storing { store, range, converts, growth }));
     }
 
     /// HASH and its kin: one at a time a session, and few in the whole house, for they cost a core each.
@@ -286,13 +285,13 @@ impl Session {
             let ByteRange { start, end } = std::mem::take(&mut self.restart);
             (hashing.start, hashing.end) = (start, end);
         }
-        let Ok(permit) = Arc::clone(&self.house.hashing).try_acquire_owned() else {
+        let Some(desk) = self.house.desks.take(self.ends.peer) else {
             let failure = Failure::TooManyHashes;
             return self.conclude(Outcome::Failed { sent: sent.to_vec(), failure });
         };
         let (chosen, disk) = (self.settings.hash, self.house.disk.clone());
         self.ask(sent, reply::CALL_ABORTED, move |ask| async move {
-            let _until_the_end = permit;
+            let _until_the_end = desk;
             ask.hash(hashing, chosen, disk).await
         });
     }
@@ -311,10 +310,10 @@ impl Session {
 
     /// RNTO and SITE CPTO, which take what the command right before them chose.
     fn carry_out(&mut self, errand: Errand, chosen: Option<(Errand, VPath)>, sent: &[u8]) {
-        let (disk, overwrites) = (self.house.disk.clone(), self.overwrites());
+        let disk = self.house.disk.clone();
         match (chosen, errand) {
             (Some((chosen, from)), errand) if chosen == errand => {
-                self.ask(sent, reply::CALL_ABORTED, move |ask| ask.carry_out(errand, from, overwrites, disk));
+                self.ask(sent, reply::CALL_ABORTED, move |ask| ask.carry_out(errand, from, disk));
             }
             (_, Errand::Rename) => self.control.say(&reply::RNFR_FIRST),
             (_, Errand::Copy) => self.control.say(&reply::CPFR_FIRST),
@@ -355,10 +354,10 @@ impl Session {
         let Login::In(member) = &self.login else {
             return self.control.say(&reply::LOG_IN_FIRST);
         };
-        let view = Arc::clone(&member.entry.view);
+        let view = Arc::clone(&member.view);
         match resolve(&self.folder, sent) {
             Ok(path) => {
-                let ask = Ask { view, path, sent: sent.to_vec() };
+                let ask = Ask { view, path, sent: sent.to_vec(), overwrites: self.overwrites() };
                 self.work = Work::call(call(ask), Some(aborted));
             }
             Err(failure) => self.conclude(Outcome::Failed { sent: sent.to_vec(), failure }),
@@ -371,6 +370,14 @@ impl Session {
             self.conclude(Outcome::Failed { sent: sent.to_vec(), failure: Failure::GuestsAdd });
         } else {
             self.control.say(&reply::LOG_IN_FIRST);
+        }
+    }
+
+    /// Where a new file grows.
+    fn growth(&self) -> Growth {
+        match &self.login {
+            Login::In(member) => member.growth.clone(),
+            Login::Nobody | Login::Named(_) => Growth::Unseen,
         }
     }
 
@@ -400,7 +407,8 @@ impl Session {
         });
         lines.push(match &self.work {
             Work::Transfer(transfer) => format!(" {}", transfer.progress()),
-            _ => " No transfer.".to_owned(),
+            Work::Call { .. } => " A command is being carried out; ABOR stops it.".to_owned(),
+            Work::None | Work::Report(_) => " No transfer.".to_owned(),
         });
         let lines = lines.into_iter().map(|line| line.into_bytes().into()).collect();
         self.control.say(&Reply::block(211, &b"Status:"[..], lines));
@@ -443,10 +451,12 @@ fn credentials(name: &[u8], password: &[u8]) -> Credentials {
     Credentials::Password { name: text(name), password: text(password) }
 }
 
-/// Where the text of a path leads. Line breaks are refused: a reply could not name such a path.
+/// Where the text of a path leads. Line breaks are refused: a reply could not name such a path. NUL is in no name.
 fn resolve(folder: &VPath, sent: &[u8]) -> Result<VPath, Failure> {
-    if sent.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-        return Err(Failure::Path("A name with a line break cannot be asked for over FTP.".to_owned()));
+    if sent.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        return Err(Failure::Path(
+            "A name with a line break or NUL cannot be asked for over FTP.".to_owned(),
+        ));
     }
     folder.join(sent).map_err(|error| Failure::Path(error.to_string()))
 }

@@ -1,15 +1,17 @@
 //! What is under way in a session.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+use tokio::time::Instant;
 
 use super::Event;
 use crate::ftp::calls::Outcome;
 use crate::ftp::control::Control;
 use crate::ftp::list::Listing;
-use crate::ftp::transfer::Transfer;
-use crate::ftp::wire::{self, Reply};
+use crate::ftp::transfer::{Ended, Transfer};
+use crate::ftp::wire::Reply;
 
 /// What is under way.
 pub(super) enum Work {
@@ -18,6 +20,8 @@ pub(super) enum Work {
         call: Pin<Box<dyn Future<Output = Outcome> + Send>>,
         /// What ABOR answers for it; `None` where it cannot be stopped.
         aborted: Option<Reply>,
+        /// When it began.
+        since: Instant,
     },
     Transfer(Box<Transfer>),
     /// The rows of STAT.
@@ -27,7 +31,16 @@ pub(super) enum Work {
 impl Work {
     /// A call on the tree. `aborted` is what ABOR answers for it; `None`: it is not stopped.
     pub(super) fn call(call: impl Future<Output = Outcome> + Send + 'static, aborted: Option<Reply>) -> Self {
-        Self::Call { call: Box::pin(call), aborted }
+        Self::Call { call: Box::pin(call), aborted, since: Instant::now() }
+    }
+
+    /// Waits until what came of an upload is written, where its session has ended.
+    pub(super) async fn save(self) {
+        if let Self::Transfer(mut transfer) = self
+            && transfer.stop(Ended::Aborted).is_none()
+        {
+            poll_fn(|cx| transfer.poll_end(cx)).await;
+        }
     }
 
     /// Polls for its end.
@@ -48,7 +61,7 @@ fn poll_report(rows: &mut Listing, cx: &mut Context<'_>, control: &mut Control) 
             return Poll::Ready(Event::Gone);
         }
         match ready!(rows.poll_rows(cx)) {
-            Some(Ok(rows)) => wire::encode_rows(&rows, control.output()),
+            Some(Ok(rows)) => control.output().extend_from_slice(&rows),
             Some(Err(error)) => return Poll::Ready(Event::Reported(Some(error))),
             None => return Poll::Ready(Event::Reported(None)),
         }

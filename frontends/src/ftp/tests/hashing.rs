@@ -52,23 +52,27 @@ async fn a_file_on_disk_is_hashed_by_pieces() {
 }
 
 #[tokio::test]
-async fn abor_stops_a_hash_and_a_fifth_one_at_once_is_refused() {
+async fn abor_stops_a_hash_and_none_takes_all_the_places() {
     let running = Running::start(&[("/file", b"abc")]).await;
     let mut hashing = Vec::new();
-    for _ in 0..4 {
-        let mut client = running.log_in().await;
+    for from in ["127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"] {
+        // While an address has both of its places, others have theirs.
+        let mut client = running.log_in_from(from).await;
+        assert!(client.ask("HASH file").await.starts_with("213 "), "{from}");
         client.send("HASH hung\r\n").await;
-        // It is hashing by now: lines are taken in their order.
-        hashing.push(client);
+        hashing.push((from, client));
     }
-    let mut client = running.log_in().await;
-    while !client.ask("HASH file").await.starts_with("450 ") {
-        tokio::task::yield_now().await;
+    for from in ["127.0.0.1", "127.0.0.2", "127.0.0.3"] {
+        let mut client = running.log_in_from(from).await;
+        // Those before are hashing by now: lines are taken in their order, and sessions at any time.
+        while !client.ask("HASH file").await.starts_with("450 ") {
+            tokio::task::yield_now().await;
+        }
     }
-    for client in &mut hashing {
+    for (from, client) in &mut hashing {
         client.send("ABOR\r\n").await;
-        assert!(client.reply().await.starts_with("451 "));
+        assert!(client.reply().await.starts_with("451 "), "{from}");
         assert!(client.reply().await.starts_with("226 "));
+        assert!(client.ask("HASH file").await.starts_with("213 "), "{from}");
     }
-    assert!(client.ask("HASH file").await.starts_with("213 "));
 }

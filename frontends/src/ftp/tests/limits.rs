@@ -149,3 +149,46 @@ async fn one_connection_too_many_is_told_why() {
     TcpStream::connect(running.address).await.unwrap().read_to_string(&mut second).await.unwrap();
     assert!(second.starts_with("421 Too many connections"), "{second}");
 }
+
+#[tokio::test]
+async fn one_connection_more_than_the_house_has_places_is_told_why() {
+    let limits = Limits { connections: 1, connections_per_address: 9, ..Limits::default() };
+    let running = Running::start_with(&[], limits, Options::default()).await;
+    let _first = running.connect().await;
+    let mut second = String::new();
+    TcpStream::connect(running.address).await.unwrap().read_to_string(&mut second).await.unwrap();
+    assert_eq!(second, "421 Too many connections; try again later.\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_call_is_not_idle_and_is_answered_meanwhile() {
+    let limits = Limits { idle: Some(Duration::from_secs(3)), ..Limits::default() };
+    let (mut client, _running, _stop) = session(limits).await;
+    client.log_in().await;
+    client.send("HASH hung\r\n").await;
+    tokio::time::sleep(Duration::from_secs(1000)).await;
+    for (line, says) in [("NOOP", "200 "), ("STAT", " A command is being carried out; ABOR stops it.")] {
+        let reply = client.ask(line).await;
+        assert!(reply.contains(says), "{line}: {reply}");
+        tokio::time::sleep(Duration::from_secs(1000)).await;
+    }
+    assert!(client.ask("ABOR").await.starts_with("451 "));
+    assert!(client.reply().await.starts_with("226 "));
+    let start = Instant::now();
+    assert!(client.reply().await.starts_with("421 "));
+    assert_eq!(seconds(start), 3, "it is idle from then on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_right_behind_a_call_is_answered_behind_it() {
+    let (mut client, _running, _stop) = session(Limits::default()).await;
+    client.log_in().await;
+    client.send("SIZE hung\r\nNOOP\r\n").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    client.send("ABOR\r\n").await;
+    let mut codes = String::new();
+    for _ in 0..3 {
+        codes.push_str(&client.reply().await[..4]);
+    }
+    assert_eq!(codes, "451 200 226 ");
+}

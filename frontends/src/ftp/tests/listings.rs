@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use vfs::{FileSystem, SetAttributes, VPath};
 
+use crate::ftp::Options;
 use crate::ftp::testing::{Client, Running};
+use crate::site::Limits;
 
 type Talk = Client<tokio::net::TcpStream>;
 
@@ -102,4 +104,47 @@ async fn a_listing_that_breaks_off_is_no_success() {
     let (_, last) = client.fetch("LIST -R many").await;
     assert!(last.starts_with("451 "), "more folders wait than are remembered: {last}");
     assert_eq!(client.fetch("NLST many").await.0.split(|byte| *byte == b'\n').count(), 10_002);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_listed_is_refused_for_good() {
+    let running = Running::start(&[]).await;
+    let mut client = running.log_in().await;
+    for line in ["LIST page", "NLST page", "MLSD page"] {
+        assert_eq!(client.fetch(line).await.1, "550 page: not a folder.\r\n", "{line}");
+    }
+}
+
+#[tokio::test]
+async fn blanks_before_a_name_are_the_names() {
+    let running = Running::start(&[("/d/plain", b"x"), ("/ d/blank", b"x")]).await;
+    let mut client = running.log_in().await;
+    for line in ["LIST  d", "LIST -a  d", "MLSD  d"] {
+        assert_eq!(names(&mut client, line).await, ["blank"], "{line}");
+    }
+    assert_eq!(client.fetch("NLST  d").await.0, b" d/blank\r\n");
+    assert!(client.ask("STAT  d").await.contains(" blank\r\n"));
+    assert_eq!(names(&mut client, "LIST -a d").await, ["plain"]);
+    assert!(client.fetch("LIST  none").await.1.starts_with("550 "));
+}
+
+#[tokio::test]
+async fn facts_tell_guests_what_they_may_do() {
+    let running = Running::start_with(&[("/d/f", b"x")], Limits::default(), Options::default()).await;
+    let mut client = running.log_in().await;
+    client.ask("OPTS MLST perm;").await;
+    for (line, row) in
+        [("MLST /", " perm=celm; /"), ("MLST d", " perm=celm; /d"), ("MLST d/f", " perm=r; /d/f")]
+    {
+        assert_eq!(client.ask(line).await, format!("250-Facts:\r\n{row}\r\n250 End\r\n"));
+    }
+    assert_eq!(client.fetch("MLSD d").await.0, b"perm=r; f\r\n");
+    let running = Running::start(&[("/d/f", b"x")]).await;
+    let mut client = running.log_in().await;
+    client.ask("OPTS MLST perm;").await;
+    for (line, row) in
+        [("MLST /", " perm=celmp; /"), ("MLST d", " perm=cdeflmp; /d"), ("MLST d/f", " perm=adfrw; /d/f")]
+    {
+        assert_eq!(client.ask(line).await, format!("250-Facts:\r\n{row}\r\n250 End\r\n"));
+    }
 }

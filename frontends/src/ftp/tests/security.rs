@@ -17,8 +17,9 @@
 //! | files, by transfers that break off | `uploads::…`, `order::abor_…`, `a_client_that_vanishes_…` |
 //! | the server, by copies and hashes | `nothing_of_the_tree_…`, `a_guest_never_overwrites`, `hashing::abor_stops_…` |
 //! | sockets, by waiting | `limits::…`, `active::a_client_that_never_answers_…`, `a_handshake_that_…`; `transport::tls`'s own |
-//! | sockets, by number | `limits::one_connection_too_many_…`, `four_hundred_pasv_…`; `auth`'s own |
+//! | sockets, by number | `limits::one_connection_…`, `four_hundred_pasv_…`; `auth`'s own |
 //! | passwords, by listening | `tls::a_password_is_asked_for_…` |
+//! | files, by a login that holds no longer | `who_is_no_user_any_more_…` |
 
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use vfs::backends::local::{LocalFs, LocalOptions};
 use vfs::{FileSystem, ListOptions, OpenOptions, VPath};
 
+use crate::auth::{Scope, User, Users, cheap_hash};
 use crate::ftp::testing::Running;
 use crate::ftp::{Masquerade, Options};
 use crate::site::Limits;
@@ -168,12 +170,39 @@ async fn names_with_line_breaks_or_nul_are_refused_and_listed_in_one_row() {
         client.data().await;
         client.send(line).await;
         let reply = client.reply().await;
-        assert!(reply.starts_with("550 ") && reply.lines().count() == 1, "{reply:?}");
+        assert_eq!(reply, "550 A name with a line break or NUL cannot be asked for over FTP.\r\n");
     }
-    // Telnet commands are none within a name, and a doubled 0xFF is one.
+    // Telnet commands are none within a name.
     client.send(b"SIZE \xff\xf1x\xff\xff\r\n").await;
-    assert_eq!(client.reply().await, "550 \\xff\\xff\\xf1x\\xff\\xff: no such file or folder.\r\n");
+    assert_eq!(client.reply().await, "550 \\xff\\xf1x\\xff\\xff: no such file or folder.\r\n");
     assert!(client.ask("NOOP").await.starts_with("200 "));
+}
+
+#[tokio::test]
+async fn a_name_that_is_sent_as_it_was_listed_leads_to_its_own_file() {
+    let running = Running::start(&[]).await;
+    for (name, content) in [(&b"\xff"[..], "one"), (b"\xff\xff", "two"), (b"\xff\xff\xf4", "three")] {
+        let path = VPath::root().child(name).unwrap();
+        let file = running.tree.memory.open(&path, &OpenOptions::writing()).await.unwrap();
+        file.write_at(0, content.into()).await.unwrap();
+    }
+    let mut client = running.log_in().await;
+    let (names, _) = client.fetch("NLST").await;
+    let mut lens = Vec::new();
+    for name in names.split(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\r")) {
+        client.send([b"SIZE ", name, b"\r\n"].concat()).await;
+        lens.push((name.len(), client.reply().await));
+        // A reply has the name as a listing has it.
+        client.send([b"MLST ", name, b"\r\n"].concat()).await;
+        let reply = client.reply().await;
+        assert!(reply.contains(&format!("; /{}\r\n", name.escape_ascii())), "{reply}");
+    }
+    assert_eq!(lens.len(), 3);
+    assert!(lens.contains(&(1, "213 3\r\n".to_owned())) && lens.contains(&(3, "213 5\r\n".to_owned())));
+    client.send(b"DELE \xff\xff\r\n").await;
+    assert!(client.reply().await.starts_with("250 "));
+    client.send(b"SIZE \xff\r\n").await;
+    assert_eq!(client.reply().await, "213 3\r\n");
 }
 
 #[tokio::test]
@@ -377,4 +406,30 @@ async fn a_glob_bomb_is_no_pattern() {
     // As many stars as there may be, and nothing that matches: time in proportion to both lengths.
     assert!(client.fetch("LIST a*a*a*a*c").await.1.starts_with("550 "));
     assert!(client.fetch("LIST a*a*a*a*b").await.1.starts_with("226 "));
+}
+
+#[tokio::test]
+async fn who_is_no_user_any_more_is_sent_away_at_the_next_command() {
+    let user = |name: &str, password: &str, root: &str| {
+        let scope = Scope::new(VPath::parse(root).unwrap(), []).unwrap();
+        (name.to_owned(), Arc::new(User::new(name, cheap_hash(password), scope).unwrap()))
+    };
+    let (same, moved) = (user("same", "x", "/d"), user("moved", "x", "/d"));
+    let before = [user("eve", "x", "/d"), same.clone(), moved].into();
+    let users = Users { named: before, ..Users::anonymous() };
+    let running = Running::start_secure(&[("/d/file", b"content")], Options::default(), users).await;
+    let mut clients = Vec::new();
+    for (name, stays) in [("eve", false), ("same", true), ("moved", false), ("ftp", false)] {
+        let mut client = running.connect().await;
+        client.ask(&format!("USER {name}")).await;
+        assert!(client.ask("PASS x").await.starts_with("230 "), "{name}");
+        clients.push((name, stays, client));
+    }
+    let after = [same, user("moved", "x", "/")].into();
+    running.site.auth.replace(Users { named: after, ..Users::default() });
+    for (name, stays, mut client) in clients {
+        let reply = client.ask("PWD").await;
+        assert!(reply.starts_with(if stays { "257 " } else { "421 " }), "{name}: {reply}");
+    }
+    assert!(running.connect().await.ask("NOOP").await.starts_with("200 "));
 }

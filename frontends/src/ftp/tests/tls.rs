@@ -7,6 +7,7 @@ use tokio_rustls::client::TlsStream;
 use crate::auth::{Scope, User, Users, cheap_hash};
 use crate::ftp::testing::{Client, Running};
 use crate::ftp::{Options, Reuse};
+use crate::transport::tls::HANDSHAKE;
 use crate::transport::tls::testing::Client as Tls;
 
 type Secure = Client<TlsStream<TcpStream>>;
@@ -243,5 +244,53 @@ async fn a_password_is_asked_for_inside_tls_only_where_that_is_required() {
         [("USER ann", "331 "), ("PASS secret", "230 "), ("EPSV", "229 "), ("RETR file", "521 ")]
     {
         assert!(client.ask(line).await.starts_with(code), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_takes_long_to_open_waits_for_a_handshake_behind_its_150() {
+    let running =
+        Running::start_secure(&[("/gated", b"content")], Options::default(), Users::anonymous()).await;
+    let tls = Tls::new(&[]);
+    let mut client = log_in(&running, &tls).await;
+    let connection = client.data().await;
+    client.send("RETR gated\r\n").await;
+    running.tree.gate.reached.notified().await;
+    // Longer than a handshake may take.
+    tokio::time::pause();
+    tokio::time::advance(2 * HANDSHAKE).await;
+    tokio::time::resume();
+    running.tree.gate.opened.notify_one();
+    assert!(client.reply().await.starts_with("150 "));
+    let mut connection = tls.connect("a.example", connection).await.unwrap();
+    let mut content = String::new();
+    connection.read_to_string(&mut content).await.unwrap();
+    assert_eq!(content, "content");
+    assert!(client.reply().await.starts_with("226 "));
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_behind_its_150_is_given_up() {
+    let running = start(Options::default()).await;
+    let tls = Tls::new(&[]);
+    let mut client = log_in(&running, &tls).await;
+    let _connection = client.data().await;
+    assert!(client.ask("RETR file").await.starts_with("150 "));
+    tokio::time::pause();
+    tokio::time::advance(2 * HANDSHAKE).await;
+    tokio::time::resume();
+    assert_eq!(client.reply().await, "425 The data connection had no TLS in time.\r\n");
+}
+
+#[tokio::test]
+async fn a_client_that_ends_before_its_handshake_is_what_broke_off() {
+    let running = start(Options::default()).await;
+    let tls = Tls::new(&[]);
+    let mut client = log_in(&running, &tls).await;
+    for line in ["RETR file", "LIST"] {
+        let connection = client.data().await;
+        assert!(client.ask(line).await.starts_with("150 "));
+        drop(connection);
+        assert!(client.reply().await.starts_with("426 "), "{line}");
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rustix::net::sockopt::set_socket_linger;
 use tokio::io::AsyncWriteExt;
-use vfs::layers::ReadOnly;
+use vfs::backends::local::{LocalFs, LocalOptions};
+use vfs::layers::{Access, ReadOnly, RightsFs, Rules};
+use vfs::{FileSystem, OpenOptions, SetAttributes, StatOptions, VPath};
 
 use crate::ftp::testing::{Client, Running, writable};
 use crate::ftp::{Options, PartialUploads};
@@ -18,6 +20,19 @@ fn long() -> Vec<u8> {
 async fn keeping(files: &[(&str, &[u8])]) -> Running {
     let options = Options { partial_uploads: PartialUploads::Keep, ..writable() };
     Running::start_with(files, Limits::default(), options).await
+}
+
+fn path(text: &str) -> VPath {
+    VPath::parse(text).unwrap()
+}
+
+fn on_disk(folder: &tempfile::TempDir) -> Arc<dyn FileSystem> {
+    let options = LocalOptions { writable: true, ..LocalOptions::default() };
+    Arc::new(LocalFs::open_with(folder.path(), &options).unwrap())
+}
+
+fn hiding() -> Options {
+    Options { partial_uploads: PartialUploads::Hide, ..writable() }
 }
 
 /// Sends `sent` and resets the data connection; the reply that comes of it.
@@ -130,8 +145,7 @@ where
 
 #[tokio::test]
 async fn what_came_grows_out_of_sight_where_asked_and_goes_on_by_rest_and_appe() {
-    let options = Options { partial_uploads: PartialUploads::Hide, ..writable() };
-    let running = Running::start_with(&[("/file", b"old")], Limits::default(), options).await;
+    let running = Running::start_with(&[("/file", b"old")], Limits::default(), hiding()).await;
     let mut client = running.log_in().await;
     let content = long();
     for command in ["STOR", "APPE"] {
@@ -140,7 +154,7 @@ async fn what_came_grows_out_of_sight_where_asked_and_goes_on_by_rest_and_appe()
         assert_eq!(running.tree.content("/new").await, None);
         let size = client.ask("SIZE new").await;
         let len: usize = size[4..].trim_end().parse().unwrap();
-        assert!(len > 0 && content.starts_with(&running.tree.content("/.new.part").await.unwrap()));
+        assert!(len > 0 && content.starts_with(&running.tree.content("/.new.vfsd-upload").await.unwrap()));
 
         client.ask(&format!("REST {}", if command == "STOR" { len } else { 0 })).await;
         let reply = client.store(&format!("{command} new"), &content[len..]).await;
@@ -165,8 +179,7 @@ async fn what_came_grows_out_of_sight_where_asked_and_goes_on_by_rest_and_appe()
 
 #[tokio::test]
 async fn one_upload_at_a_time_grows_out_of_sight_under_a_name() {
-    let options = Options { partial_uploads: PartialUploads::Hide, ..writable() };
-    let running = Running::start_with(&[], Limits::default(), options).await;
+    let running = Running::start_with(&[], Limits::default(), hiding()).await;
     let (mut first, mut second) = (running.log_in().await, running.log_in().await);
     let mut data = first.data().await;
     assert!(first.ask("STOR new").await.starts_with("150 "));
@@ -210,10 +223,20 @@ async fn appe_goes_on_at_the_end() {
 
 #[tokio::test]
 async fn stou_finds_a_name_of_its_own_and_tells_it() {
-    let running = Running::start(&[("/d/file", b"old")]).await;
+    let running = Running::start(&[("/d/file", b"old"), ("/d/sub/file", b"old")]).await;
     let mut client = running.log_in().await;
     client.ask("CWD d").await;
-    for (line, start) in [("STOU", "/d/upload."), ("STOU file", "/d/file."), ("STOU file", "/d/file.")] {
+    for (line, start) in [
+        ("STOU", "/d/upload."),
+        ("STOU file", "/d/file."),
+        ("STOU file", "/d/file."),
+        ("STOU .", "/d/upload."),
+        ("STOU ../d/", "/d/upload."),
+        ("STOU sub", "/d/sub/upload."),
+        ("STOU sub/", "/d/sub/upload."),
+        ("STOU ..", "/upload."),
+        ("STOU /", "/upload."),
+    ] {
         let data = client.data().await;
         let first = client.ask(line).await;
         let name = first.strip_prefix("150 FILE: ").unwrap().trim_end().to_owned();
@@ -275,4 +298,209 @@ async fn a_tree_that_is_read_only_takes_nothing() {
     assert!(client.ask("RNFR file").await.starts_with("350 "));
     assert!(client.ask("RNTO other").await.starts_with("550 "));
     assert_eq!(running.tree.content("/file").await.unwrap(), "old");
+}
+
+#[tokio::test]
+async fn rest_cuts_nothing_before_something_came() {
+    let running = Running::start(&[("/file", b"0123456789")]).await;
+    let mut client = running.log_in().await;
+    client.ask("EPSV").await;
+    client.ask("REST 5").await;
+    assert!(client.ask("STOR file").await.starts_with("150 "));
+    assert!(client.ask("ABOR").await.starts_with("426 "));
+    assert!(client.reply().await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "0123456789");
+    client.ask("REST 5").await;
+    assert!(client.store("STOR file", b"").await.starts_with("226 "));
+    assert_eq!(running.tree.content("/file").await.unwrap(), "01234", "all that follows was nothing");
+}
+
+#[tokio::test]
+async fn an_upload_begun_anew_out_of_sight_cuts_nothing_before_something_came() {
+    let running = Running::start_with(&[], Limits::default(), hiding()).await;
+    let mut client = running.log_in().await;
+    break_off(&mut client, &running, "STOR new", b"0123456789").await;
+    client.ask("EPSV").await;
+    assert!(client.ask("STOR new").await.starts_with("150 "));
+    assert!(client.ask("ABOR").await.starts_with("426 "));
+    assert!(client.reply().await.starts_with("226 "));
+    assert_eq!(client.ask("SIZE new").await, "213 10\r\n");
+}
+
+#[tokio::test]
+async fn what_came_stays_to_its_last_byte_where_it_is_kept() {
+    let limits = Limits { stall: Some(std::time::Duration::from_millis(200)), ..Limits::default() };
+    for partial_uploads in [PartialUploads::Keep, PartialUploads::Hide] {
+        let options = Options { partial_uploads, ..writable() };
+        let running = Running::start_with(&[("/old", b"old")], limits.clone(), options).await;
+        let mut client = running.log_in().await;
+        break_off(&mut client, &running, "STOR reset", b"0123456789").await;
+        assert_eq!(client.ask("SIZE reset").await, "213 10\r\n");
+        break_off(&mut client, &running, "APPE old", b"0123456789").await;
+        assert_eq!(client.ask("SIZE old").await, "213 13\r\n");
+
+        for (path, end) in [("stopped", "ABOR\r\n"), ("stalled", "")] {
+            let before = running.site.sight.received_bytes.get();
+            let mut data = client.data().await;
+            assert!(client.ask(&format!("STOR {path}")).await.starts_with("150 "));
+            data.write_all(b"0123456789").await.unwrap();
+            while running.site.sight.received_bytes.get() < before + 10 {
+                tokio::task::yield_now().await;
+            }
+            client.send(end).await;
+            assert!(client.reply().await.starts_with("426 "), "{path}");
+            if !end.is_empty() {
+                assert!(client.reply().await.starts_with("226 "));
+            }
+            assert_eq!(client.ask(&format!("SIZE {path}")).await, "213 10\r\n", "{path}");
+        }
+
+        let before = running.site.sight.received_bytes.get();
+        let mut data = client.data().await;
+        assert!(client.ask("STOR gone").await.starts_with("150 "));
+        data.write_all(b"0123456789").await.unwrap();
+        while running.site.sight.received_bytes.get() < before + 10 {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+        running.until_empty().await;
+        assert_eq!(running.log_in().await.ask("SIZE gone").await, "213 10\r\n");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_whose_name_was_taken_meanwhile_is_no_success() {
+    let running = keeping(&[("/old", b"old")]).await;
+    let (mut first, mut second) = (running.log_in().await, running.log_in().await);
+    for (line, path) in [("STOR new", "new"), ("APPE old", "old")] {
+        let mut data = first.data().await;
+        assert!(first.ask(line).await.starts_with("150 "));
+        assert!(second.store(&format!("STOR {path}"), b"whole").await.starts_with("226 "));
+        data.write_all(&long()).await.unwrap();
+        drop(data);
+        let reply = first.reply().await;
+        assert_eq!(reply, "451 The file was not written: changed meanwhile.\r\n", "{line}");
+        assert_eq!(running.tree.content(&format!("/{path}")).await.unwrap(), "whole");
+    }
+    // Nobody had the name when this one began, and who has it now keeps it.
+    let running = Running::start_with(&[], Limits::default(), hiding()).await;
+    let mut client = running.log_in().await;
+    let mut data = client.data().await;
+    assert!(client.ask("STOR new").await.starts_with("150 "));
+    data.write_all(b"half").await.unwrap();
+    running.tree.memory.create_dir(&path("/new")).await.unwrap();
+    drop(data);
+    assert!(client.reply().await.starts_with("451 "));
+}
+
+#[tokio::test]
+async fn a_file_that_is_replaced_gives_its_mode_and_owner_and_its_links_lead_to_it() {
+    for partial_uploads in [PartialUploads::Delete, PartialUploads::Keep, PartialUploads::Hide] {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = on_disk(&folder);
+        let (file, link, dangling) = (path("/file"), path("/link"), path("/dangling"));
+        tree.open(&file, &OpenOptions::writing()).await.unwrap();
+        let private = SetAttributes { mode: Some(0o600), ..SetAttributes::default() };
+        tree.set_attributes(&file, &private, true).await.unwrap();
+        let given = SetAttributes { user: Some(1234), group: Some(1234), ..SetAttributes::default() };
+        // Who may not give files away has its own.
+        let _ = tree.set_attributes(&file, &given, true).await;
+        let before = tree.metadata(&file, &StatOptions::default()).await.unwrap();
+        tree.symlink(&"file".into(), &link).await.unwrap();
+        tree.symlink(&"missing".into(), &dangling).await.unwrap();
+
+        let options = Options { partial_uploads, ..writable() };
+        let shown = Arc::clone(&tree);
+        let running = Running::start_site(&[], Limits::default(), options, |_| shown).await;
+        let mut client = running.log_in().await;
+        for (name, content) in [("file", "new"), ("link", "newer")] {
+            assert!(client.store(&format!("STOR {name}"), content.as_bytes()).await.starts_with("226 "));
+            let after = tree.metadata(&file, &StatOptions::default()).await.unwrap();
+            assert_eq!(after.len, Some(content.len() as u64), "{partial_uploads:?}, {name}");
+            assert_eq!((after.mode, after.owner), (before.mode, before.owner), "{partial_uploads:?}, {name}");
+        }
+        client.store("STOR dangling", b"x").await;
+        for link in [link, dangling] {
+            let found = tree.metadata(&link, &StatOptions::no_follow()).await.unwrap();
+            assert!(found.is_symlink(), "{partial_uploads:?}, {link}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_drop_box_takes_uploads_in_every_way() {
+    for partial_uploads in [PartialUploads::Delete, PartialUploads::Keep, PartialUploads::Hide] {
+        let inbox = (path("/inbox"), Access { write: true, ..Access::NONE });
+        let rules = Rules::new([(VPath::root(), Access::READ), inbox]).unwrap();
+        let over = |tree| Arc::new(RightsFs::new(tree, rules)) as Arc<dyn FileSystem>;
+        let options = Options { partial_uploads, ..writable() };
+        let running = Running::start_site(&[("/inbox/old", b"old")], Limits::default(), options, over).await;
+        let mut client = running.log_in().await;
+        assert!(client.ask("CWD inbox").await.starts_with("250 "), "a Unix folder of -wx lets one in");
+        for (line, code) in
+            [("CWD old", "550 "), ("CWD none", "550 "), ("CWD /none", "550 "), ("SIZE old", "550 ")]
+        {
+            assert!(client.ask(line).await.starts_with(code), "{line}");
+        }
+        for (line, path) in
+            [("STOR fresh", "/inbox/fresh"), ("STOR old", "/inbox/old"), ("APPE more", "/inbox/more")]
+        {
+            let reply = client.store(line, b"content").await;
+            assert!(reply.starts_with("226 "), "{partial_uploads:?}, {line}: {reply}");
+            assert_eq!(running.tree.content(path).await.unwrap(), "content");
+        }
+        assert!(client.store("STOU", b"x").await.starts_with("226 "));
+        for line in ["LIST", "RETR fresh"] {
+            assert!(client.fetch(line).await.1.starts_with("550 "), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_grows_out_of_sight_is_shown_to_nobody() {
+    let running = Running::start_with(&[("/d/file", b"x")], Limits::default(), hiding()).await;
+    let (mut writer, mut other) = (running.log_in().await, running.log_in().await);
+    break_off(&mut writer, &running, "STOR d/own", b"secret").await;
+    assert!(running.tree.content("/d/.own.vfsd-upload").await.is_some());
+    for client in [&mut writer, &mut other] {
+        for line in ["NLST d", "NLST -a d", "NLST d/*", "NLST d/.*"] {
+            let (rows, _) = client.fetch(line).await;
+            assert!(!String::from_utf8(rows).unwrap().contains("vfsd-upload"), "{line}");
+        }
+        for line in ["LIST -aR", "MLSD d", "RETR d.tar"] {
+            let (rows, end) = client.fetch(line).await;
+            assert!(end.starts_with("226 ") && !String::from_utf8_lossy(&rows).contains("own"), "{line}");
+        }
+        for line in ["SIZE", "MDTM", "MLST", "HASH", "RNFR", "DELE", "SITE CPFR", "CWD", "STAT"] {
+            let reply = client.ask(&format!("{line} d/.own.vfsd-upload")).await;
+            assert!(reply.starts_with("550 "), "{line}: {reply}");
+        }
+        assert!(client.fetch("RETR d/.own.vfsd-upload").await.1.starts_with("550 "));
+        for line in ["STOR", "APPE"] {
+            assert!(
+                client.store(&format!("{line} d/.own.vfsd-upload"), b"x").await.starts_with("550 "),
+                "{line}"
+            );
+        }
+        assert!(client.ask("RNFR d/file").await.starts_with("350 "));
+        assert!(client.ask("RNTO d/.own.vfsd-upload").await.starts_with("550 "));
+    }
+    assert_eq!(running.tree.content("/d/.own.vfsd-upload").await.unwrap(), "secret");
+}
+
+#[tokio::test]
+async fn the_longest_names_grow_out_of_sight_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = on_disk(&folder);
+    let shown = Arc::clone(&tree);
+    let running = Running::start_site(&[], Limits::default(), hiding(), |_| shown).await;
+    let mut client = running.log_in().await;
+    for len in [242, 243, 250, 255] {
+        let name = "n".repeat(len);
+        break_off(&mut client, &running, &format!("STOR {name}"), b"half").await;
+        assert_eq!(client.ask(&format!("SIZE {name}")).await, "213 4\r\n", "{len}");
+        assert!(client.store(&format!("APPE {name}"), b" and half").await.starts_with("226 "), "{len}");
+        let file = tree.open(&path(&format!("/{name}")), &OpenOptions::reading()).await.unwrap();
+        assert_eq!(file.read_at(0, 100).await.unwrap(), "half and half");
+    }
 }

@@ -5,14 +5,16 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 use vfs::File;
 
 use super::Ended;
 use crate::ftp::ascii::LocalLineEnds;
-use crate::ftp::calls::{Publication, Upload};
+use crate::ftp::calls::{Ending, Upload};
 use crate::transport::Transport;
 
 /// The most that is written at once; as much again may be on its way.
@@ -24,15 +26,20 @@ const MIN_PIECE_BYTES: usize = 16 * 1024;
 /// Room for one read where the buffer has none left.
 const READ_BYTES: usize = 64 * 1024;
 
+/// How long the last bytes of an upload that broke off may take to be written.
+const SAVING_TIME: Duration = Duration::from_secs(1);
+
 /// An upload into its file.
 pub(super) struct Receiving {
     file: Arc<dyn File>,
     /// Where the next piece goes.
     offset: u64,
+    /// What lies behind this goes before anything is written, and not before something came.
+    cut: Option<u64>,
     /// Line ends that are converted.
     line_ends: Option<LocalLineEnds>,
-    /// How it gets its name in the end.
-    publication: Option<Publication>,
+    /// What makes it whole; `None` once that is under way.
+    ending: Option<Ending>,
     /// What came and is not written yet.
     buffer: BytesMut,
     stage: Stage,
@@ -41,6 +48,9 @@ pub(super) struct Receiving {
 }
 
 type Call = Pin<Box<dyn Future<Output = vfs::Result<()>> + Send>>;
+
+/// The last bytes of an upload that broke off, on their way into the file.
+pub(super) type Saving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -65,8 +75,9 @@ impl Receiving {
         Self {
             file: upload.file,
             offset: upload.offset,
+            cut: upload.cut,
             line_ends: upload.converts.then(LocalLineEnds::default),
-            publication: upload.publication,
+            ending: Some(upload.ending),
             buffer: BytesMut::new(),
             stage: Stage::Reading,
             call: None,
@@ -76,6 +87,35 @@ impl Receiving {
     /// True while the client is waited for, and not the tree.
     pub(super) fn awaits_peer(&self) -> bool {
         self.stage == Stage::Reading && self.call.is_none()
+    }
+
+    /// Writes what came of an upload that breaks off, at most for [`SAVING_TIME`]; `None` where nothing is left to be written,
+    /// or nothing is to stay.
+    pub(super) fn save(mut self) -> Option<Saving> {
+        if !self.ending.as_ref().is_some_and(Ending::keeps_what_came) {
+            return None;
+        }
+        let under_way = self.call.take();
+        if !self.buffer.is_empty() {
+            self.write();
+        }
+        let rest = self.call.take();
+        if under_way.is_none() && rest.is_none() {
+            return None;
+        }
+        let written = async move {
+            for call in [under_way, rest].into_iter().flatten() {
+                call.await?;
+            }
+            self.file.finish().await
+        };
+        Some(Box::pin(async move {
+            match timeout(SAVING_TIME, written).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the last bytes of an upload were not written"),
+                Err(_) => tracing::warn!("the last bytes of an upload were not written in time"),
+            }
+        }))
     }
 
     /// Polls for the next bytes, or for the end of it all.
@@ -167,11 +207,12 @@ impl Receiving {
         if !rest.is_empty() {
             return self.write_piece(Bytes::from_static(rest));
         }
-        let (file, publication) = (Arc::clone(&self.file), self.publication.take());
+        let (file, cut, ending) = (Arc::clone(&self.file), self.cut.take(), self.ending.take());
         self.call = Some(Box::pin(async move {
+            cut_at(&*file, cut).await?;
             file.finish().await?;
-            match publication {
-                Some(publication) => publication.publish().await,
+            match ending {
+                Some(ending) => ending.conclude(&*file).await,
                 None => Ok(()),
             }
         }));
@@ -179,8 +220,18 @@ impl Receiving {
     }
 
     fn write_piece(&mut self, piece: Bytes) {
-        let (file, offset) = (Arc::clone(&self.file), self.offset);
+        let (file, cut, offset) = (Arc::clone(&self.file), self.cut.take(), self.offset);
         self.offset += piece.len() as u64;
-        self.call = Some(Box::pin(async move { file.write_at(offset, piece).await }));
+        self.call = Some(Box::pin(async move {
+            cut_at(&*file, cut).await?;
+            file.write_at(offset, piece).await
+        }));
+    }
+}
+
+async fn cut_at(file: &dyn File, cut: Option<u64>) -> vfs::Result<()> {
+    match cut {
+        Some(len) => file.set_len(len).await,
+        None => Ok(()),
     }
 }

@@ -63,13 +63,15 @@ fn poll_send_chunk(
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, Ended>> {
     let sent = match chunk {
-        Chunk::Bytes(bytes) => ready!(Pin::new(stream).poll_write(cx, bytes)),
-        Chunk::Span(span) => ready!(stream.poll_send_span(cx, span)),
+        Chunk::Bytes(bytes) => ready!(Pin::new(stream).poll_write(cx, bytes)).map_err(Ended::PeerLost),
+        Chunk::Span(span) => ready!(stream.poll_send_span(cx, span)).map_err(|error| match error.kind() {
+            // Of a span it is the file that ended; of bytes it is the client, within TLS.
+            io::ErrorKind::UnexpectedEof => Ended::Shrank,
+            _ => Ended::PeerLost(error),
+        }),
     };
     Poll::Ready(match sent {
         Ok(0) => Err(Ended::PeerLost(io::ErrorKind::WriteZero.into())),
-        Ok(sent) => Ok(sent),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Ended::Shrank),
-        Err(error) => Err(Ended::PeerLost(error)),
+        sent => sent,
     })
 }

@@ -188,14 +188,17 @@ impl Rows {
     fn sort_by_name(&self, rows: &mut Vec<Row>) {
         let Some(first) = rows.first() else { return };
         let common = rows.iter().fold(self.name(first), |common, row| shared(common, self.name(row))).len();
-        let mut keyed: Vec<_> = rows.iter().map(|row| (key(&self.name(row)[common..]), *row)).collect();
+        // Places are moved, which are half as long as rows.
+        let keyed =
+            (0_u32..).zip(rows.iter()).map(|(at, row)| (key(&self.name(row)[common..]), at, row.is_dir));
+        let mut keyed: Vec<_> = keyed.collect();
         let is_descending = self.order.is_descending;
-        keyed.sort_unstable_by(|(a_key, a), (b_key, b)| {
+        let at = |place: u32| &rows[place as usize];
+        keyed.sort_unstable_by(|(a_key, a, a_is_dir), (b_key, b, b_is_dir)| {
             let by_key = if is_descending { b_key.cmp(a_key) } else { a_key.cmp(b_key) };
-            b.is_dir.cmp(&a.is_dir).then(by_key).then_with(|| self.compare(a, b))
+            b_is_dir.cmp(a_is_dir).then(by_key).then_with(|| self.compare(at(*a), at(*b)))
         });
-        rows.clear();
-        rows.extend(keyed.into_iter().map(|(_, row)| row));
+        *rows = keyed.iter().map(|(_, place, _)| *at(*place)).collect();
     }
 
     /// Lets go of all but the first rows that the limit allows.

@@ -55,6 +55,9 @@ const SCRIPTS_SECONDS: u64 = 600;
 /// When to ask again where the tree does not say, in seconds.
 const RETRY_SECONDS: u64 = 1;
 
+/// Fields that answers have room for at first: as many as a file's has.
+const FIELDS: usize = 12;
+
 /// An answer's head, and what is to follow it.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -83,7 +86,7 @@ impl Answer {
                 let answer =
                     Self::text(StatusCode::MOVED_PERMANENTLY, target, "the folder is at its name with a /");
                 // Browsers else keep it for good, and a file may have the name one day.
-                answer.with_text(LOCATION, location).with(CACHE_CONTROL, NO_CACHE)
+                answer.with_text(LOCATION, location).with(CACHE_CONTROL, NO_STORE)
             }
             Outcome::NotModified(facts) => {
                 Self::new(StatusCode::NOT_MODIFIED, Content::Nothing).with_facts(&facts)
@@ -134,7 +137,8 @@ impl Answer {
     }
 
     fn new(status: StatusCode, content: Content) -> Self {
-        let headers = HeaderMap::from_iter([(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))]);
+        let mut headers = HeaderMap::with_capacity(FIELDS);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         Self { status, headers, content }
     }
 

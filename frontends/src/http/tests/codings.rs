@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use vfs::jobs::Disk;
 use vfs::layers::ReadOnly;
 use vfs::producer::{Chunk, Coding, ProducerExt, once};
 use vfs::{FileSystem, SetAttributes, VPath};
 
 use super::{Options, Server, tree, write};
+use crate::http::Lifetimes;
 use crate::site::Limits;
 
 fn words() -> Vec<u8> {
@@ -118,10 +118,10 @@ async fn types_names_and_origins() {
     let tree =
         tree(&[(b"/README", b"words"), (b"/pic", b"\x89PNG\r\n\x1a\n"), (b"/\xe2\x82\xac.txt", b"x")]).await;
     write(&tree, &VPath::parse("/pub/a").unwrap(), b"x").await;
-    let rule = (VPath::parse("/pub").unwrap(), HeaderValue::from_static("max-age=60"));
+    let public = VPath::parse("/pub").unwrap();
     let options = Options {
         origins: vec!["https://a.example".to_owned()],
-        cache_control: vec![rule],
+        lifetimes: Arc::new(Lifetimes::new([(&public, "max-age=60")])),
         compress: false,
         ..Options::default()
     };

@@ -179,6 +179,7 @@ async fn a_folder_is_at_its_name_with_a_slash() {
     ] {
         let reply = server.get(target, "").await;
         assert_eq!((reply.status, reply.field("location")), (301, Some(location)), "{target}");
+        assert_eq!(reply.field("cache-control"), Some("no-store"), "{target}");
     }
     server.stop().await;
 }

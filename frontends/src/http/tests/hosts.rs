@@ -63,8 +63,8 @@ async fn a_name_shows_its_folder_and_nothing_around_it() {
 
 #[tokio::test]
 async fn what_is_said_of_a_mount_holds_under_every_name() {
-    let mut options = Options::default();
-    options.keep(&VPath::parse("/b").unwrap(), "max-age=7");
+    let options = Options::default();
+    options.lifetimes.replace([(&VPath::parse("/b").unwrap(), "max-age=7")]);
     let server = Server::over(Arc::new(site(false).await), options).await;
     for (target, host, value) in [
         ("/b/two", "other", Some("max-age=7")),

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vfs::backends::local::{LocalFs, LocalOptions};
-use vfs::{FileSystem, OpenOptions, VPath};
+use vfs::{FileSystem, ListOptions, OpenOptions, VPath};
 
 use super::{Options, Server, exchange, pattern, pipe, read_reply, site, write};
 use crate::site::Limits;
-use crate::transport::mapping::mapped;
 
 const GET: &[u8] = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -22,9 +21,21 @@ async fn folder(content: &[u8]) -> (tempfile::TempDir, LocalFs) {
     (folder, tree)
 }
 
-/// Returns when no file is mapped any more.
-async fn unmapped() {
-    while mapped() > 0 {
+/// Returns when nobody in this process holds the folder's file open any more.
+async fn closed(folder: &tempfile::TempDir) {
+    let file = folder.path().canonicalize().unwrap().join("large").into_os_string().into_encoded_bytes();
+    let descriptors = LocalFs::open("/proc/self/fd").unwrap();
+    let is_open = async || {
+        let listing = descriptors.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
+        for entry in listing.collect(usize::MAX).await.unwrap() {
+            let descriptor = VPath::root().child(entry.name).unwrap();
+            if descriptors.read_link(&descriptor).await.is_ok_and(|target| target == file) {
+                return true;
+            }
+        }
+        false
+    };
+    while is_open().await {
         tokio::task::yield_now().await;
     }
 }
@@ -34,7 +45,7 @@ async fn every_byte_leaves_by_sendfile_and_is_right() {
     const CLIENTS: u64 = 4;
     const ROUNDS: u64 = 2;
     let content = pattern(50_000_000);
-    let (_folder, tree) = folder(&content).await;
+    let (folder, tree) = folder(&content).await;
     let server = Server::start(tree).await;
     let content = std::sync::Arc::new(content);
     let mut clients = tokio::task::JoinSet::new();
@@ -51,7 +62,7 @@ async fn every_byte_leaves_by_sendfile_and_is_right() {
     clients.join_all().await;
     assert_eq!(server.site.sight.sendfile_bytes.get(), CLIENTS * ROUNDS * content.len() as u64);
     assert_eq!(server.site.sight.http_body_bytes.get(), server.site.sight.sendfile_bytes.get());
-    unmapped().await;
+    closed(&folder).await;
     server.stop().await;
 }
 
@@ -93,7 +104,7 @@ async fn a_connection_without_sendfile_gets_the_same_bytes() {
 #[tokio::test]
 async fn a_file_that_shrinks_ends_its_connection_and_nothing_else() {
     let content = pattern(50_000_000);
-    let (_folder, tree) = folder(&content).await;
+    let (folder, tree) = folder(&content).await;
     let server = Server::start(tree.clone()).await;
     let mut stream = server.connect().await;
     stream.write_all(GET).await.unwrap();
@@ -102,6 +113,7 @@ async fn a_file_that_shrinks_ends_its_connection_and_nothing_else() {
     let options = OpenOptions { write: true, ..OpenOptions::default() };
     let file = tree.open(&VPath::parse("/large").unwrap(), &options).await.unwrap();
     file.set_len(5_000).await.unwrap();
+    drop(file);
     let body = got.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     let error = stream.read_to_end(&mut got).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -110,13 +122,13 @@ async fn a_file_that_shrinks_ends_its_connection_and_nothing_else() {
     assert!(got.len() < content.len() && content.starts_with(&got[body..100_000]));
     let answer = exchange(server.connect().await, b"GET /large HTTP/1.0\r\n\r\n").await;
     assert!(answer.ends_with(&content[..5_000]));
-    unmapped().await;
+    closed(&folder).await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_client_that_stops_reading_keeps_no_mapping() {
-    let (_folder, tree) = folder(&pattern(50_000_000)).await;
+async fn a_client_that_stops_reading_keeps_no_file_open() {
+    let (folder, tree) = folder(&pattern(50_000_000)).await;
     let limits = Limits { stall: Some(Duration::from_millis(50)), ..Limits::default() };
     let server = Server::with_limits(tree, limits).await;
     let mut stream = server.connect().await;
@@ -125,7 +137,7 @@ async fn a_client_that_stops_reading_keeps_no_mapping() {
     while server.site.sight.connections.get() > 0 {
         tokio::task::yield_now().await;
     }
-    unmapped().await;
+    closed(&folder).await;
     let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     server.stop().await;

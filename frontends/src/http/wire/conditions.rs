@@ -156,8 +156,8 @@ pub(in crate::http) fn entity_tag(validator: &Validator) -> Option<String> {
     let text = validator.as_str();
     let holds = text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..));
     holds.then(|| match validator {
-        Validator::Strong(_) => format!("\"{text}\""),
-        Validator::Weak(_) => format!("W/\"{text}\""),
+        Validator::Strong(_) => ["\"", text, "\""].concat(),
+        Validator::Weak(_) => ["W/\"", text, "\""].concat(),
     })
 }
 

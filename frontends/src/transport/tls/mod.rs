@@ -113,18 +113,31 @@ impl Tls {
     /// Waits for the client's handshake, at most [`HANDSHAKE`]. Dropping the future closes the connection.
     ///
     /// # Errors
-    /// `TimedOut`, `InvalidData` where the client's bytes are no TLS or none of ours, and what the transport says.
+    /// `TimedOut`, and as [`Tls::handshake`].
     pub fn accept<T: Transport>(
         &self,
         transport: T,
     ) -> impl Future<Output = io::Result<TlsStream<T>>> + Send + use<T> {
-        let accept = TlsAcceptor::from(Arc::clone(&self.config)).accept(transport);
+        let handshake = self.handshake(transport);
         async {
-            match timeout(HANDSHAKE, accept).await {
-                Ok(stream) => Ok(TlsStream::new(stream?)),
+            match timeout(HANDSHAKE, handshake).await {
+                Ok(stream) => stream,
                 Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
             }
         }
+    }
+
+    /// Waits for the client's handshake as long as it takes, for who knows when its time begins and watches it. Dropping the
+    /// future closes the connection.
+    ///
+    /// # Errors
+    /// `InvalidData` where the client's bytes are no TLS or none of ours, and what the transport says.
+    pub fn handshake<T: Transport>(
+        &self,
+        transport: T,
+    ) -> impl Future<Output = io::Result<TlsStream<T>>> + Send + use<T> {
+        let accept = TlsAcceptor::from(Arc::clone(&self.config)).accept(transport);
+        async { Ok(TlsStream::new(accept.await?)) }
     }
 }
 

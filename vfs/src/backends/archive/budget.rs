@@ -8,11 +8,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::decoded::Decoding;
 use super::index::NameBlock;
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::path::VPath;
+
+/// A decoder of a first pass that takes more than this goes on in its turn only: `xz -9` takes 64 MiB.
+const HEAVY_BYTES: usize = 32 << 20;
+
+/// What the heaviest decoder takes; as many have a turn as fit, and one at least.
+const HEAVIEST_BYTES: usize = 128 << 20;
+
+/// How long a pass waits for its turn: an archive within an archive may be waiting for the outer one, which has to give
+/// up then.
+const TURN_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What keeping one thing takes besides the thing.
 const SLOT_BYTES: usize = 160;
@@ -22,6 +36,8 @@ pub(super) struct Budget {
     limit: usize,
     owners: AtomicU64,
     kept: Mutex<Kept>,
+    /// Turns of heavy decoders.
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -69,6 +85,7 @@ pub(super) struct Owner {
 }
 
 /// Memory in use, a decoder that runs.
+#[derive(Debug)]
 pub(super) struct Loan {
     budget: Arc<Budget>,
     bytes: usize,
@@ -77,7 +94,8 @@ pub(super) struct Loan {
 impl Budget {
     /// Room for `limit` bytes.
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, owners: AtomicU64::new(0), kept: Mutex::default() })
+        let turns = Arc::new(Semaphore::new((limit / HEAVIEST_BYTES).max(1)));
+        Arc::new(Self { limit, owners: AtomicU64::new(0), kept: Mutex::default(), turns })
     }
 
     /// Somebody who holds nothing yet.
@@ -212,6 +230,29 @@ impl Owner {
         Loan { budget: Arc::clone(&self.budget), bytes }
     }
 
+    /// Waits until a pass may go on with a decoder of `bytes`, a while at most; its memory fills as it goes on. `None` for
+    /// one that need not wait. A dropped future gives up waiting.
+    ///
+    /// # Errors
+    /// `Busy`, where none of the others has ended meanwhile.
+    pub(super) async fn turn(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>> {
+        if bytes <= HEAVY_BYTES {
+            return Ok(None);
+        }
+        let turn = Arc::clone(&self.budget.turns).acquire_owned();
+        match tokio::time::timeout(TURN_PATIENCE, turn).await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            _ => {
+                let detail = format!(
+                    "its dictionary takes {} MiB, and others take the memory that archives share; ask again later",
+                    bytes >> 20
+                );
+                let busy = Error::new(ErrorKind::Busy, "read", &VPath::root());
+                Err(busy.with_detail(detail).with_retry(Retry::After(TURN_PATIENCE)))
+            }
+        }
+    }
+
     /// Lets go of all that can be made again.
     pub(super) fn clear(&self) {
         let mut kept = self.budget.kept();
@@ -224,6 +265,20 @@ impl Owner {
 
     fn key(&self, what: What, at: u64) -> Key {
         Key { owner: self.id, what, at }
+    }
+}
+
+impl Loan {
+    /// Counts `bytes` from now on.
+    pub(super) fn set(&mut self, bytes: usize) {
+        if self.bytes != bytes {
+            let mut kept = self.budget.kept();
+            kept.bytes = kept.bytes + bytes - self.bytes;
+            self.bytes = bytes;
+            let evicted = kept.shrink(self.budget.limit);
+            drop(kept);
+            drop(evicted);
+        }
     }
 }
 
@@ -298,13 +353,31 @@ mod tests {
         let budget = Budget::new(3 * BLOCK);
         let owner = budget.owner();
         owner.keep_block(0, block(1));
-        let loan = owner.lend(2 * BLOCK + 1);
+        let mut loan = owner.lend(BLOCK);
+        assert!(owner.block(0).is_some());
+        loan.set(2 * BLOCK + 1);
         assert_eq!(owner.block(0), None);
         owner.keep_block(1, block(2));
         drop(loan);
         assert_eq!(budget.kept().bytes, 0);
         owner.keep_block(2, block(3));
         assert_eq!(owner.block(2), Some(block(3)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_heavy_decoders_go_on_as_fit_and_the_next_waits_a_while() {
+        let owner = Budget::new(256 << 20).owner();
+        assert!(owner.turn(HEAVY_BYTES).await.unwrap().is_none());
+        let first = owner.turn(64 << 20).await.unwrap();
+        let second = owner.turn(64 << 20).await.unwrap();
+        assert!(first.is_some() && second.is_some());
+        let error = owner.turn(64 << 20).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.detail().is_some_and(|text| text.contains("64 MiB"))),
+            (ErrorKind::Busy, true)
+        );
+        drop(first);
+        assert!(owner.turn(64 << 20).await.unwrap().is_some());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) trait Codec: fmt::Debug + Send + Sync + 'static {
         point
     }
 
-    /// What a decoder takes in memory, about. Default: 64 KiB.
+    /// What most of its decoders take in memory, about. Default: 64 KiB.
     fn decoder_bytes(&self) -> usize {
         64 * 1024
     }
@@ -55,6 +55,11 @@ pub(super) trait Decoder: Send {
     /// The points passed since the last call, in order; they are about a spacing apart, which the codec was made with.
     fn take_points(&mut self) -> Vec<SeekPoint> {
         Vec::new()
+    }
+
+    /// What it takes in memory now, where the stream itself says so. Default: as its codec says of most.
+    fn memory_bytes(&self) -> Option<usize> {
+        None
     }
 
     /// What is odd about a stream that has ended well, for people: bytes behind it that are not its own, for one. Its

@@ -144,6 +144,11 @@ impl Decoding {
         if self.input.is_empty() { 0 } else { self.fed }
     }
 
+    /// What its decoder takes in memory, where it says so.
+    pub(super) fn decoder_bytes(&self) -> Option<usize> {
+        self.decoder.memory_bytes()
+    }
+
     /// Time of the processor that its runs took.
     pub(super) fn spent(&self) -> Duration {
         self.spent

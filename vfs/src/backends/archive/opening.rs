@@ -3,7 +3,7 @@
 //! Files of several streams, one behind the other, are one stream to their readers. Zeros behind the last are padding.
 //! Other bytes there are no damage either, for what came before is whole; the reader is told of them.
 
-use super::codec::{Damage, Next};
+use super::codec::Damage;
 use super::foreign::{self, FOREIGN_BYTES};
 use super::steps::take;
 
@@ -19,11 +19,14 @@ pub(super) struct Format {
     pub(super) fits: fn(&[u8]) -> bool,
 }
 
-/// The search for a magic that is under way.
+/// The search for a magic that is under way, or has come to the end of the streams.
 pub(super) struct Opening {
     must: Must,
     /// What was taken of it.
     head: Vec<u8>,
+    is_over: bool,
+    /// What is there behind the last stream, for people.
+    remark: Option<String>,
 }
 
 /// What must, or may, follow.
@@ -43,21 +46,25 @@ pub(super) enum Opened {
     Input,
     /// A stream, with this magic.
     Stream(Vec<u8>),
-    /// No stream: a remark on what is there.
-    End(String),
+    /// No stream, and none will come.
+    End,
 }
 
 impl Opening {
     pub(super) fn first() -> Self {
-        Self { must: Must::First, head: Vec::new() }
+        Self::of(Must::First)
     }
 
     pub(super) fn named() -> Self {
-        Self { must: Must::Named, head: Vec::new() }
+        Self::of(Must::Named)
     }
 
     pub(super) fn another() -> Self {
-        Self { must: Must::Another, head: Vec::new() }
+        Self::of(Must::Another)
+    }
+
+    fn of(must: Must) -> Self {
+        Self { must, head: Vec::new(), is_over: false, remark: None }
     }
 
     /// Takes some of `rest`; `input` bytes were taken before.
@@ -67,6 +74,9 @@ impl Opening {
         input: &mut u64,
         rest: &mut &[u8],
     ) -> Result<Opened, Damage> {
+        if self.is_over {
+            return Ok(Opened::End);
+        }
         if self.must == Must::Another && self.head.is_empty() {
             let zeros = rest.iter().position(|byte| *byte != 0).unwrap_or(rest.len());
             take(input, rest, zeros);
@@ -91,23 +101,35 @@ impl Opening {
                 "no {} stream begins at its byte {at}, where its index has one",
                 format.name
             ))),
-            Must::Another => Ok(Opened::End(remark(format, at))),
+            Must::Another => {
+                (self.is_over, self.remark) = (true, Some(remark(format, at)));
+                Ok(Opened::End)
+            }
         }
     }
 
-    /// What it means that no input follows the `input` bytes taken: an end, with or without a remark.
-    pub(super) fn end(&self, format: &Format, input: u64) -> Result<(Next, Option<String>), Damage> {
+    /// Takes it that no input follows the `input` bytes taken: the streams have ended, if they may.
+    pub(super) fn end(&mut self, format: &Format, input: u64) -> Result<(), Damage> {
         let at = input - self.head.len() as u64;
         match self.must {
-            Must::Another if self.head.is_empty() => Ok((Next::End, None)),
-            Must::Another => Ok((Next::End, Some(remark(format, at)))),
-            Must::First if input == 0 => Err(Damage::cut("it is empty")),
-            Must::First if !(format.fits)(&self.head) => Err(self.foreign(format)),
-            Must::First | Must::Named => Err(Damage::cut(format!(
-                "it ends early, after {input} bytes, where a {} stream begins",
-                format.name
-            ))),
+            _ if self.is_over => {}
+            Must::Another if self.head.is_empty() => {}
+            Must::Another => self.remark = Some(remark(format, at)),
+            Must::First if input == 0 => return Err(Damage::cut("it is empty")),
+            Must::First if !(format.fits)(&self.head) => return Err(self.foreign(format)),
+            Must::First | Must::Named => {
+                let what =
+                    format!("it ends early, after {input} bytes, where a {} stream begins", format.name);
+                return Err(Damage::cut(what));
+            }
         }
+        self.is_over = true;
+        Ok(())
+    }
+
+    /// What is odd about the end, once it was found.
+    pub(super) fn remark(&self) -> Option<String> {
+        self.remark.clone()
     }
 
     fn foreign(&self, format: &Format) -> Damage {

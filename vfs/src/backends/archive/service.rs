@@ -61,6 +61,9 @@ pub struct ArchiveOptions {
     /// A tar goes on behind the zeros that end it, as for `tar --ignore-zeros`: several archives, one behind the other, are
     /// one. Default: it ends there, and what lies behind is remarked on.
     pub ignore_zeros: bool,
+    /// A tar goes on at the next header behind one that makes no sense, which is remarked on. Default: it ends there. Where
+    /// a header is lost that stood before an archive within the archive, that one's entries are taken for its own.
+    pub resync: bool,
     /// Where indexes are kept.
     pub index: IndexOptions,
 }
@@ -271,7 +274,8 @@ impl ArchiveService {
     }
 
     fn tar_options(&self) -> pass::Tar {
-        pass::Tar { names: self.options.names, ignores_zeros: self.options.ignore_zeros }
+        let ArchiveOptions { names, ignore_zeros, resync, .. } = *self.options;
+        pass::Tar { names, ignores_zeros: ignore_zeros, resyncs: resync }
     }
 
     fn bounds(&self) -> Bounds {
@@ -304,6 +308,7 @@ impl Default for ArchiveOptions {
             memory: 256 << 20,
             content_bytes: 64 << 40,
             ignore_zeros: false,
+            resync: false,
             index: IndexOptions::default(),
         }
     }

@@ -26,6 +26,11 @@ pub(super) trait Machine: Send {
 
     /// As in [`Decoder`].
     fn remark(&self) -> Option<String>;
+
+    /// As in [`Decoder`].
+    fn memory_bytes(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// The decoder that a [`Machine`] is.
@@ -83,6 +88,10 @@ impl<M: Machine> Decoder for Stepped<M> {
 
     fn remark(&self) -> Option<String> {
         self.machine.remark()
+    }
+
+    fn memory_bytes(&self) -> Option<usize> {
+        self.machine.memory_bytes()
     }
 }
 

@@ -71,6 +71,31 @@ pub(super) fn run(
     }
 }
 
+/// What a small `file` holds, decoded in one go; with every cut of its input, small pieces and small rooms it is the same.
+pub(super) fn decode_cut(codec: &dyn Codec, file: &[u8]) -> Decoded {
+    let expected = decode(codec, file);
+    for cut in 0..file.len() {
+        let mut pieces = [cut, usize::MAX].into_iter();
+        let found = run(codec.start(), file, || (pieces.next().unwrap_or(usize::MAX), 1 << 20));
+        assert_eq!(found, expected, "cut at {cut}");
+    }
+    for piece in [1, 2, 3, 5, 64, usize::MAX] {
+        for room in [1, 2, 3, 5, 64, 1 << 20] {
+            assert_eq!(run(codec.start(), file, || (piece, room)), expected, "{piece}, {room}");
+        }
+    }
+    expected
+}
+
+/// The same for larger pieces and rooms, and a longer file.
+pub(super) fn decode_coarsely_cut(codec: &dyn Codec, file: &[u8]) -> Decoded {
+    let expected = decode(codec, file);
+    for (piece, room) in [(1, 500), (70, 1000), (1000, 333), (usize::MAX, 100_000)] {
+        assert!(run(codec.start(), file, || (piece, room)) == expected, "{piece}, {room}");
+    }
+    expected
+}
+
 /// Numbers that look random, from a seed (splitmix64).
 #[derive(Clone)]
 pub(super) struct Random(pub(super) u64);

@@ -12,7 +12,7 @@ use super::catalog;
 use super::decoded::DecodedFile;
 use super::entry::{Entry, Kind, seconds};
 use super::growing::Growing;
-use super::zip::{Content, Directory, Member, Notes, Zip, ZipEntry};
+use super::zip::{Content, Directory, Member, Notes, Row, Zip, ZipEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
 use crate::metadata::{FileType, Identity, Metadata};
@@ -33,7 +33,7 @@ const MAX_LINKS: usize = 64 * 1024;
 pub(super) struct Zipped {
     file: Arc<dyn File>,
     zip: Zip,
-    members: Vec<Member>,
+    members: Vec<Row>,
     /// By place; the one that was used last is at the end.
     unpacked: Mutex<VecDeque<(u64, Arc<DecodedFile>)>>,
     budget: Arc<Budget>,
@@ -49,7 +49,7 @@ pub(super) struct Located {
 
 impl Zipped {
     /// Puts what `directory` lists into `growing`, which is at its end then: well, or with what is wrong with the
-    /// directory. 70 bytes or so a member stay in memory besides the catalog's.
+    /// directory. 32 bytes a member stay in memory besides the catalog's.
     ///
     /// # Errors
     /// What reading says, and what makes a file no archive.
@@ -61,11 +61,12 @@ impl Zipped {
             let entries: Vec<_> = batch
                 .into_iter()
                 .map(|found| {
-                    let entry = entry(&found, members.len() as u64);
+                    let member = found.member;
+                    let entry = entry(found, members.len() as u64);
                     if entry.kind == Kind::Symlink && links.len() < MAX_LINKS {
-                        links.push((entry.clone(), found.member));
+                        links.push((entry.clone(), member));
                     }
-                    members.push(found.member);
+                    members.push(member.to_row());
                     entry
                 })
                 .collect();
@@ -83,12 +84,12 @@ impl Zipped {
     /// # Errors
     /// As [`Zip::open`].
     pub(super) async fn locate(&self, member: &catalog::Member) -> Result<Located> {
-        let stated = usize::try_from(member.data).ok().and_then(|at| self.members.get(at));
-        let stated = stated.ok_or_else(|| Error::new(ErrorKind::Internal, "open", &VPath::root()))?;
+        let row = usize::try_from(member.data).ok().and_then(|at| self.members.get(at));
+        let row = row.ok_or_else(|| Error::new(ErrorKind::Internal, "open", &VPath::root()))?;
         if let Some(source) = self.kept(member.data) {
             return Ok(Located { source, start: 0 });
         }
-        Ok(match self.zip.open(stated).await? {
+        Ok(match self.zip.open(&row.to_member(member.header, member.size)).await? {
             Content::Whole(bytes) => Located { source: Arc::new(Whole(bytes)), start: 0 },
             Content::Stored(range) => Located { source: Arc::clone(&self.file), start: range.start },
             Content::Packed(codec, range) => {
@@ -102,7 +103,7 @@ impl Zipped {
 
     /// What its table takes in memory.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.members.len() * (size_of::<Member>() + size_of::<u64>())
+        self.members.len() * (size_of::<Row>() + size_of::<u64>())
     }
 
     fn kept(&self, place: u64) -> Option<Arc<DecodedFile>> {
@@ -124,9 +125,9 @@ impl Zipped {
 }
 
 /// What the catalog is told of a member; a link's text comes later.
-fn entry(found: &ZipEntry, place: u64) -> Entry {
+fn entry(found: ZipEntry, place: u64) -> Entry {
     Entry {
-        name: found.path.clone(),
+        name: found.path,
         kind: match found.file_type {
             FileType::File => Kind::File,
             FileType::Dir => Kind::Dir,

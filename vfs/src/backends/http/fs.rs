@@ -20,7 +20,7 @@ use super::url::{url_of_file, url_of_folder, url_of_keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirStream, File, FileSystem};
 use crate::metadata::Metadata;
-use crate::options::{ByteRange, Held, Intent, ListOptions, OpenOptions, StatOptions};
+use crate::options::{ByteRange, Held, Intent, ListOptions, OpenOptions, Sought, StatOptions};
 use crate::path::VPath;
 use crate::registry::ConnectSource;
 use crate::traffic::TrafficTotals;
@@ -30,6 +30,10 @@ use crate::traffic::TrafficTotals;
 /// A file is what answers under its own URL; a folder is what its URL redirects to with a `/` at the end, what another
 /// folder lists as one, or what has a listing. The root is a folder without being asked, so a mount of a site that is
 /// down can be made.
+///
+/// Some sites deny a folder that is asked for without its `/`. Hence who asks for anything costs a second request where
+/// the first is denied, unless the site was seen to redirect; who asks for a file ([`Sought::File`]) costs it only where
+/// the site was seen to hide a folder so.
 #[derive(Debug)]
 pub struct HttpFs {
     client: SharedClient,
@@ -38,6 +42,8 @@ pub struct HttpFs {
     refuses_head: AtomicBool,
     /// The site was seen to redirect a folder's URL to the one with a `/`: then a missing file is no folder either.
     redirects_folders: AtomicBool,
+    /// The site was seen to deny a folder's URL without the `/`.
+    hides_folders: AtomicBool,
     manners: Manners,
 }
 
@@ -73,6 +79,7 @@ impl HttpFs {
             folders: Arc::default(),
             refuses_head: AtomicBool::new(false),
             redirects_folders: AtomicBool::new(false),
+            hides_folders: AtomicBool::new(false),
             manners: Manners::default(),
         })
     }
@@ -83,9 +90,16 @@ impl HttpFs {
     }
 
     /// Asks what stands at `path`, or whether `held` still does, by HEAD or, where that is refused, for one byte.
-    async fn probe(&self, path: &VPath, held: Option<&Held>, op: &'static str) -> Result<Probed> {
+    async fn probe(
+        &self,
+        path: &VPath,
+        sought: Sought,
+        held: Option<&Held>,
+        op: &'static str,
+    ) -> Result<Probed> {
         let url = url_of_file(self.client.base(), path);
         let probed = match self.probe_url(&url, path, held, op).await {
+            Err(error) if self.is_enough(&error, sought) => return Err(error),
             Err(error) if may_be_folder(&error) => return self.missing(path, op, error).await,
             probed => probed?,
         };
@@ -130,6 +144,12 @@ impl HttpFs {
         }
     }
 
+    /// True where the site's word that there is no file is all that was asked for.
+    fn is_enough(&self, error: &Error, sought: Sought) -> bool {
+        let may_hide = self.hides_folders.load(Ordering::Relaxed) || self.manners.get() == Manner::Bucket;
+        error.kind() == ErrorKind::NotFound && sought == Sought::File && !may_hide
+    }
+
     /// What a missing file means: a folder of a site that does not redirect to it, something below a file, or nothing.
     async fn missing(&self, path: &VPath, op: &'static str, error: Error) -> Result<Probed> {
         if error.kind() == ErrorKind::Unsupported && self.manners.get() == Manner::Unknown {
@@ -139,6 +159,7 @@ impl HttpFs {
             }
         }
         if self.is_folder(path, op).await? {
+            self.hides_folders.store(true, Ordering::Relaxed);
             self.folders.note(path);
             return Ok(Probed::Folder);
         }
@@ -232,20 +253,21 @@ impl HttpFs {
         }
     }
 
-    /// Asks whether the site speaks WebDAV, after it refused to make a page with `error`. A "no" is asked for once.
+    /// Asks whether the site speaks WebDAV, after it refused to make a page with `error`. A "no" is asked for once. What is
+    /// not there cannot say so: then the root is asked.
     async fn speaks_dav(&self, url: &Url, path: &VPath, error: &Error) -> bool {
         use ErrorKind::{NotADirectory, NotFound, PermissionDenied, Unsupported};
         if !matches!(error.kind(), NotADirectory | NotFound | PermissionDenied | Unsupported) {
             return false;
         }
-        match self.client.ask(url, &Ask::options(), "read_dir", path).await {
-            Ok(Reached::Answer(answer)) if dav::is_spoken(answer.response.headers()) => true,
-            Ok(_) => {
-                self.manners.set(Manner::Pages);
-                false
-            }
-            Err(_) => false,
+        let asked = if error.kind() == NotFound { self.client.base() } else { url };
+        match self.client.ask(asked, &Ask::options(), "read_dir", path).await {
+            Ok(Reached::Answer(answer)) if dav::is_spoken(answer.response.headers()) => return true,
+            // A login that is wanted, or trouble, is no answer.
+            Err(error) if !matches!(error.kind(), Unsupported | NotFound) => {}
+            Ok(_) | Err(_) => self.manners.set(Manner::Pages),
         }
+        false
     }
 
     fn source(&self, url: Url, question: Ask) -> Source {
@@ -272,12 +294,13 @@ impl HttpFs {
         }
     }
 
-    async fn open_for(&self, path: &VPath, intent: Intent, held: Option<&Held>) -> Result<Arc<dyn File>> {
+    async fn open_for(&self, path: &VPath, options: &OpenOptions) -> Result<Arc<dyn File>> {
         const OP: &str = "open";
+        let (held, sought) = (options.held.as_ref(), options.sought);
         let url = url_of_file(self.client.base(), path);
         let source = self.source(url, Ask::get());
-        if intent != Intent::Whole {
-            return match self.probe(path, held, OP).await? {
+        if options.intent != Intent::Whole {
+            return match self.probe(path, sought, held, OP).await? {
                 Probed::File(facts) => Ok(Arc::new(HttpFile::new(source, facts, None))),
                 Probed::Folder => Err(Error::new(ErrorKind::IsADirectory, OP, path)),
             };
@@ -295,6 +318,7 @@ impl HttpFs {
                 self.note(path, true);
                 Err(Error::new(ErrorKind::IsADirectory, OP, path))
             }
+            Err(error) if self.is_enough(&error, sought) => Err(error),
             Err(error) if may_be_folder(&error) => match self.missing(path, OP, error).await? {
                 Probed::Folder => Err(Error::new(ErrorKind::IsADirectory, OP, path)),
                 // It came between the two questions.
@@ -311,12 +335,12 @@ impl FileSystem for HttpFs {
         Capabilities::default()
     }
 
-    async fn metadata(&self, path: &VPath, _options: &StatOptions) -> Result<Metadata> {
+    async fn metadata(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
         if path.is_root() || self.folders.holds(path) {
             return Ok(self.folders.describe(path));
         }
         let url = url_of_file(self.client.base(), path);
-        Ok(match self.probe(path, None, "metadata").await? {
+        Ok(match self.probe(path, options.sought, None, "metadata").await? {
             Probed::File(facts) => facts.metadata(url.as_str()),
             Probed::Folder => self.folders.describe(path),
         })
@@ -349,7 +373,7 @@ impl FileSystem for HttpFs {
         let file = match options.page {
             Some(media) => self.open_page(path, media, options.held.as_ref()).await?,
             None if is_folder => return Err(Error::new(ErrorKind::IsADirectory, "open", path)),
-            None => self.open_for(path, options.intent, options.held.as_ref()).await?,
+            None => self.open_for(path, options).await?,
         };
         if let Some(wanted) = &options.if_match
             && file.metadata().await?.validator.as_ref() != Some(wanted)

@@ -58,8 +58,7 @@ impl FileSystem for LocalFs {
         let (metadata, later) = (options.metadata && !options.later, options.metadata && options.later);
         let first = self.job("read_dir", path, move |root, path| {
             let scan = Scan::open(root, path, metadata)?;
-            let folder = if later { Some(scan.folder()?) } else { None };
-            Ok((folder, scan.batch()?))
+            if later { Ok((Some(scan.folder()?), scan.ahead().read()?)) } else { Ok((None, scan.read()?)) }
         });
         let (folder, scanned) = first.await?;
         let describer = folder.map(|folder| -> Arc<dyn Describe> {

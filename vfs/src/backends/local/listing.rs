@@ -1,5 +1,6 @@
 //! Listings: a folder is read one batch a job, never as a whole.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -23,21 +24,32 @@ use crate::jobs::Disk;
 use crate::metadata::Metadata;
 use crate::path::VPath;
 
+/// Batches that one job reads where nothing but names is wanted of a large folder before its first entry is used: waking a
+/// thread takes as long as reading a batch.
+const NAMES_AHEAD: usize = 4;
+
 /// A folder that is being read. It holds the system's buffer of some 32 KiB.
 pub(super) struct Scan {
     folder: Dir,
     metadata: bool,
+    /// Batches that one job reads.
+    batches: usize,
 }
 
-/// One batch, and the rest of the folder where there may be one.
-pub(super) type Scanned = (Vec<DirEntry>, Option<Scan>);
+/// Some batches, and the rest of the folder where there may be one.
+pub(super) type Scanned = (VecDeque<Vec<DirEntry>>, Option<Scan>);
 
 impl Scan {
     /// Opens the folder `path`. Each entry's status is fetched along where `metadata` says so.
     pub(super) fn open(root: &Root, path: &VPath, metadata: bool) -> Result<Self, Fault> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOCTTY;
         let folder = root.find(path, flags, Mode::empty(), Wait::Allowed)?;
-        Ok(Self { folder: Dir::new(folder)?, metadata })
+        Ok(Self { folder: Dir::new(folder)?, metadata, batches: 1 })
+    }
+
+    /// The same, read in larger jobs: for who sorts the names before using them.
+    pub(super) fn ahead(self) -> Self {
+        Self { batches: NAMES_AHEAD, ..self }
     }
 
     /// The folder once more, for whoever describes its entries.
@@ -45,16 +57,23 @@ impl Scan {
         Ok(rustix::io::fcntl_dupfd_cloexec(self.folder.fd()?, 0)?)
     }
 
-    /// Reads the next batch.
-    pub(super) fn batch(mut self) -> Result<Scanned, Fault> {
-        let mut entries = Vec::new();
-        while entries.len() < DirStream::BATCH {
-            match self.folder.read() {
-                None => return Ok((entries, None)),
-                Some(found) => entries.extend(self.entry(&found?)?),
+    /// Reads on.
+    pub(super) fn read(mut self) -> Result<Scanned, Fault> {
+        let mut batches = VecDeque::new();
+        while batches.len() < self.batches {
+            let mut entries = Vec::with_capacity(DirStream::BATCH);
+            while entries.len() < DirStream::BATCH {
+                match self.folder.read() {
+                    None => {
+                        batches.push_back(entries);
+                        return Ok((batches, None));
+                    }
+                    Some(found) => entries.extend(self.entry(&found?)?),
+                }
             }
+            batches.push_back(entries);
         }
-        Ok((entries, Some(self)))
+        Ok((batches, Some(self)))
     }
 
     /// What is listed of one name. `None` where it is not to be seen, or has gone since it was read.
@@ -101,9 +120,8 @@ impl Describe for Describer {
     async fn describe(&self, names: Vec<Bytes>) -> Result<Vec<std::result::Result<Metadata, ErrorKind>>> {
         let folder = Arc::clone(&self.folder);
         let job = move || {
-            let now = SystemTime::now();
             let one = |name: &Bytes| match status::of_name(&*folder, &**name) {
-                Ok(status) => Ok(status::describe(&status, now)),
+                Ok(status) => Ok(status::outline(&status)),
                 Err(error) => Err(Fault::from(error).at("read_dir", &VPath::root()).kind()),
             };
             names.iter().map(one).collect()
@@ -112,11 +130,12 @@ impl Describe for Describer {
     }
 }
 
-/// The batches of a folder, each read when it is asked for.
+/// The batches of a folder, read when they are asked for.
 pub(super) struct Batches {
     disk: Disk,
     path: VPath,
-    first: Option<Vec<DirEntry>>,
+    /// Read and not given yet.
+    ready: VecDeque<Vec<DirEntry>>,
     state: State,
 }
 
@@ -127,15 +146,15 @@ enum State {
 }
 
 impl Batches {
-    /// Goes on after the first batch of the folder `path`.
-    pub(super) fn after((first, rest): Scanned, disk: Disk, path: VPath) -> Self {
-        Self { disk, path, first: Some(first), state: State::resting(rest) }
+    /// Goes on after what was read first of the folder `path`.
+    pub(super) fn after((ready, rest): Scanned, disk: Disk, path: VPath) -> Self {
+        Self { disk, path, ready, state: State::resting(rest) }
     }
 
     fn read(&self, scan: Scan) -> State {
         let (disk, path) = (self.disk.clone(), self.path.clone());
         State::Reading(Box::pin(async move {
-            match disk.run("read_dir", move || scan.batch()).await {
+            match disk.run("read_dir", move || scan.read()).await {
                 Ok(done) => done.map_err(|fault| fault.at("read_dir", &path)),
                 Err(lost) => Err(lost.readdressed(|_| path)),
             }
@@ -153,10 +172,10 @@ impl Stream for Batches {
     type Item = Result<Vec<DirEntry>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first)));
-        }
         loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(batch)));
+            }
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::Ended => return Poll::Ready(None),
                 State::Idle(scan) => self.state = self.read(scan),
@@ -165,10 +184,13 @@ impl Stream for Batches {
                         self.state = State::Reading(reading);
                         return Poll::Pending;
                     };
-                    return Poll::Ready(Some(read.map(|(entries, rest)| {
-                        self.state = State::resting(rest);
-                        entries
-                    })));
+                    match read {
+                        Ok((batches, rest)) => {
+                            self.ready = batches;
+                            self.state = State::resting(rest);
+                        }
+                        Err(error) => return Poll::Ready(Some(Err(error))),
+                    }
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! The sweep: removes the part files that writers left behind when they or the machine crashed.
+//! The sweep: removes the part files that writers left behind when they or the machine crashed, and uploads that nobody
+//! went on with.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -12,6 +13,7 @@ use super::writing::is_part;
 use super::{LocalFs, status};
 use crate::error::Result;
 use crate::path::VPath;
+use crate::unfinished::is_unfinished;
 
 /// How long nothing may have happened to a part file before it counts as a leftover.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,12 +22,10 @@ const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 const SWEPT_NAMES: usize = 100_000;
 
 impl LocalFs {
-    /// Removes part files of atomic writes that nobody has written to for a day and whose writer is gone, and says how
-    /// many they were. A server calls it once after mounting a folder for writing; it looks at 100,000 names at most,
-    /// one folder a job, and passes over folders that it may not read. Dropping the future ends it between two folders.
-    ///
-    /// The program does not call it yet: `serve` mounts read-only, and a command that writes is gone before its part
-    /// files are a day old.
+    /// Removes part files of atomic writes, and [`unfinished`](crate::unfinished) uploads, that nobody has written to for a
+    /// day and whose writer is gone, and says how many they were. A server calls it after mounting a folder for writing, and
+    /// now and then; it looks at 100,000 names at most, one folder a job, and passes over folders that it may not read.
+    /// Dropping the future ends it between two folders.
     ///
     /// # Errors
     /// `ReadOnly` where the tree is.
@@ -70,7 +70,9 @@ fn sweep(root: &Root, path: &VPath, limit: SystemTime, names: usize) -> Swept {
         if entry.file_type() == FileType::Directory {
             // `.` and `..` are no names.
             swept.folders.extend(path.child(name.to_vec()));
-        } else if is_part(name) && remove_leftover(&folder, name, limit).unwrap_or(false) {
+        } else if (is_part(name) || is_unfinished(name))
+            && remove_leftover(&folder, name, limit).unwrap_or(false)
+        {
             swept.removed += 1;
         }
     }
@@ -100,7 +102,7 @@ mod tests {
     use crate::backends::local::testing::{Scene, kind, path};
     use crate::error::ErrorKind;
     use crate::file_system::FileSystem;
-    use crate::options::OpenOptions;
+    use crate::options::{Lock, LockWait, OpenOptions};
 
     const PART: &str = ".0123456789abcdef.vfsd-part";
 
@@ -111,16 +113,29 @@ mod tests {
         std::fs::create_dir(scene.outside("beside")).unwrap();
         std::fs::write(scene.outside("beside").join(PART), "").unwrap();
         scene.link("beside", scene.outside("beside"));
-        for name in [PART.to_owned(), format!("a/b/{PART}"), "a/notes.vfsd-part".to_owned()] {
-            scene.write(&name, "");
+        let names = [
+            PART,
+            &format!("a/b/{PART}"),
+            "a/.left.vfsd-upload",
+            "a/.going.vfsd-upload",
+            "a/notes.vfsd-part",
+        ];
+        for name in names {
+            scene.write(name, "");
         }
         let tree = scene.tree(Links::Beneath);
         assert_eq!(tree.sweep().await.unwrap(), 0, "they are young");
 
+        let options = OpenOptions { write: true, ..OpenOptions::default() };
+        let going = tree.open(&path("/a/.going.vfsd-upload"), &options).await.unwrap();
+        going.lock(Lock::Exclusive, LockWait::Never).await.unwrap();
         let being_written = tree.open(&path("/a/new"), &OpenOptions::replacing()).await.unwrap();
         let soon = SystemTime::now() + Duration::from_secs(60);
-        assert_eq!(tree.sweep_older_than(soon).await.unwrap(), 2);
+        assert_eq!(tree.sweep_older_than(soon).await.unwrap(), 3);
         assert!(!scene.inside(PART).exists() && !scene.inside("a/b").join(PART).exists());
+        assert!(
+            !scene.inside("a/.left.vfsd-upload").exists() && scene.inside("a/.going.vfsd-upload").exists()
+        );
         assert!(scene.inside("a/notes.vfsd-part").exists());
         assert!(scene.outside("beside").join(PART).exists());
         being_written.finish().await.unwrap();

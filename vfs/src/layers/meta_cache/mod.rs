@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirStream, File, FileSystem};
 use crate::metadata::{CacheStatus, Metadata};
 use crate::options::{
-    Freshness, LinkTarget, ListOptions, OpenOptions, RenameOptions, SetAttributes, StatOptions,
+    Freshness, LinkTarget, ListOptions, OpenOptions, RenameOptions, SetAttributes, Sought, StatOptions,
 };
 use crate::path::VPath;
 
@@ -53,7 +53,12 @@ impl MetaCache {
     async fn ask(&self, path: &VPath, options: &StatOptions) -> Result<Metadata> {
         let since = self.kept.changes();
         let mut result = self.inner.metadata(path, options).await;
-        self.kept.keep(since, path, options.follow, &result);
+        let is_no_file = options.sought == Sought::File
+            && result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        // That no file is there says too little to others.
+        if !is_no_file {
+            self.kept.keep(since, path, options.follow, &result);
+        }
         if let Ok(metadata) = &mut result
             && metadata.provenance.cache == CacheStatus::None
         {

@@ -104,10 +104,11 @@ pub(super) fn judge(
     let Some(stale_for) = age.checked_sub(lifetime).filter(|stale| !stale.is_zero()) else {
         return Verdict::Fresh;
     };
-    if kept.what == What::Missing || must_revalidate(kept, rule) {
+    if must_revalidate(kept, rule) {
         return Verdict::Ask;
     }
-    if wish == Freshness::Any && stale_for < tolerances.stale_while_revalidate {
+    // What was missing may be there by now, so somebody waits for that.
+    if kept.what != What::Missing && wish == Freshness::Any && stale_for < tolerances.stale_while_revalidate {
         return Verdict::Refresh;
     }
     if stale_for < tolerances.stale_if_error { Verdict::AskOrServe } else { Verdict::Ask }
@@ -225,8 +226,10 @@ mod tests {
     fn missing_counts_for_a_minute() {
         let kept = Kept { what: What::Missing, ..file() };
         assert_eq!(verdict(&kept, Rule::Respect, Freshness::Any, 60), Verdict::Fresh);
-        assert_eq!(verdict(&kept, Rule::Respect, Freshness::Any, 61), Verdict::Ask);
-        assert_eq!(verdict(&kept, Rule::Immutable, Freshness::Any, 61), Verdict::Ask);
+        let week = 7 * 24 * 60 * 60;
+        assert_eq!(verdict(&kept, Rule::Respect, Freshness::Any, 61), Verdict::AskOrServe);
+        assert_eq!(verdict(&kept, Rule::Immutable, Freshness::Any, 61), Verdict::AskOrServe);
+        assert_eq!(verdict(&kept, Rule::Respect, Freshness::Any, 60 + week), Verdict::Ask);
     }
 
     #[test]

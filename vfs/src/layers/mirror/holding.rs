@@ -157,10 +157,15 @@ impl Core {
     /// What is kept of the file `subject`, where that is known without asking the disk for what is not there.
     pub(super) async fn kept_file(self: &Arc<Self>, subject: &Subject) -> Option<Arc<Object>> {
         let key = self.key_of(subject);
-        if !self.store.at_hand().live.contains_key(&key) && !self.store.holds(key) {
+        if !self.has(key) {
             return None;
         }
         self.readable(subject).await.filter(|object| object.kind() == Kind::File)
+    }
+
+    /// True where something is kept under `key`, as far as that is known without asking the disk.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.store.at_hand().live.contains_key(&key) || self.store.holds(key)
     }
 
     /// What somebody holds, or held a moment ago.

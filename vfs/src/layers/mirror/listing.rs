@@ -161,6 +161,27 @@ pub(super) fn entries(object: &Arc<Object>, path: &VPath, with_metadata: bool) -
     })
 }
 
+/// The entries of which the first batch was taken already.
+pub(super) fn begun(first: Option<Result<Vec<DirEntry>>>, rest: DirStream) -> DirStream {
+    DirStream::new(Begun { first, rest })
+}
+
+struct Begun {
+    first: Option<Result<Vec<DirEntry>>>,
+    rest: DirStream,
+}
+
+impl Stream for Begun {
+    type Item = Result<Vec<DirEntry>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.first.take() {
+            None => self.rest.poll_next(cx),
+            first => Poll::Ready(first),
+        }
+    }
+}
+
 struct Entries {
     bytes: Lower<ReadThrough>,
     path: VPath,

@@ -4,13 +4,19 @@
 //!   see bytes as soon as they are on the disk, and an error where the source fails: never an early end.
 //! - Whether what is kept still holds is decided by [`Rules`] and [`Tolerances`]; who asks is asked once for all
 //!   ([`Revalidate`] collapses). Another version has other bytes on the disk: readers of the old one finish it.
-//! - Listings, folders and missing names are kept too.
+//! - Listings, folders and missing names are kept too. Where no file is costs whoever wants a file ([`Sought::File`]) one
+//!   question, and then none for [`Tolerances::missing`]; who looks for anything asks again where only a file was denied.
+//! - What cannot be right is an error and takes the place of nothing: see [`Apt`] and [`Pip`], and what a preset knows to be
+//!   no page of HTML.
 //!
-//! The tree is read-only. Where the cache folder fails or is full, what does not fit is passed through.
+//! The tree is read-only. Where the cache folder fails or is full, what does not fit is passed through: each reader asks the
+//! source then, within the source's own bound of connections.
 //!
 //! [`Revalidate`]: crate::options::Freshness::Revalidate
+//! [`Sought::File`]: crate::options::Sought::File
 
 mod answer;
+mod asking;
 mod file;
 mod finding;
 mod flight;
@@ -18,7 +24,9 @@ mod freshness;
 mod holding;
 mod listing;
 mod object;
+mod packages;
 mod pages;
+mod pattern;
 mod rules;
 mod run;
 mod set;
@@ -35,11 +43,13 @@ use async_trait::async_trait;
 
 use self::answer::Answer;
 use self::file::MirrorFile;
-use self::finding::{is_outage, not_kept};
+use self::finding::{Want, is_outage, not_kept};
 pub use self::freshness::Tolerances;
 use self::holding::Hot;
+pub use self::packages::Apt;
 pub use self::pages::Pip;
-pub use self::rules::{PatternError, Preset, Rule, Rules};
+pub use self::pattern::{Pattern, PatternError};
+pub use self::rules::{Preset, Rule, Rules};
 use self::set::Releases;
 pub use self::set::Sets;
 pub use self::sets::Site;
@@ -49,7 +59,7 @@ pub use self::upkeep::Status;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{Capabilities, DirStream, File, FileSystem};
 use crate::metadata::{FileType, Metadata};
-use crate::options::{Intent, LinkTarget, ListOptions, OpenOptions, StatOptions};
+use crate::options::{Intent, LinkTarget, ListOptions, OpenOptions, Sought, StatOptions};
 use crate::path::VPath;
 use crate::producer::Rate;
 
@@ -150,7 +160,9 @@ impl FileSystem for Mirror {
                 answer => return answer,
             }
         }
-        match self.0.find(&Subject::entry(path), options.freshness, Intent::Header, OP).await {
+        let want =
+            Want { op: OP, freshness: options.freshness, intent: Intent::Header, sought: options.sought };
+        match self.0.find(&Subject::entry(path), want).await {
             Ok(Answer::Kept(object, status)) => Ok(object.describe(status)),
             Ok(Answer::Passed(file)) => file.metadata().await,
             Ok(Answer::Listed(_)) => Ok(Metadata::new(FileType::Dir)),
@@ -167,8 +179,20 @@ impl FileSystem for Mirror {
     async fn read_dir(&self, path: &VPath, options: &ListOptions) -> Result<DirStream> {
         const OP: &str = "read_dir";
         let subject = Subject { path: path.clone(), part: Part::Listing };
-        match self.0.find(&subject, options.freshness, Intent::Whole, OP).await? {
-            Answer::Kept(object, _) => Ok(listing::entries(&object, path, options.metadata)),
+        let freshness = options.freshness;
+        if self.0.lacks_folder(path, freshness).await {
+            return Err(Error::new(ErrorKind::NotFound, OP, path));
+        }
+        let want = Want { op: OP, freshness, intent: Intent::Whole, sought: Sought::Anything };
+        match self.0.find(&subject, want).await? {
+            Answer::Kept(object, _) => {
+                let mut entries = listing::entries(&object, path, options.metadata);
+                match entries.next().await {
+                    // Nobody has seen anything of it yet.
+                    Some(Err(_)) if object.is_bypassed() => self.0.inner.read_dir(path, options).await,
+                    first => Ok(listing::begun(first, entries)),
+                }
+            }
             Answer::Listed(listing) => Ok(listing),
             Answer::Passed(_) => Err(Error::new(ErrorKind::Internal, OP, path)),
         }
@@ -189,7 +213,8 @@ impl FileSystem for Mirror {
         if !options.follow && self.is_link(path).await {
             return Err(Error::new(ErrorKind::Loop, OP, path));
         }
-        let found = self.0.find(&Subject::entry(path), options.freshness, options.intent, OP).await?;
+        let OpenOptions { freshness, intent, sought, .. } = *options;
+        let found = self.0.find(&Subject::entry(path), Want { op: OP, freshness, intent, sought }).await?;
         let file: Arc<dyn File> = match found {
             Answer::Kept(object, _) if object.kind() == Kind::Folder => {
                 return Err(Error::new(ErrorKind::IsADirectory, OP, path));

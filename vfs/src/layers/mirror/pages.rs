@@ -9,6 +9,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::Answer;
+use super::finding::Want;
 use super::object::Object;
 use super::set::read_all;
 use super::sets::{Digest, Page, Place, Site, projects_of};
@@ -17,7 +18,7 @@ use super::{Core, Subject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
 use crate::metadata::{Identity, Metadata, Validator};
-use crate::options::{Freshness, Intent};
+use crate::options::{Freshness, Intent, Sought};
 use crate::path::VPath;
 
 /// The media types in which an index has its pages (PEP 503; PEP 691, "Content Types"); the first wins a tie.
@@ -145,24 +146,19 @@ impl Core {
         wish: Freshness,
     ) -> Result<Arc<dyn File>> {
         let subject = Subject { path: path.clone(), part: Part::Page(media) };
-        let (page, described) = match self.find(&subject, wish, Intent::Whole, "open").await? {
-            Answer::Kept(object, status) => (pip.page(self, &object).await?, object.describe(status)),
-            Answer::Passed(file) => {
-                let described = file.metadata().await?;
-                let text = super::set::drain(&*file, PAGE_BYTES, path).await?;
-                (pip.parse(self, path, described.content_type.as_deref(), text).await?, described)
+        let want = Want { op: "open", freshness: wish, intent: Intent::Whole, sought: Sought::File };
+        let file = match self.find(&subject, want).await? {
+            Answer::Kept(object, status) => {
+                let page = pip.page(self, &object).await?;
+                return Ok(Arc::new(PageFile::new(page, object.describe(status))));
             }
+            Answer::Passed(file) => file,
             Answer::Listed(_) => return Err(Error::new(ErrorKind::Internal, "open", path)),
         };
-        let sum = Sha256::digest(&page.bytes);
-        let tag: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let metadata = Metadata {
-            len: Some(page.bytes.len() as u64),
-            validator: Some(Validator::Strong(tag.into())),
-            identity: None,
-            ..described
-        };
-        Ok(Arc::new(PageFile { page, metadata }))
+        let described = file.metadata().await?;
+        let text = super::set::drain(&*file, PAGE_BYTES, path).await?;
+        let page = pip.parse(self, path, described.content_type.as_deref(), text).await?;
+        Ok(Arc::new(PageFile::new(page, described)))
     }
 }
 
@@ -171,6 +167,20 @@ impl Core {
 struct PageFile {
     page: Arc<Page>,
     metadata: Metadata,
+}
+
+impl PageFile {
+    fn new(page: Arc<Page>, described: Metadata) -> Self {
+        let sum = Sha256::digest(&page.bytes);
+        let tag: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let metadata = Metadata {
+            len: Some(page.bytes.len() as u64),
+            validator: Some(Validator::Strong(tag.into())),
+            identity: None,
+            ..described
+        };
+        Self { page, metadata }
+    }
 }
 
 #[async_trait]

@@ -1,12 +1,8 @@
 //! [`Rules`]: which paths may be kept how long, whatever their source says.
 
-use std::ffi::OsStr;
-use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobMatcher};
-
+use super::pattern::{Pattern, PatternError};
 use crate::path::VPath;
 
 /// What a mirror does with the paths that a pattern covers.
@@ -23,18 +19,12 @@ pub enum Rule {
     Never,
 }
 
-/// Patterns with their rules. The first that matches decides; where none does, [`Rule::Respect`].
-///
-/// A pattern is matched with the path below the mount, without the leading `/`: `*` and `?` stay within a name, `**` spans
-/// folders, `[a-z]` and `{deb,udeb}` choose. Case counts.
-#[derive(Clone, Default)]
+/// Patterns of paths below the mount, with their rules. The first that fits decides; where none does, [`Rule::Respect`].
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
-    rules: Vec<(GlobMatcher, Rule)>,
+    own: Vec<(Pattern, Rule)>,
+    preset: Vec<(Pattern, Rule)>,
 }
-
-/// A pattern that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PatternError(String);
 
 /// Rules that fit a kind of site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,44 +82,32 @@ impl Rules {
         first: impl IntoIterator<Item = (&'a str, Rule)>,
         preset: Preset,
     ) -> Result<Self, PatternError> {
-        let rules = first
-            .into_iter()
-            .chain(preset.patterns().iter().copied())
-            .map(|(pattern, rule)| Ok((matcher(pattern)?, rule)))
-            .collect::<Result<_, PatternError>>()?;
-        Ok(Self { rules })
+        let read = |(pattern, rule)| Ok((Pattern::parse(pattern)?, rule));
+        Ok(Self {
+            own: first.into_iter().map(read).collect::<Result<_, _>>()?,
+            preset: preset.patterns().iter().copied().map(read).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The rule for `path`.
     pub fn of(&self, path: &VPath) -> Rule {
-        let text = path.to_bytes();
-        let below = OsStr::from_bytes(text.strip_prefix(b"/").unwrap_or(&text));
-        self.rules
-            .iter()
-            .find(|(pattern, _)| pattern.is_match(below))
-            .map_or_else(Rule::default, |(_, rule)| *rule)
+        let mut all = self.own.iter().chain(&self.preset);
+        let found = all.find(|(pattern, _)| pattern.fits(path));
+        found.map_or_else(Rule::default, |(_, rule)| *rule)
+    }
+
+    /// True for what a page of HTML does not stand for: packages and indices of the preset, by their names.
+    pub(super) fn is_no_page(&self, path: &VPath) -> bool {
+        let is_page = path.file_name().is_some_and(|name| {
+            let name = name.name().to_ascii_lowercase();
+            PAGES.iter().any(|suffix| name.ends_with(suffix))
+        });
+        !is_page && self.preset.iter().any(|(pattern, _)| pattern.fits(path))
     }
 }
 
-fn matcher(pattern: &str) -> Result<GlobMatcher, PatternError> {
-    let pattern = pattern.strip_prefix('/').unwrap_or(pattern);
-    let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
-    glob.map(|glob| glob.compile_matcher()).map_err(|error| PatternError(error.to_string()))
-}
-
-impl fmt::Debug for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.rules.iter().map(|(pattern, rule)| (pattern.glob().glob(), rule))).finish()
-    }
-}
-
-impl fmt::Display for PatternError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for PatternError {}
+/// What names of pages end in.
+const PAGES: [&[u8]; 3] = [b".html", b".htm", b".xhtml"];
 
 #[cfg(test)]
 mod tests {
@@ -152,6 +130,19 @@ mod tests {
             (&apt, "/README", Rule::Respect),
         ] {
             assert_eq!(rule_of(rules, path), rule, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_preset_knows_is_no_page() {
+        let rules = Rules::new([("**", Rule::Immutable)], Preset::Apt).unwrap();
+        for (at, is_no_page) in [
+            ("/pool/main/c/curl/curl_8.14.1-2_amd64.deb", true),
+            ("/dists/trixie/InRelease", true),
+            ("/dists/index.html", false),
+            ("/README", false),
+        ] {
+            assert_eq!(rules.is_no_page(&VPath::parse(at).unwrap()), is_no_page, "{at}");
         }
     }
 

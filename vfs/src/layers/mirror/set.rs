@@ -8,14 +8,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::file::MirrorFile;
 use super::object::{HoldsBack, Object};
+use super::packages::Apt;
 use super::pages::Pip;
-use super::sets::{Digest, Release, hash_in_name, is_release, releases_above, signature_of};
-use super::store::Part;
+use super::run::RETRY;
+use super::sets::{Digest, Release, hash_in_name, is_package, is_release, releases_above, signature_of};
+use super::store::{Kind, Part};
 use super::{Core, Subject};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::file_system::File;
 use crate::metadata::CacheStatus;
-use crate::options::Intent;
+use crate::options::{Intent, Sought};
 use crate::path::VPath;
 
 /// A release is no longer than this; one that is lists nothing.
@@ -30,8 +32,9 @@ pub enum Sets {
     /// Each file stands for itself.
     #[default]
     None,
-    /// A Debian archive: a release and the indices that it lists, and files that are named by their hash.
-    Apt,
+    /// A Debian archive: a release, the indices that it lists and the packages that these list, and files that are named by
+    /// their hash.
+    Apt(Arc<Apt>),
     /// The site of this number of an index of Python packages: 0 is the index.
     Pip(Arc<Pip>, usize),
 }
@@ -43,19 +46,32 @@ pub(super) struct Releases(Mutex<VecDeque<(u64, Arc<Release>)>>);
 impl Sets {
     /// True where a reader of a file from its start sees it come before all of it was seen to fit, but for the end: files
     /// that are large, and whose readers check them too.
-    pub(super) const fn holds_back(&self) -> HoldsBack {
+    pub(super) fn holds_back(&self, path: &VPath) -> HoldsBack {
         match self {
             Self::Pip(..) => HoldsBack::End,
-            Self::None | Self::Apt => HoldsBack::All,
+            Self::Apt(_) if is_package(path) => HoldsBack::End,
+            Self::None | Self::Apt(_) => HoldsBack::All,
         }
     }
 }
 
 impl Core {
+    /// Learns what there is to learn of `subject` before it is asked for.
+    pub(super) async fn prepare(self: &Arc<Self>, subject: &Subject) {
+        if let Sets::Apt(apt) = &self.options.sets
+            && is_package(&subject.path)
+        {
+            self.read_indices(apt, &subject.path).await;
+        }
+    }
+
     /// What the file must sum to, as its name, a release or a page says that is kept.
     pub(super) async fn expected(self: &Arc<Self>, subject: &Subject) -> Option<Digest> {
         match &self.options.sets {
-            Sets::Apt if subject.part == Part::Entry => self.listed(&subject.path).await,
+            Sets::Apt(apt) if subject.part == Part::Entry => match self.listed(&subject.path).await {
+                None if is_package(&subject.path) => apt.digest(&subject.path),
+                listed => listed,
+            },
             Sets::Pip(pip, site) if subject.part == Part::Entry => pip.digest(*site, &subject.path).await,
             _ => None,
         }
@@ -89,13 +105,13 @@ impl Core {
     ) -> Result<Vec<Arc<Object>>> {
         let path = new.path();
         let Some(folder) =
-            path.parent().filter(|_| matches!(self.options.sets, Sets::Apt) && is_release(&path))
+            path.parent().filter(|_| matches!(self.options.sets, Sets::Apt(_)) && is_release(&path))
         else {
             return Ok(Vec::new());
         };
         let (before, after) = (self.read_release(old).await?, self.read_release(new).await?);
         let mut companions = Vec::new();
-        for (index, digest) in after.indices(&folder) {
+        for (index, digest) in after.indices(&folder, |_| true) {
             if before.digest(&folder, &index) == Some(digest)
                 || self.kept_file(&Subject::entry(&index)).await.is_none()
             {
@@ -112,16 +128,38 @@ impl Core {
         Ok(companions)
     }
 
+    /// Refuses what is no release where one should be: a page that somebody on the way has put there lists nothing, and
+    /// what it would take the place of is good.
+    ///
+    /// # Errors
+    /// `Unavailable`; what its source fails with.
+    pub(super) async fn expect_release(&self, new: &Arc<Object>) -> Result<()> {
+        let path = new.path();
+        let Sets::Apt(apt) = &self.options.sets else { return Ok(()) };
+        if new.kind() != Kind::File || !is_release(&path) {
+            return Ok(());
+        }
+        if self.read_release(new).await?.is_one() {
+            apt.forget();
+            return Ok(());
+        }
+        let detail =
+            "what the source sent is no release of a Debian archive: somebody on the way may want a login";
+        Err(Error::new(ErrorKind::Unavailable, "open", &path)
+            .with_detail(detail)
+            .with_retry(Retry::After(RETRY)))
+    }
+
     /// The source's present version, read to its end.
     async fn fetch_fitting(&self, path: &VPath, digest: Option<Digest>) -> Result<Arc<Object>> {
         let subject = Subject::entry(path);
-        let found = self.open_source(&subject, None, Intent::Whole).await?;
+        let found = self.open_source(&subject, None, Intent::Whole, Sought::File).await?;
         let object = Arc::new(self.object_of(&subject, found, digest));
         read_through(&object).await?;
         Ok(object)
     }
 
-    async fn read_release(&self, object: &Arc<Object>) -> Result<Arc<Release>> {
+    pub(super) async fn read_release(&self, object: &Arc<Object>) -> Result<Arc<Release>> {
         let generation = object.generation();
         if let Some(release) = self.releases.find(generation) {
             return Ok(release);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::finding::Seen;
+use super::asking::Seen;
+use super::finding::Want;
 use super::set::read_through;
 use super::store::{Key, Kind, Part, Record};
 use super::{Core, Mirror, Subject, Usage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{Freshness, Intent};
+use crate::options::{Freshness, Intent, Sought};
 use crate::path::VPath;
 
 /// What is kept of a path and of all that lies below it.
@@ -18,8 +19,10 @@ pub struct Status {
     pub whole_files: u64,
     /// Files that are not, or not yet.
     pub partial_files: u64,
-    /// Folders and their listings.
+    /// Folders that somebody has asked about.
     pub folders: u64,
+    /// Folders whose entries are known.
+    pub listings: u64,
     /// Names that are known to be missing.
     pub missing: u64,
     /// Bytes of files that are there.
@@ -68,7 +71,13 @@ impl Mirror {
             let part = Part::all().find(|part| self.0.key(&path, *part) == key);
             let Some(subject) = part.map(|part| Subject { path, part }) else { continue };
             let seen = self.0.readable(&subject).await;
-            let asking = self.0.clone().ask(subject, seen.as_ref().map(Seen::of), Intent::Header);
+            let want = Want {
+                op: "refresh",
+                freshness: Freshness::Revalidate,
+                intent: Intent::Header,
+                sought: Sought::Anything,
+            };
+            let asking = self.0.clone().ask(subject, seen.as_ref().map(Seen::of), want);
             self.0.store.at_hand().asked().begin(key, asking).landed().await?;
             count += 1;
         }
@@ -98,6 +107,37 @@ impl Mirror {
         self.0.store.pins().of(&self.0.source)
     }
 
+    /// What is kept of all of it and of the others of `mirrors`, in their order. Reads each record once, however many
+    /// mirrors share a store.
+    ///
+    /// # Errors
+    /// What the cache folder fails with.
+    pub async fn statuses(mirrors: &[Self]) -> Result<Vec<Status>> {
+        let mut found: Vec<_> = mirrors
+            .iter()
+            .map(|mirror| {
+                let Core { store, source, .. } = &*mirror.0;
+                let is_pinned = store.pins().hold(source, &VPath::root());
+                Status { is_pinned, ..Status::default() }
+            })
+            .collect();
+        let stores: Vec<_> = mirrors.iter().map(|mirror| &mirror.0.store).collect();
+        let is_first = |at: &usize| !stores[..*at].iter().any(|store| Arc::ptr_eq(store, stores[*at]));
+        for at in (0..stores.len()).filter(is_first) {
+            for first in 0..=u8::MAX {
+                for (_, record) in stores[at].records(first).await? {
+                    for (mirror, status) in mirrors.iter().zip(&mut found) {
+                        let Core { store, source, .. } = &*mirror.0;
+                        if Arc::ptr_eq(store, stores[at]) && *source == record.source {
+                            status.add(&record);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// What the store holds that it shares with others.
     pub fn usage(&self) -> Usage {
         self.0.store.usage()
@@ -109,7 +149,8 @@ impl Mirror {
     /// What its source fails with; `IsADirectory` for a folder, `Unsupported` for what must not be kept.
     pub async fn warm(&self, path: &VPath) -> Result<u64> {
         const OP: &str = "warm";
-        match self.0.find(&Subject::entry(path), Freshness::Any, Intent::Whole, OP).await? {
+        let want = Want { op: OP, freshness: Freshness::Any, intent: Intent::Whole, sought: Sought::File };
+        match self.0.find(&Subject::entry(path), want).await? {
             Answer::Kept(object, _) if object.kind() != Kind::File => {
                 Err(Error::new(ErrorKind::IsADirectory, OP, path))
             }
@@ -146,8 +187,9 @@ impl Status {
         match record.kind {
             Kind::File if record.blocks.is_complete() => self.whole_files += 1,
             Kind::File => self.partial_files += 1,
-            Kind::Folder | Kind::Listing => self.folders += 1,
-            Kind::Missing => self.missing += 1,
+            Kind::Folder => self.folders += 1,
+            Kind::Listing => self.listings += 1,
+            Kind::Missing | Kind::NoFile => self.missing += 1,
         }
         if record.kind == Kind::File {
             self.bytes += record.blocks.present();

@@ -10,9 +10,9 @@ mod rules;
 mod tests;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use self::file::GuardedFile;
@@ -50,24 +50,42 @@ const WRITE: Need = |access| access.write;
 #[derive(Debug)]
 pub struct RightsFs {
     inner: Arc<dyn FileSystem>,
-    rules: ArcSwap<Rules>,
+    rules: RwLock<Arc<Rules>>,
 }
 
 impl RightsFs {
     /// Shows `inner` as `rules` allow.
     pub fn new(inner: Arc<dyn FileSystem>, rules: impl Into<Arc<Rules>>) -> Self {
-        Self { inner, rules: ArcSwap::new(rules.into()) }
+        Self { inner, rules: RwLock::new(rules.into()) }
     }
 
     /// Shows it as other `rules` allow, from the next call on and to everybody who holds it. What is open or being listed by
     /// then stays as it was allowed.
     pub fn replace(&self, rules: impl Into<Arc<Rules>>) {
-        self.rules.store(rules.into());
+        let replaced: Result<(), Infallible> = self.replace_with(rules, || Ok(()));
+        let Ok(()) = replaced;
+    }
+
+    /// The same together with a `change` of what is shown: no call begins between the two. Where `change` fails the rules
+    /// stay as they were. Calls that begin meanwhile block their thread, so it must not take longer than a moment.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn replace_with<T, E>(
+        &self,
+        rules: impl Into<Arc<Rules>>,
+        change: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut held = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = change()?;
+        *held = rules.into();
+        Ok(changed)
     }
 
     /// What holds for one call, from its beginning to its end.
     fn guard(&self) -> Guard<'_> {
-        Guard { inner: &*self.inner, rules: self.rules.load_full() }
+        let rules = Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner));
+        Guard { inner: &*self.inner, rules }
     }
 }
 

@@ -241,6 +241,9 @@ async fn other_rules_hold_from_the_next_call_on() {
     assert_eq!(kind(names(&tree, "/d").await), DENIED);
     // What is open goes on.
     assert_eq!(file.read_at(0, 9).await.unwrap(), "x");
+    let failed: std::result::Result<(), _> = tree.replace_with(Rules::unrestricted(), || Err("no change"));
+    assert_eq!(failed, Err("no change"));
+    assert_eq!(kind(read(&tree, "/d/f").await), DENIED, "rules come with their change");
     tree.replace(Rules::unrestricted());
     assert_eq!(read(&tree, "/d/f").await.unwrap(), "x");
 }

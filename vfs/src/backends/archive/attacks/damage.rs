@@ -182,3 +182,17 @@ async fn what_lies_behind_a_tars_end_is_remarked_on_and_read_where_zeros_are_ign
         assert_eq!(index(true, scheme, &pack(&garbage)).await, Err(ErrorKind::Truncated), "{scheme}");
     }
 }
+
+#[tokio::test]
+async fn a_plain_tar_with_a_bad_header_ends_there_or_goes_on_behind_it_and_is_never_read_for_ever() {
+    let mut bytes = tar(&[b"first".to_vec(), b"second".to_vec(), b"third".to_vec()]);
+    bytes[1024..1032].copy_from_slice(b"damaged!");
+    let index = async |resync: bool| {
+        let service = ArchiveService::new(ArchiveOptions { resync, ..ArchiveOptions::default() });
+        let path = VPath::parse("/archive").unwrap();
+        let found = service.index(Scheme::Tar, stored(bytes.clone()), &path, |_| {}).await;
+        found.map(|found| (found.names, found.remark.is_some())).map_err(|error| error.kind())
+    };
+    assert_eq!(index(false).await, Err(ErrorKind::Corrupt));
+    assert_eq!(index(true).await, Ok((2, true)));
+}

@@ -18,14 +18,12 @@ pub(super) struct Bzip2Decoder {
     block: u64,
     content: u64,
     passed: Passed,
-    remark: Option<String>,
 }
 
 /// What the next byte belongs to.
 enum Phase {
     Opening(Opening),
     Blocks(Box<Blocks>),
-    Ended,
 }
 
 impl Bzip2Decoder {
@@ -42,7 +40,7 @@ impl Bzip2Decoder {
 
     fn at(phase: Phase, spacing: u64, bit: u64, output: u64) -> Self {
         let passed = Passed::new(spacing, output, None);
-        Self { phase, input: bit / 8, block: bit, content: output, passed, remark: None }
+        Self { phase, input: bit / 8, block: bit, content: output, passed }
     }
 
     fn damage(&self, what: &str) -> Damage {
@@ -71,10 +69,7 @@ impl Machine for Bzip2Decoder {
                     self.block = self.input * 8;
                     self.phase = Phase::Blocks(Box::new(Blocks::new(self.block, entry)));
                 }
-                Opened::End(remark) => {
-                    self.remark = Some(remark);
-                    self.phase = Phase::Ended;
-                }
+                Opened::End => return Ok(Some(Next::End)),
             },
             Phase::Blocks(blocks) => {
                 let len = output.len();
@@ -96,19 +91,13 @@ impl Machine for Bzip2Decoder {
                     Outcome::End => self.phase = Phase::Opening(Opening::another()),
                 }
             }
-            Phase::Ended => return Ok(Some(Next::End)),
         }
         Ok(None)
     }
 
     fn end_of_input(&mut self) -> Result<Option<Next>, Damage> {
         match &mut self.phase {
-            Phase::Opening(opening) => {
-                let (next, remark) = opening.end(&FORMAT, self.input)?;
-                self.remark = remark;
-                self.phase = Phase::Ended;
-                Ok(Some(next))
-            }
+            Phase::Opening(opening) => opening.end(&FORMAT, self.input).map(|()| Some(Next::End)),
             Phase::Blocks(blocks) => {
                 if blocks.finish() {
                     return Ok(None);
@@ -117,7 +106,6 @@ impl Machine for Bzip2Decoder {
                     format!("it ends early, after {} bytes, in or right behind {}", self.input, self.place());
                 Err(Damage::cut(what))
             }
-            Phase::Ended => Ok(Some(Next::End)),
         }
     }
 
@@ -126,7 +114,7 @@ impl Machine for Bzip2Decoder {
     }
 
     fn remark(&self) -> Option<String> {
-        self.remark.clone()
+        if let Phase::Opening(opening) = &self.phase { opening.remark() } else { None }
     }
 }
 

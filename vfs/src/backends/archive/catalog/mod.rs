@@ -1,6 +1,6 @@
 //! [`Catalog`]: the names of an archive as a tree, in little memory.
 //!
-//! A node takes about 90 bytes and its name; nothing is ever removed, so a listing under way stays valid while entries
+//! A node takes about 80 bytes and its name; nothing is ever removed, so a listing under way stays valid while entries
 //! come. The last entry of a name wins: it takes the node over, and a file hides what an earlier folder held. Folders
 //! that have no entry of their own are made up, with the time of the newest thing they hold.
 
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 pub(super) use self::member::{Member, NodeId, Shape};
-use self::node::{Known, NONE, Node};
+use self::node::{Children, Known, NONE, Node};
 use self::path::{MAX_PATH_BYTES, is_plain, normal, split};
 use super::entry::{Entry, Kind, Piece};
 use super::walk::{Tree, walk};
@@ -33,20 +33,30 @@ const MAX_NAMES_BYTES: usize = 1 << 30;
 pub(super) struct Catalog {
     nodes: Vec<Node>,
     names: Vec<u8>,
+    /// What folders hold, by their keys.
+    folders: Vec<Children>,
+    /// Keys of folders that nothing was ever put into, and that are folders no more.
+    spare_keys: Vec<u32>,
     /// Nodes by their folder's key and their name.
-    places: HashTable<u32>,
+    places: HashTable<Place>,
     /// Seeded at random, so that nobody can make names that meet.
     hasher: DefaultHashBuilder,
     /// What few nodes have.
     links: HashMap<u32, Bytes>,
     pieces: HashMap<u32, Arc<[Piece]>>,
-    keys: u32,
     limit: usize,
     hidden: u64,
     /// Where the last entry was added: the path before its name, and that folder. Most entries follow a neighbour.
     recent: Option<(Vec<u8>, u32)>,
     /// Folders whose children are yet to be put back, and which numbers they have.
     restored: VecDeque<(u32, u32, u32)>,
+}
+
+/// A node in the table of places, with the hash that it lies there by: so a table that grows looks at no name again.
+#[derive(Clone, Copy)]
+struct Place {
+    hash: u32,
+    id: u32,
 }
 
 /// The catalog is full.
@@ -59,11 +69,12 @@ impl Catalog {
         let mut catalog = Self {
             nodes: Vec::new(),
             names: Vec::new(),
+            folders: Vec::new(),
+            spare_keys: Vec::new(),
             places: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             links: HashMap::new(),
             pieces: HashMap::new(),
-            keys: 0,
             limit: limit.clamp(1, NONE as usize),
             hidden: 0,
             recent: None,
@@ -80,9 +91,10 @@ impl Catalog {
         // Before the name is taken over: a link may lead to what it replaces.
         let linked = (entry.kind == Kind::HardLink).then(|| self.linked(&entry.link));
         let Some((at, name)) = self.place_of(entry)? else { return Ok(()) };
-        let id = match self.find(self.nodes[at as usize].key, name) {
+        let hash = self.hash(self.nodes[at as usize].key, name);
+        let id = match self.find_by(hash, self.nodes[at as usize].key, name) {
             Some(id) => id,
-            None => self.push(at, name)?,
+            None => self.push_by(hash, at, name)?,
         };
         self.date(at, entry);
         self.settle(id, entry, linked.flatten());
@@ -158,7 +170,9 @@ impl Catalog {
     /// At most `max` of what the folder holds, from behind `after` on; in the order in which it came.
     pub(super) fn children(&self, folder: NodeId, after: Option<NodeId>, max: usize) -> Vec<NodeId> {
         let mut next = match after {
-            None => self.nodes[folder.0 as usize].first,
+            None => {
+                self.folders.get(self.nodes[folder.0 as usize].key as usize).map_or(NONE, |held| held.first)
+            }
             Some(after) => self.nodes[after.0 as usize].next,
         };
         let mut children = Vec::new();
@@ -211,7 +225,10 @@ impl Catalog {
 
     /// What it takes in memory, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + self.places.allocation_size()
+        self.nodes.capacity() * size_of::<Node>()
+            + self.names.capacity()
+            + self.folders.capacity() * size_of::<Children>()
+            + self.places.allocation_size()
     }
 
     /// The folder `name` in `at`, made up where nothing or no folder is there.
@@ -234,25 +251,26 @@ impl Catalog {
 
     /// A new name at the end of the folder `at`.
     fn push(&mut self, at: u32, name: &[u8]) -> Result<u32, Full> {
+        self.push_by(self.hash(self.nodes[at as usize].key, name), at, name)
+    }
+
+    fn push_by(&mut self, hash: u32, at: u32, name: &[u8]) -> Result<u32, Full> {
         if self.nodes.len() >= self.limit || self.names.len() + name.len() > MAX_NAMES_BYTES {
             return Err(Full);
         }
         // Both fit: `normal` and the limits above see to it.
         let (id, name_at, name_len) = (self.nodes.len() as u32, self.names.len() as u32, name.len() as u8);
         self.names.extend_from_slice(name);
-        let folder = &mut self.nodes[at as usize];
-        let (key, last) = (folder.key, folder.last);
-        folder.last = id;
-        if last == NONE {
-            folder.first = id;
-        } else {
-            self.nodes[last as usize].next = id;
+        let key = self.nodes[at as usize].key;
+        let held = &mut self.folders[key as usize];
+        match std::mem::replace(&mut held.last, id) {
+            NONE => held.first = id,
+            last => self.nodes[last as usize].next = id,
         }
         let node = Node { shape: Shape::Other, ..Node::made_up(key, name_at, name_len, NONE) };
         self.nodes.push(node);
-        let (nodes, names, hasher) = (&self.nodes, &self.names, &self.hasher);
-        let hash = |id: &u32| nodes[*id as usize].hash(names, hasher);
-        self.places.insert_unique(hash(&id), id, hash);
+        let place = Place { hash, id };
+        self.places.insert_unique(place.widened(), place, Place::widened);
         Ok(id)
     }
 
@@ -293,22 +311,22 @@ impl Catalog {
             None => self.pieces.remove(&id),
         };
         self.reshape(id, source.shape);
-        let Node { name_at, name_len, folder, key, first, last, next, .. } = self.nodes[id as usize];
-        self.nodes[id as usize] = Node { name_at, name_len, folder, key, first, last, next, ..source };
+        let Node { name_at, name_len, folder, key, next, .. } = self.nodes[id as usize];
+        self.nodes[id as usize] = Node { name_at, name_len, folder, key, next, ..source };
     }
 
     fn reshape(&mut self, id: u32, shape: Shape) {
         let was = self.nodes[id as usize].shape;
         if shape == Shape::Dir && was != Shape::Dir {
-            let key = self.next_key();
-            let node = &mut self.nodes[id as usize];
-            (node.key, node.first, node.last) = (key, NONE, NONE);
+            self.nodes[id as usize].key = self.next_key();
         }
-        if shape != Shape::Dir {
-            let node = &mut self.nodes[id as usize];
-            (node.key, node.first, node.last) = (NONE, NONE, NONE);
+        if shape != Shape::Dir && was == Shape::Dir {
+            let key = std::mem::replace(&mut self.nodes[id as usize].key, NONE);
+            if self.folders[key as usize].first == NONE {
+                self.spare_keys.push(key);
+            }
             // It may have been a folder that the recent one lies in.
-            self.recent = self.recent.take().filter(|_| was != Shape::Dir);
+            self.recent = None;
         }
         self.nodes[id as usize].shape = shape;
     }
@@ -349,19 +367,37 @@ impl Catalog {
 
     /// What `name` is in the folder with this key; files have none.
     fn find(&self, key: u32, name: &[u8]) -> Option<u32> {
-        if key == NONE {
-            return None;
-        }
-        let is_it = |id: &u32| {
-            let node = &self.nodes[*id as usize];
-            node.folder == key && node.name(&self.names) == name
+        if key == NONE { None } else { self.find_by(self.hash(key, name), key, name) }
+    }
+
+    fn find_by(&self, hash: u32, key: u32, name: &[u8]) -> Option<u32> {
+        let wanted = Place { hash, id: NONE };
+        let is_it = |place: &Place| {
+            place.hash == hash && {
+                let node = &self.nodes[place.id as usize];
+                node.folder == key && node.name(&self.names) == name
+            }
         };
-        self.places.find(self.hasher.hash_one((key, name)), is_it).copied()
+        self.places.find(wanted.widened(), is_it).map(|place| place.id)
+    }
+
+    fn hash(&self, key: u32, name: &[u8]) -> u32 {
+        self.hasher.hash_one((key, name)) as u32
     }
 
     fn next_key(&mut self) -> u32 {
-        self.keys += 1;
-        self.keys
+        // At most two for each node: its own, and the one of an earlier folder that it lies in.
+        self.spare_keys.pop().unwrap_or_else(|| {
+            self.folders.push(Children::NONE);
+            self.folders.len() as u32 - 1
+        })
+    }
+}
+
+impl Place {
+    /// The hash as the table wants it: it takes a place from the lowest bits, and a mark from the highest.
+    fn widened(&self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
     }
 }
 

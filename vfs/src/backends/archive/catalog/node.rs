@@ -1,9 +1,5 @@
 //! One name of a catalog, in as few bytes as it takes.
 
-use std::hash::BuildHasher;
-
-use hashbrown::DefaultHashBuilder;
-
 use super::member::{Member, Shape};
 
 /// No node.
@@ -24,13 +20,18 @@ pub(super) struct Node {
     pub(super) folder: u32,
     /// A folder's own key; a new one each time it becomes a folder, so that old children are out of reach.
     pub(super) key: u32,
-    pub(super) first: u32,
-    pub(super) last: u32,
     pub(super) next: u32,
     pub(super) mode: u16,
     pub(super) name_len: u8,
     pub(super) shape: Shape,
     pub(super) known: Known,
+}
+
+/// The children of a folder, as a list; its place in the catalog is the folder's key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Children {
+    pub(super) first: u32,
+    pub(super) last: u32,
 }
 
 /// Which of the fields mean something.
@@ -41,6 +42,10 @@ pub(super) struct Known {
     pub(super) modified: bool,
     /// False for a folder that was made up.
     pub(super) entry: bool,
+}
+
+impl Children {
+    pub(super) const NONE: Self = Self { first: NONE, last: NONE };
 }
 
 impl Node {
@@ -68,8 +73,6 @@ impl Node {
             name_at,
             folder,
             key,
-            first: NONE,
-            last: NONE,
             next: NONE,
             mode: 0,
             name_len,
@@ -81,10 +84,6 @@ impl Node {
     pub(super) fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
         &names[self.name_at as usize..][..usize::from(self.name_len)]
     }
-
-    pub(super) fn hash(&self, names: &[u8], hasher: &DefaultHashBuilder) -> u64 {
-        hasher.hash_one((self.folder, self.name(names)))
-    }
 }
 
 #[cfg(test)]
@@ -93,6 +92,6 @@ mod tests {
 
     #[test]
     fn a_node_is_small() {
-        assert!(size_of::<Node>() <= 88, "{}", size_of::<Node>());
+        assert!(size_of::<Node>() <= 72, "{}", size_of::<Node>());
     }
 }

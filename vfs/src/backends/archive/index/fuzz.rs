@@ -19,7 +19,7 @@ pub(in super::super) fn fuzz(data: &[u8]) {
     let _ = layout::read_words(data).map(|words| layout::sums_fit(&words, Some(data.len() as u64)));
     let mut replayed = Replayed::nothing(1000);
     let _ = replayed.take(data);
-    let _ = wire::Reader::new(data).entry();
+    let _ = wire::Reader::new(data).entry(b"a/b");
     check_names(data);
 }
 

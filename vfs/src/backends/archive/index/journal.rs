@@ -25,8 +25,8 @@ use crate::jobs::Disk;
 
 const MAGIC: &[u8; 8] = b"vfsdjnl\n";
 
-/// A frame holds that many bytes at least before it is written ahead of its time, packed or not.
-const FRAME_BYTES: usize = 4 << 20;
+/// A frame holds that many bytes at least before it is written ahead of its time: some 250,000 names.
+const FRAME_BYTES: usize = 16 << 20;
 
 /// A frame unpacked, at most: what is found in one step of a pass may come on top.
 const MAX_FRAME_BYTES: usize = 64 << 20;
@@ -56,6 +56,8 @@ pub(in super::super) struct Journal {
 struct Found {
     bytes: Vec<u8>,
     items: u64,
+    /// The last entry's name.
+    name: Vec<u8>,
 }
 
 /// What a journal holds.
@@ -102,7 +104,7 @@ impl Journal {
 
     /// Takes the entries before `boundary`.
     pub(in super::super) fn add_entries(&mut self, entries: &[Entry], boundary: Boundary) {
-        entries.iter().for_each(|entry| put_entry(self.found.item(ENTRY), entry));
+        entries.iter().for_each(|entry| self.found.add(entry));
         self.boundary = boundary;
     }
 
@@ -132,6 +134,13 @@ impl Journal {
 }
 
 impl Found {
+    fn add(&mut self, entry: &Entry) {
+        self.items += 1;
+        self.bytes.push(ENTRY);
+        put_entry(&mut self.bytes, &self.name, entry);
+        self.name.clone_from(&entry.name);
+    }
+
     fn item(&mut self, kind: u8) -> &mut Vec<u8> {
         self.items += 1;
         self.bytes.push(kind);
@@ -234,6 +243,7 @@ impl Replayed {
     pub(super) fn take(&mut self, raw: &[u8]) -> Option<()> {
         let mut reader = Reader::new(raw);
         let boundary = read_boundary(&mut reader)?;
+        let mut name = Vec::new();
         while !reader.is_empty() {
             match reader.byte()? {
                 POINT => {
@@ -250,7 +260,11 @@ impl Replayed {
                         .collect();
                     self.contents.add_sums(&sums);
                 }
-                ENTRY => self.catalog.add(&reader.entry()?).ok()?,
+                ENTRY => {
+                    let entry = reader.entry(&name)?;
+                    self.catalog.add(&entry).ok()?;
+                    name = entry.name;
+                }
                 _ => return None,
             }
         }

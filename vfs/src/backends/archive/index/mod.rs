@@ -53,7 +53,7 @@ use super::tar::Boundary;
 use wire::Reader;
 
 /// The layout's version. A file of another one is ignored.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Where indexes of archives are kept, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]

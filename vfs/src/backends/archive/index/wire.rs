@@ -137,9 +137,10 @@ impl<'a> Reader<'a> {
         Some(pieces)
     }
 
-    /// An entry as [`put_entry`] wrote it.
-    pub(super) fn entry(&mut self) -> Option<Entry> {
-        let name = self.bytes()?.to_vec();
+    /// An entry as [`put_entry`] wrote it behind one named `before`.
+    pub(super) fn entry(&mut self, before: &[u8]) -> Option<Entry> {
+        let shared = usize::from(self.byte()?);
+        let name = [before.get(..shared)?, self.bytes()?].concat();
         let kind = match self.byte()? {
             0 => Kind::File,
             1 => Kind::Dir,
@@ -184,8 +185,12 @@ pub(super) fn put_pieces(out: &mut Vec<u8>, pieces: &[Piece]) {
     }
 }
 
-pub(super) fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
-    put_bytes(out, &entry.name);
+/// An entry that follows one named `before`: what both names begin with is not written again.
+pub(super) fn put_entry(out: &mut Vec<u8>, before: &[u8], entry: &Entry) {
+    let most = usize::from(u8::MAX);
+    let shared = entry.name.iter().zip(before).take(most).take_while(|(one, other)| one == other).count();
+    out.push(shared as u8);
+    put_bytes(out, &entry.name[shared..]);
     out.push(match entry.kind {
         Kind::File => 0,
         Kind::Dir => 1,
@@ -253,11 +258,14 @@ mod tests {
             group: Some(7),
             modified: Some((-1, 999_999_999)),
         };
-        let mut out = Vec::new();
-        put_entry(&mut out, &entry);
-        assert_eq!(Reader::new(&out).entry(), Some(entry));
-        for len in 0..out.len() {
-            assert_eq!(Reader::new(&out[..len]).entry(), None, "{len}");
+        for before in [&b""[..], b"a/c", b"a/b", b"a/bc"] {
+            let mut out = Vec::new();
+            put_entry(&mut out, before, &entry);
+            assert_eq!(Reader::new(&out).entry(before), Some(entry.clone()));
+            for len in 0..out.len() {
+                assert_eq!(Reader::new(&out[..len]).entry(before), None, "{len}");
+            }
         }
+        assert_eq!(Reader::new(&[1, 1, b'b', 0, 0]).entry(b""), None, "there is no name before");
     }
 }

@@ -9,6 +9,7 @@ pub(super) mod fuzz;
 mod header;
 mod pax;
 mod scanner;
+mod shape;
 mod sparse;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,12 @@
 //! [`Scanner`]: from bytes to entries, block by block.
 
+use std::borrow::Cow;
 use std::mem;
 
 use super::Flaw;
-use super::header::{BLOCK_BYTES, Block, Header, text};
+use super::header::{BLOCK_BYTES, Block, Header, is_header, text};
 use super::pax::{Records, Scope};
+use super::shape::shape_of;
 use super::sparse::{self, MAX_MAP_BYTES, Map};
 use crate::backends::archive::codec::Damage;
 use crate::backends::archive::entry::{Entry, Kind};
@@ -18,7 +20,8 @@ const MAX_EXTENSION_BYTES: u64 = 1 << 20;
 ///
 /// The archive ends at two blocks of zeros, unless they are [ignored](Scanner::ignoring_zeros). One alone ends it too, and
 /// so does the end of the input between two entries: all of which is told as a [remark](Scanner::remark), like bytes behind
-/// the end. After a flaw nothing is looked at.
+/// the end. After a flaw nothing is looked at, unless it [resyncs](Scanner::resyncing): then the next block that is a
+/// header goes on with the archive, and the first flaw is a remark.
 #[derive(Debug, Default)]
 pub(in super::super) struct Scanner {
     /// Offset of the next block, or of the next byte of a body.
@@ -30,10 +33,13 @@ pub(in super::super) struct Scanner {
     partial: Vec<u8>,
     next: Extensions,
     global: Records,
+    /// Headers of entries so far, those of hidden ones included.
+    headers: u64,
     found: Vec<Entry>,
     flaw: Option<Flaw>,
-    remark: Option<&'static str>,
+    remark: Option<Cow<'static, str>>,
     ignores_zeros: bool,
+    resyncs: bool,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +56,8 @@ enum Phase {
     BodyMap { entry: Box<Entry>, stored: u64, map: Vec<u8> },
     /// Stored bytes: so many, of which the last are padding.
     Body { left: u64, padding: u64 },
+    /// Behind a flaw that is passed over: a header is looked for.
+    Lost,
     /// Behind the end.
     Tail,
 }
@@ -88,6 +96,11 @@ impl Scanner {
         Self { ignores_zeros, ..self }
     }
 
+    /// The same, which passes over what is damaged. A header that stands in what was a file's content is taken for one.
+    pub(in super::super) fn resyncing(self, resyncs: bool) -> Self {
+        Self { resyncs, ..self }
+    }
+
     /// Behind the last entry that was found.
     pub(in super::super) fn boundary(&self) -> Boundary {
         let Records { user, group, modified, .. } = self.global;
@@ -111,7 +124,8 @@ impl Scanner {
                 }
                 Phase::Tail => {
                     if rest.iter().any(|byte| *byte != 0) {
-                        self.remark.get_or_insert("there are bytes behind its end, which are not looked at");
+                        self.remark
+                            .get_or_insert("there are bytes behind its end, which are not looked at".into());
                     }
                     self.position += rest.len() as u64;
                     return;
@@ -145,12 +159,13 @@ impl Scanner {
         let cut = match &self.phase {
             Phase::Header if self.partial.is_empty() && self.next.is_empty() => {
                 if !self.ignores_zeros {
-                    self.remark.get_or_insert("it ends without the two blocks of zeros that end a tar");
+                    self.remark
+                        .get_or_insert("it ends without the two blocks of zeros that end a tar".into());
                 }
                 None
             }
             Phase::Header => Some("within a header"),
-            Phase::Zeros | Phase::Tail => None,
+            Phase::Zeros | Phase::Lost | Phase::Tail => None,
             // The padding holds nothing, but nobody knows what would have followed it.
             Phase::Body { left, padding } if left <= padding => Some("within the padding of a file"),
             Phase::Body { .. } => Some("within a file"),
@@ -167,6 +182,11 @@ impl Scanner {
         self.position + self.partial.len() as u64
     }
 
+    /// How many headers of entries were taken.
+    pub(in super::super) fn headers(&self) -> u64 {
+        self.headers
+    }
+
     /// True where nothing that follows can be an entry.
     pub(in super::super) fn is_done(&self) -> bool {
         self.flaw.is_some() || matches!(self.phase, Phase::Tail)
@@ -178,8 +198,8 @@ impl Scanner {
     }
 
     /// What is odd about an archive that ended well, for people.
-    pub(in super::super) fn remark(&self) -> Option<&'static str> {
-        self.remark
+    pub(in super::super) fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
     }
 
     /// The entries found since the last call, in order.
@@ -221,10 +241,15 @@ impl Scanner {
             Phase::Header => self.take_header(at, block),
             Phase::Zeros => {
                 if !is_zeros(block) {
-                    self.remark = Some("one block of zeros ends it, and what follows is not looked at");
+                    self.remark =
+                        Some("one block of zeros ends it, and what follows is not looked at".into());
                 }
                 self.phase = Phase::Tail;
                 Ok(())
+            }
+            Phase::Lost if is_header(block) => {
+                self.fresh = at;
+                self.take_header(at, block)
             }
             Phase::Extension { kind, mut body, left } => {
                 let len = usize::try_from(left).unwrap_or(usize::MAX).min(BLOCK_BYTES);
@@ -238,12 +263,25 @@ impl Scanner {
                 self.go_on_with_body_map(entry, stored, map)
             }
             // These take bytes and no blocks.
-            phase @ (Phase::Body { .. } | Phase::Tail) => {
+            phase @ (Phase::Body { .. } | Phase::Tail | Phase::Lost) => {
                 self.phase = phase;
                 Ok(())
             }
         };
         if let Err(what) = taken {
+            self.stumble(at, what);
+        }
+    }
+
+    /// Ends, or passes over what is wrong in the block at `at`.
+    fn stumble(&mut self, at: u64, what: String) {
+        if self.resyncs {
+            let remark =
+                || format!("it is damaged at byte {at} of the tar: {what}; it was read on behind that");
+            self.remark.get_or_insert_with(|| remark().into());
+            self.next = Extensions::default();
+            self.phase = Phase::Lost;
+        } else {
             self.flaw = Some(Flaw { at, damage: Damage::new(what) });
         }
     }
@@ -284,6 +322,7 @@ impl Scanner {
     }
 
     fn take_entry(&mut self, at: u64, block: &Block, header: Header) -> Result<(), String> {
+        self.headers += 1;
         let next = mem::take(&mut self.next);
         let records = next.records.unwrap_or_default();
         let measured = records.size;
@@ -403,37 +442,6 @@ impl Scanner {
 impl Extensions {
     fn is_empty(&self) -> bool {
         self.name.is_none() && self.link.is_none() && self.records.is_none() && !self.is_hidden
-    }
-}
-
-/// What a type letter makes of an entry.
-struct Shape {
-    kind: Kind,
-    has_body: bool,
-    is_shown: bool,
-}
-
-/// Readers disagree about bodies behind what is no file; where one of the answers would hide entries, it is refused.
-fn shape_of(letter: u8, name: &[u8], stored: u64, is_measured: bool) -> Result<Shape, String> {
-    let shape = |kind, has_body| Ok(Shape { kind, has_body, is_shown: true });
-    match letter {
-        b'5' => shape(Kind::Dir, false),
-        // GNU's list of a folder's names is its body.
-        b'D' => shape(Kind::Dir, true),
-        // POSIX lets a link bring the content along. Old programs state the linked file's size and bring none; only
-        // PAX records are proof.
-        b'1' => shape(Kind::HardLink, is_measured),
-        b'2' if stored > 0 => Err(format!("a symbolic link states a body of {stored} bytes")),
-        b'2' => shape(Kind::Symlink, false),
-        b'3' | b'4' | b'6' => shape(Kind::Other, false),
-        // A volume's name, the rest of a file from another volume, somebody's notes: nothing that has a name here.
-        b'V' | b'M' | b'N' | b'A' | b'I' => Ok(Shape { kind: Kind::Other, has_body: true, is_shown: false }),
-        // Before there was a letter for folders, a slash said it.
-        0 | b'0' if name.ends_with(b"/") && stored > 0 => {
-            Err(format!("a folder states a body of {stored} bytes"))
-        }
-        0 | b'0' if name.ends_with(b"/") => shape(Kind::Dir, false),
-        _ => shape(Kind::File, true),
     }
 }
 

@@ -77,7 +77,7 @@ struct Scanned {
     entries: Vec<Entry>,
     flaw: Option<(u64, String)>,
     is_cut: bool,
-    remark: Option<&'static str>,
+    remark: Option<String>,
 }
 
 impl Scanned {
@@ -117,7 +117,7 @@ fn end(mut scanner: Scanner) -> Scanned {
     scanner.finish();
     let flaw = scanner.flaw().map(|flaw| (flaw.at, flaw.damage.what.clone()));
     let is_cut = scanner.flaw().is_some_and(|flaw| flaw.damage.cut);
-    Scanned { entries: scanner.take_entries(), flaw, is_cut, remark: scanner.remark() }
+    Scanned { entries: scanner.take_entries(), flaw, is_cut, remark: scanner.remark().map(str::to_owned) }
 }
 
 /// Scans in one piece, and checks that how it is cut makes no difference.
@@ -150,7 +150,7 @@ fn entries_are_found_by_feeding_and_by_jumping() {
     );
     assert_eq!(a.modified, Some((1_234_567_890, 0)));
     assert_eq!((&found.entries[2].link[..], &found.entries[3].link[..]), (&b"a"[..], &b"dir/a"[..]));
-    assert_eq!((&found.flaw, found.remark), (&None, None));
+    assert_eq!((&found.flaw, found.remark.as_deref()), (&None, None));
     for size in [99, BLOCK_BYTES, 1000] {
         assert_eq!(by_jumps(&archive, size).entries, found.entries, "by {size}");
     }
@@ -346,7 +346,7 @@ fn bytes_behind_the_end_are_told_and_not_looked_at() {
     archive.extend(Maker::default().file("second", b"").end());
     let found = scan(&archive);
     assert_eq!((found.names(), found.flaw()), (vec!["a".to_owned()], ""));
-    assert_eq!(found.remark, Some("there are bytes behind its end, which are not looked at"));
+    assert_eq!(found.remark.as_deref(), Some("there are bytes behind its end, which are not looked at"));
 }
 
 #[test]
@@ -354,7 +354,10 @@ fn one_block_of_zeros_ends_the_archive_with_a_remark() {
     let archive = Maker::default().file("a", b"").body(&[0; BLOCK_BYTES]).file("tail", b"").end();
     let found = scan(&archive);
     assert_eq!(found.names(), ["a"]);
-    assert_eq!(found.remark, Some("one block of zeros ends it, and what follows is not looked at"));
+    assert_eq!(
+        found.remark.as_deref(),
+        Some("one block of zeros ends it, and what follows is not looked at")
+    );
 }
 
 #[test]
@@ -363,6 +366,37 @@ fn a_bad_header_keeps_what_came_before() {
     let found = scan(&archive);
     assert_eq!(found.names(), ["a"]);
     assert_eq!(found.flaw, Some((1024, "a header's checksum is no number".to_owned())));
+}
+
+#[test]
+fn what_is_damaged_is_passed_over_where_that_is_asked_for() {
+    let garbage = [b'?'; BLOCK_BYTES];
+    let records = |size: &str| Maker::default().pax(b'x', &[("size", size)]).0;
+    for (name, damage, also) in [
+        ("no header", &garbage[..], None),
+        ("a link with a body", &Maker::default().link("l", b'2', "a", 9).body(b"smuggled").0, None),
+        ("records that make no sense", &records("+5"), None),
+        // A file whose header is gone shows what is in it.
+        (
+            "zeros, and a header in content",
+            &[&garbage[..], &[0; 1024], &Maker::default().file("in", b"").0].concat(),
+            Some("in"),
+        ),
+    ] {
+        let archive =
+            [&Maker::default().file("a", b"x").0[..], damage, &Maker::default().file("b", b"y").end()]
+                .concat();
+        let mut scanner = Scanner::default().resyncing(true);
+        scanner.feed(&archive);
+        scanner.finish();
+        assert!(scanner.flaw().is_none(), "{name}");
+        assert!(scanner.remark().unwrap().starts_with("it is damaged at byte 1"), "{name}");
+        let names: Vec<_> = scanner.take_entries().into_iter().map(|entry| entry.name).collect();
+        let expected: Vec<_> =
+            [Some("a"), also, Some("b")].into_iter().flatten().map(str::as_bytes).collect();
+        assert_eq!(names, expected, "{name}");
+        assert_eq!(scan(&archive).names(), ["a"], "{name}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A block's length, found by its own structure: the library decodes it, but does not say where it ends.
+//! A block's length, found by its own structure: the library decodes it, but does not say where it ends; and what its
+//! header says of the dictionary.
 
 use super::frame::Check;
 
@@ -93,5 +94,68 @@ impl BlockWalk {
             }
         };
         taken
+    }
+}
+
+/// Longest header of a block (§3.1.1).
+pub(super) const MAX_HEADER_BYTES: usize = 1024;
+
+/// LZMA2 (§5.3.1).
+const LZMA2: u64 = 0x21;
+
+/// Bytes of the dictionary that a block's header asks for; `bytes` begin with the header. None where they are too few,
+/// or make no sense.
+pub(super) fn dictionary(bytes: &[u8]) -> Option<u64> {
+    let header = bytes.get(..usize::from(*bytes.first()?) * 4 + 4)?;
+    let flags = *header.get(1)?;
+    let mut rest = &header[2..];
+    for _ in 0..(flags >> 6 & 1) + (flags >> 7) {
+        number(&mut rest)?;
+    }
+    for _ in 0..=flags & 3 {
+        let (id, len) = (number(&mut rest)?, number(&mut rest)?);
+        let (properties, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+        if id == LZMA2 {
+            let bits = properties.first().filter(|bits| **bits <= 40)?;
+            // The largest would be 4 GiB, and is a byte less.
+            return Some(((2 | u64::from(bits & 1)) << (bits / 2 + 11)).min(u32::MAX.into()));
+        }
+        rest = after;
+    }
+    None
+}
+
+/// A number of the format (§1.2).
+fn number(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for at in 0..9 {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(byte & 0x7f) << (at * 7);
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dictionaries_are_found_behind_lengths_and_other_filters() {
+        for (header, expected) in [
+            (&[2, 0x00, 0x21, 1, 22, 0, 0, 0, 0, 0, 0, 0][..], Some(8 << 20)),
+            (&[3, 0xc0, 0x80, 1, 0x80, 0x80, 2, 0x21, 1, 28, 0, 0, 0, 0, 0, 0], Some(64 << 20)),
+            (&[2, 0x01, 4, 0, 0x21, 1, 40, 0, 0, 0, 0, 0], Some(u32::MAX.into())),
+            (&[2, 0x00, 0x21, 1, 41, 0, 0, 0, 0, 0, 0, 0], None),
+            (&[2, 0x00, 0x21, 1, 22, 0, 0, 0], None),
+            (&[0, 0x00, 0x21, 1], None),
+            (&[1, 0x00, 3, 200, 0, 0, 0, 0], None),
+            (&[], None),
+        ] {
+            assert_eq!(dictionary(header), expected, "{header:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use crc32fast::Hasher;
 use liblzma::stream::{Action, Error, Status, Stream, TELL_UNSUPPORTED_CHECK};
 
 use super::DICTIONARY_LIMIT_BYTES;
-use super::block::BlockWalk;
+use super::block::{BlockWalk, MAX_HEADER_BYTES, dictionary};
 use super::entry::Entry;
 use super::frame::{Check, FRAME_BYTES, MAGIC, parse_flags, parse_footer, to_header};
 use super::index::{Found, IndexReader, Record};
@@ -17,6 +17,9 @@ const FORMAT: Format = Format { name: "xz", magic: MAGIC, magic_bytes: MAGIC.len
 
 /// What the library may use: the dictionary and what is around it.
 const MEMORY_LIMIT_BYTES: u64 = DICTIONARY_LIMIT_BYTES + (2 << 20);
+
+/// What the library takes besides the dictionary.
+const LIBRARY_BYTES: usize = 256 * 1024;
 
 /// Compressed bytes that are given to the library at once; as many are looked through for the block's end before.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -34,7 +37,6 @@ pub(super) struct XzDecoder {
     /// The stream's blocks so far, and what its index says of them.
     blocks: Tally,
     listed: Tally,
-    remark: Option<String>,
 }
 
 /// What the next byte belongs to.
@@ -50,7 +52,6 @@ enum Phase {
     Index(Box<IndexReader>),
     /// A stream's end, behind an index of so many bytes.
     Footer(Vec<u8>, u64),
-    Ended,
 }
 
 struct Inner {
@@ -60,6 +61,8 @@ struct Inner {
     full: bool,
     /// Output where the block under way begins.
     output: u64,
+    /// How that block begins, as far as its header may go.
+    head: Vec<u8>,
 }
 
 /// A list of blocks, as far as it takes to compare two.
@@ -94,7 +97,6 @@ impl XzDecoder {
             passed,
             blocks: Tally::default(),
             listed: Tally::default(),
-            remark: None,
         }
     }
 
@@ -107,7 +109,7 @@ impl XzDecoder {
             Ok(stream)
         };
         let stream = start().map_err(|error| self.damage(refusal(error)))?;
-        self.inner = Some(Inner { stream, check, full: false, output: 0 });
+        self.inner = Some(Inner { stream, check, full: false, output: 0, head: Vec::new() });
         (self.blocks, self.listed) = (Tally::default(), Tally::default());
         Ok(())
     }
@@ -125,6 +127,7 @@ impl XzDecoder {
         let output = self.passed.output();
         let inner = self.inner.as_mut().expect("a stream was begun before its parts");
         inner.output = output;
+        inner.head.clear();
         let entry = Entry { check: inner.check, promise: None };
         self.passed.offer(self.input * 8, || entry.to_state());
         self.phase = Phase::Block(BlockWalk::new(entry.check));
@@ -155,7 +158,10 @@ impl XzDecoder {
         let (taken, made) = ((inner.stream.total_in() - taken) as usize, output.len() - len);
         inner.full = full;
         self.passed.add(made);
-        walk.walk(take(&mut self.input, rest, taken));
+        let gone = take(&mut self.input, rest, taken);
+        walk.walk(gone);
+        let missing = MAX_HEADER_BYTES - inner.head.len();
+        inner.head.extend_from_slice(&gone[..gone.len().min(missing)]);
         let (is_done, content) = (walk.is_done(), inner.output);
         let is_stuck = taken == 0 && made == 0 && !full && !piece.is_empty();
         match status {
@@ -253,10 +259,7 @@ impl Machine for XzDecoder {
                     self.stream = Some(self.input - magic.len() as u64);
                     self.phase = Phase::Flags(Vec::new());
                 }
-                Opened::End(remark) => {
-                    self.remark = Some(remark);
-                    self.phase = Phase::Ended;
-                }
+                Opened::End => return Ok(Some(Next::End)),
             },
             Phase::Flags(bytes) => {
                 if !gather(bytes, FRAME_BYTES - MAGIC.len(), &mut self.input, rest) {
@@ -281,20 +284,13 @@ impl Machine for XzDecoder {
                 }
                 self.end_stream()?;
             }
-            Phase::Ended => return Ok(Some(Next::End)),
         }
         Ok(None)
     }
 
     fn end_of_input(&mut self) -> Result<Option<Next>, Damage> {
-        match &self.phase {
-            Phase::Opening(opening) => {
-                let (next, remark) = opening.end(&FORMAT, self.input)?;
-                self.remark = remark;
-                self.phase = Phase::Ended;
-                Ok(Some(next))
-            }
-            Phase::Ended => Ok(Some(Next::End)),
+        match &mut self.phase {
+            Phase::Opening(opening) => opening.end(&FORMAT, self.input).map(|()| Some(Next::End)),
             _ => {
                 let what = format!("it ends early, after {} bytes, within {}", self.input, self.place());
                 Err(Damage::cut(what))
@@ -307,7 +303,14 @@ impl Machine for XzDecoder {
     }
 
     fn remark(&self) -> Option<String> {
-        self.remark.clone()
+        if let Phase::Opening(opening) = &self.phase { opening.remark() } else { None }
+    }
+
+    /// The dictionary, which the library keeps from block to block, and what it has besides.
+    fn memory_bytes(&self) -> Option<usize> {
+        let Some(inner) = &self.inner else { return Some(LIBRARY_BYTES) };
+        let dictionary = dictionary(&inner.head)?.min(DICTIONARY_LIMIT_BYTES);
+        Some(dictionary as usize + LIBRARY_BYTES)
     }
 }
 

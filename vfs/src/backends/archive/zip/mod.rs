@@ -24,4 +24,4 @@ mod verified;
 
 pub(super) use directory::{Directory, Notes};
 pub(super) use member::{Content, Zip};
-pub(super) use record::{Member, ZipEntry};
+pub(super) use record::{Member, Row, ZipEntry};

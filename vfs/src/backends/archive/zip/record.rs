@@ -31,7 +31,7 @@ pub(in crate::backends::archive) struct ZipEntry {
     pub(in crate::backends::archive) member: Member,
 }
 
-/// What of a record it takes to open the member: small, so that a table can keep it.
+/// What of a record it takes to open the member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::backends::archive) struct Member {
     /// Where its local header begins, in the file.
@@ -45,6 +45,33 @@ pub(in crate::backends::archive) struct Member {
     /// The stored name's length and checksum; the local header must have the same.
     pub(super) name: (u16, u32),
     pub(super) flaw: Option<Flaw>,
+}
+
+/// A member in a table: what its catalog does not know of it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::backends::archive) struct Row {
+    packed_len: u64,
+    crc: u32,
+    name_crc: u32,
+    name_len: u16,
+    method: Method,
+    is_encrypted: bool,
+    flaw: Option<Flaw>,
+}
+
+impl Member {
+    pub(in crate::backends::archive) fn to_row(self) -> Row {
+        let Self { packed_len, crc, method, is_encrypted, name: (name_len, name_crc), flaw, .. } = self;
+        Row { packed_len, crc, name_crc, name_len, method, is_encrypted, flaw }
+    }
+}
+
+impl Row {
+    /// The member whose `header` and `len` the catalog knows.
+    pub(in crate::backends::archive) fn to_member(self, header: u64, len: u64) -> Member {
+        let Self { packed_len, crc, name_crc, name_len, method, is_encrypted, flaw } = self;
+        Member { header, len, packed_len, crc, method, is_encrypted, name: (name_len, name_crc), flaw }
+    }
 }
 
 /// How a member is packed: the number of APPNOTE 4.4.5.

@@ -6,13 +6,18 @@ use zstd::stream::raw::{DParameter, Decoder as RawDecoder, Operation};
 
 use super::WINDOW_LOG_LIMIT;
 use super::entry::Entry;
-use super::frame::{BLOCK_HEADER_BYTES, MAGIC, SKIPPABLE_HEADER_BYTES, is_magic, is_skippable};
+use super::frame::{
+    BLOCK_HEADER_BYTES, FrameHeader, HEADER_BYTES, MAGIC, SKIPPABLE_HEADER_BYTES, is_magic, is_skippable,
+};
 use crate::backends::archive::codec::{Damage, Next, SeekPoint};
 use crate::backends::archive::opening::{Format, Opened, Opening};
 use crate::backends::archive::passed::Passed;
 use crate::backends::archive::steps::{Machine, append, gather, take};
 
 const FORMAT: Format = Format { name: "zstd", magic: MAGIC, magic_bytes: MAGIC.len(), fits: is_magic };
+
+/// What the library takes besides the window: tables, and a block of input and output.
+const LIBRARY_BYTES: usize = 512 * 1024;
 
 /// The decoder of a [`Zstd`](super::Zstd).
 pub(super) struct ZstdDecoder {
@@ -23,7 +28,6 @@ pub(super) struct ZstdDecoder {
     frame: u64,
     content: u64,
     passed: Passed,
-    remark: Option<String>,
 }
 
 /// What the next byte belongs to.
@@ -34,13 +38,14 @@ enum Phase {
     SkipHeader(Vec<u8>),
     /// So many bytes of a skippable frame.
     Skip(u64),
-    Ended,
 }
 
 struct Frame {
     inner: RawDecoder<'static>,
     /// What the library has got and not taken: the magic.
     feed: Vec<u8>,
+    /// How the frame begins, as far as its header may go.
+    head: Vec<u8>,
     /// The last step used up its room: output may be waiting.
     full: bool,
     /// Bytes that the library asks for.
@@ -69,7 +74,7 @@ impl ZstdDecoder {
 
     fn at(opening: Opening, input: u64, passed: Passed) -> Self {
         let content = passed.output();
-        Self { phase: Phase::Opening(opening), input, frame: input, content, passed, remark: None }
+        Self { phase: Phase::Opening(opening), input, frame: input, content, passed }
     }
 
     fn begin_frame(&mut self, magic: Vec<u8>) -> Result<(), Damage> {
@@ -82,6 +87,7 @@ impl ZstdDecoder {
         let inner = new_inner().map_err(|error| self.damage(&error.to_string()))?;
         self.phase = Phase::Frame(Box::new(Frame {
             inner,
+            head: magic.clone(),
             feed: magic,
             full: false,
             wanted: MAGIC.len() + BLOCK_HEADER_BYTES,
@@ -145,7 +151,9 @@ impl Frame {
         if is_fed {
             self.feed.drain(..status.bytes_read);
         } else {
-            take(input, rest, status.bytes_read);
+            let taken = take(input, rest, status.bytes_read);
+            let missing = HEADER_BYTES - self.head.len();
+            self.head.extend_from_slice(&taken[..taken.len().min(missing)]);
         }
         self.full = full;
         self.wanted = status.remaining;
@@ -167,10 +175,7 @@ impl Machine for ZstdDecoder {
             Phase::Opening(opening) => match opening.take(&FORMAT, &mut self.input, rest)? {
                 Opened::Input => return Ok(Some(Next::Input)),
                 Opened::Stream(magic) => self.begin_frame(magic)?,
-                Opened::End(remark) => {
-                    self.remark = Some(remark);
-                    self.phase = Phase::Ended;
-                }
+                Opened::End => return Ok(Some(Next::End)),
             },
             Phase::Frame(frame) => {
                 let len = output.len();
@@ -199,20 +204,13 @@ impl Machine for ZstdDecoder {
                 take(&mut self.input, rest, len);
                 *left -= len as u64;
             }
-            Phase::Ended => return Ok(Some(Next::End)),
         }
         Ok(None)
     }
 
     fn end_of_input(&mut self) -> Result<Option<Next>, Damage> {
-        match &self.phase {
-            Phase::Opening(opening) => {
-                let (next, remark) = opening.end(&FORMAT, self.input)?;
-                self.remark = remark;
-                self.phase = Phase::Ended;
-                Ok(Some(next))
-            }
-            Phase::Ended => Ok(Some(Next::End)),
+        match &mut self.phase {
+            Phase::Opening(opening) => opening.end(&FORMAT, self.input).map(|()| Some(Next::End)),
             _ => {
                 let what = format!("it ends early, after {} bytes, within {}", self.input, self.place());
                 Err(Damage::cut(what))
@@ -225,7 +223,14 @@ impl Machine for ZstdDecoder {
     }
 
     fn remark(&self) -> Option<String> {
-        self.remark.clone()
+        if let Phase::Opening(opening) = &self.phase { opening.remark() } else { None }
+    }
+
+    /// The window, and what the library has besides.
+    fn memory_bytes(&self) -> Option<usize> {
+        let Phase::Frame(frame) = &self.phase else { return Some(LIBRARY_BYTES) };
+        let window = FrameHeader::parse(&frame.head)?.window.min(1 << WINDOW_LOG_LIMIT);
+        Some(window as usize + LIBRARY_BYTES)
     }
 }
 

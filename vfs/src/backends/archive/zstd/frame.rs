@@ -22,6 +22,8 @@ pub(super) struct FrameHeader {
     pub(super) len: u64,
     /// Bytes of output, where it says so.
     pub(super) content: Option<u64>,
+    /// Bytes of output that what follows may refer to.
+    pub(super) window: u64,
     /// Bytes of the checksum behind the last block.
     pub(super) checksum: u64,
 }
@@ -59,12 +61,21 @@ impl FrameHeader {
         let content = size.iter().rev().fold(0, |all: u64, byte| all << 8 | u64::from(*byte));
         // §3.1.1.1.4: the form of two bytes begins where that of one ends.
         let content = if size_bytes == 2 { content + 256 } else { content };
+        // §3.1.1.1.2: a frame without the field has to be in memory as a whole.
+        let window = if is_single { content } else { window_of(*rest.first()?) };
         Some(Self {
             len: (MAGIC.len() + 1 + skipped + size_bytes) as u64,
             content: (size_bytes > 0).then_some(content),
+            window,
             checksum: u64::from(descriptor & 4),
         })
     }
+}
+
+/// The window that a descriptor stands for: a power of two and up to seven eighths more.
+fn window_of(descriptor: u8) -> u64 {
+    let base = 1_u64 << (10 + (descriptor >> 3));
+    base + base / 8 * u64::from(descriptor & 7)
 }
 
 impl BlockHeader {
@@ -102,6 +113,14 @@ mod tests {
             assert_eq!(found, expected, "{rest:?}");
         }
         assert_eq!(FrameHeader::parse(b"\x28\xb5\x2f\xfc\0\0"), None);
+        for (rest, window) in [
+            (&b"\x00\x58"[..], 2 << 20),
+            (b"\x00\x5b", (2 << 20) + 3 * (256 << 10)),
+            (b"\x20\x07", 7),
+            (b"\x00\xa8", 2 << 30),
+        ] {
+            assert_eq!(FrameHeader::parse(&[MAGIC, rest].concat()).map(|header| header.window), Some(window));
+        }
     }
 
     #[test]

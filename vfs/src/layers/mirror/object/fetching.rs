@@ -56,7 +56,7 @@ impl Object {
             (state.record.path.clone(), state.record.metadata.validator.clone())
         };
         let file = tree
-            .open(&path, &OpenOptions { intent, if_match, page: *page, ..OpenOptions::reading() })
+            .open(&path, &OpenOptions { intent, if_match, page: *page, ..OpenOptions::reading_file() })
             .await?;
         *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&file));
         Ok(file)
@@ -108,6 +108,10 @@ impl Object {
         if state.record.kind == Kind::File {
             state.record.metadata.len = Some(len);
         }
+    }
+
+    pub(in crate::layers::mirror) fn is_bypassed(&self) -> bool {
+        self.state().bypassed
     }
 
     pub(in crate::layers::mirror) fn bypass(&self) {

@@ -164,7 +164,7 @@ impl Object {
             what: match record.kind {
                 Kind::File => What::File,
                 Kind::Folder | Kind::Listing => What::Folder,
-                Kind::Missing => What::Missing,
+                Kind::Missing | Kind::NoFile => What::Missing,
             },
             asked: record.asked,
             modified: record.metadata.modified,

@@ -21,8 +21,8 @@ use crate::producer::{Chunk, Coalesce, Lower, Producer, ProducerExt, SpanFile};
 /// What is written at once, where the source gives so much.
 const WRITTEN_BYTES: usize = 256 * 1024;
 
-/// When to ask again for a file that does not fit its set: sources are changed within minutes.
-const RETRY: Duration = Duration::from_secs(30);
+/// When to ask again for a file that is not what it must be: sources are changed within minutes.
+pub(in crate::layers::mirror) const RETRY: Duration = Duration::from_secs(30);
 
 /// A deserted run goes on to the end where no more than this is missing.
 const FINISHED_BYTES: u64 = 16 << 20;

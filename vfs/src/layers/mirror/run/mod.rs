@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+pub(super) use self::fetch::RETRY;
 use self::fetch::{Broken, Fetch};
 use super::object::Object;
 use crate::error::{Error, ErrorKind, Result, Retry};

@@ -13,7 +13,12 @@ const LISTED: usize = 100_000;
 #[derive(Debug, Default)]
 pub(in crate::layers::mirror) struct Release {
     indices: HashMap<Vec<u8>, Digest>,
+    /// It has a field that only a release has.
+    is_one: bool,
 }
+
+/// Fields of which a release has one at least.
+const FIELDS: [&[u8]; 7] = [b"Codename:", b"Date:", b"MD5Sum:", b"Origin:", b"SHA1:", b"SHA256:", b"Suite:"];
 
 impl Release {
     /// Reads the `SHA256:` part; signatures and everything else are passed over. A file without one lists nothing.
@@ -28,7 +33,14 @@ impl Release {
             let (digest, _len, name) = (words.next()?, words.next()?, words.next()?);
             Some((name.to_vec(), parse_digest(digest)?))
         });
-        Self { indices: indices.collect() }
+        let is_one =
+            text.split(|sign| *sign == b'\n').any(|line| FIELDS.iter().any(|field| line.starts_with(field)));
+        Self { indices: indices.collect(), is_one }
+    }
+
+    /// True for what looks like a release, though it may list nothing.
+    pub(in crate::layers::mirror) fn is_one(&self) -> bool {
+        self.is_one
     }
 
     /// What the index at `path` must sum to; `folder` is where the release lies.
@@ -37,9 +49,13 @@ impl Release {
         self.indices.get(below.strip_prefix(b"/")?).copied()
     }
 
-    /// The indices below `folder`, with what they must sum to.
-    pub(in crate::layers::mirror) fn indices(&self, folder: &VPath) -> impl Iterator<Item = (VPath, Digest)> {
-        self.indices.iter().filter_map(move |(name, digest)| {
+    /// The indices below `folder` whose listed names are `wanted`, with what they must sum to.
+    pub(in crate::layers::mirror) fn indices(
+        &self,
+        folder: &VPath,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> impl Iterator<Item = (VPath, Digest)> {
+        self.indices.iter().filter(move |(name, _)| wanted(name)).filter_map(move |(name, digest)| {
             let mut path = folder.clone();
             for part in name.split(|sign| *sign == b'/') {
                 // A name that leads elsewhere is none of an index.
@@ -107,9 +123,11 @@ mod tests {
         let index = path("/debian/dists/trixie/main/binary-amd64/Packages.xz");
         assert_eq!(release.digest(&folder, &index), parse_digest(EMPTY.as_bytes()));
         assert_eq!(release.digest(&folder, &path("/debian/dists/trixie/main/other")), None);
-        let found: Vec<_> = release.indices(&folder).map(|(path, _)| path).collect();
+        let found: Vec<_> = release.indices(&folder, |_| true).map(|(path, _)| path).collect();
         assert_eq!(found, [index]);
-        assert_eq!(Release::parse(b"").indices(&folder).count(), 0);
+        assert_eq!(Release::parse(b"").indices(&folder, |_| true).count(), 0);
+        assert!(release.is_one() && Release::parse(b"Suite: s\n").is_one());
+        assert!(!Release::parse(b"<html><title>Login</title>\nDear guest, SHA256: pay\n").is_one());
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Sets: files that make sense together only. The pure half: which files belong together, and what each must be.
 
 mod apt;
+mod packages;
 mod pip;
 
 pub(super) use self::apt::{Release, hash_in_name, is_release, releases_above, signature_of};
+pub(super) use self::packages::{
+    Packages, PackagesReader, by_hash, is_index_of_packages, is_package, root_of,
+};
 pub use self::pip::Site;
 pub(super) use self::pip::{Page, Place, projects_of};
 

@@ -6,7 +6,7 @@
 //! "vfsdmir1"   magic and version of the layout
 //! u64          the run of the store that wrote it
 //! text text    source, path as printed
-//! u8           1 file, 2 folder, 3 missing, 4 listing
+//! u8           1 file, 2 folder, 3 missing, 4 listing, 5 no file and perhaps a folder
 //! u64          generation: names the data file
 //! i64 u32      when the source was asked last: seconds since 1970, nanoseconds
 //! u8?          what the source says about keeping: bit 0 storable, bit 1 must revalidate; then u64? seconds fresh
@@ -60,7 +60,10 @@ pub(in crate::layers::mirror) struct Record {
 pub(in crate::layers::mirror) enum Kind {
     File,
     Folder,
+    /// Neither a file nor a folder.
     Missing,
+    /// No file; whether a folder was not asked.
+    NoFile,
     /// The entries of a folder are its bytes.
     Listing,
 }
@@ -170,16 +173,23 @@ impl Kind {
             Self::Folder => 2,
             Self::Missing => 3,
             Self::Listing => 4,
+            Self::NoFile => 5,
         }
     }
 
     fn of(code: u8) -> Option<Self> {
-        [Self::File, Self::Folder, Self::Missing, Self::Listing].into_iter().find(|kind| kind.code() == code)
+        let all = [Self::File, Self::Folder, Self::Missing, Self::Listing, Self::NoFile];
+        all.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// True where there is nothing to be read.
+    pub(in crate::layers::mirror) const fn is_nothing(self) -> bool {
+        matches!(self, Self::Missing | Self::NoFile)
     }
 
     const fn file_type(self) -> FileType {
         match self {
-            Self::File | Self::Missing => FileType::File,
+            Self::File | Self::Missing | Self::NoFile => FileType::File,
             Self::Folder | Self::Listing => FileType::Dir,
         }
     }
@@ -289,7 +299,7 @@ mod tests {
     fn what_is_written_is_read() {
         let full = record();
         assert_eq!(Record::decode(&full.encode()), Some(full.clone()));
-        for kind in [Kind::Folder, Kind::Missing, Kind::Listing] {
+        for kind in [Kind::Folder, Kind::Missing, Kind::Listing, Kind::NoFile] {
             let bare = Record {
                 kind,
                 metadata: Metadata::new(kind.file_type()),

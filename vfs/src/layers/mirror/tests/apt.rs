@@ -10,7 +10,11 @@ const INDEX: &str = "/dists/s/main/binary-amd64/Packages.xz";
 async fn archive() -> Scene {
     let rules = Rules::new([], Preset::Apt).unwrap();
     with_options(
-        MirrorOptions { rules, sets: Sets::Apt, ..MirrorOptions::default() },
+        MirrorOptions {
+            rules,
+            sets: Sets::Apt(Apt::new(crate::registry::Registry::empty())),
+            ..MirrorOptions::default()
+        },
         StoreOptions::default(),
     )
     .await
@@ -96,7 +100,7 @@ async fn a_file_is_what_its_name_says_or_it_is_not_served() {
     assert_eq!(scene.open(&wrong).await.unwrap_err().kind(), ErrorKind::Unavailable);
     let scene = scene.restarted(MirrorOptions {
         rules: Rules::new([], Preset::Apt).unwrap(),
-        sets: Sets::Apt,
+        sets: Sets::Apt(Apt::new(crate::registry::Registry::empty())),
         ..MirrorOptions::default()
     });
     let scene = scene.await;
@@ -123,4 +127,82 @@ async fn a_signature_changes_with_what_it_signs() {
     scene.origin.go_down();
     assert_eq!(scene.read(signature).await.unwrap(), "two");
     assert_eq!(scene.read(INDEX).await.unwrap(), next);
+}
+
+/// What a guest network answers to everything before its guest has logged in.
+const LOGIN: &[u8] = b"<html><title>Welcome</title><form>Dear guest</form></html>";
+
+#[tokio::test(start_paused = true)]
+async fn a_login_page_on_the_way_takes_the_place_of_nothing() {
+    const DEB: &str = "/pool/a/one.deb";
+    for media in [Some("Text/HTML; charset=utf-8"), None] {
+        let scene = archive().await;
+        let index = content(1000, 9);
+        for (name, bytes) in [(RELEASE, release_of(&index)), (INDEX, index.clone())] {
+            scene.origin.put(name, &bytes);
+            scene.read(name).await.unwrap();
+        }
+        let names = [RELEASE, INDEX, DEB, "/dists/s/Release"];
+        names.iter().for_each(|name| scene.origin.put(name, &Bytes::from_static(LOGIN)));
+        scene.origin.call_all(media);
+        wait().await;
+        assert_eq!(scene.read(RELEASE).await.unwrap(), release_of(&index));
+        assert_eq!(scene.read(INDEX).await.unwrap(), index);
+        let error = scene.read("/dists/s/Release").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("may want a login"), "{error}");
+        if media.is_some() {
+            assert_eq!(scene.read(DEB).await.unwrap_err().kind(), ErrorKind::Unavailable);
+            // Nothing of it was kept.
+            let package = content(1000, 10);
+            scene.origin.call_all(None);
+            scene.origin.put(DEB, &package);
+            assert_eq!(scene.read(DEB).await.unwrap(), package);
+        }
+        scene.origin.go_down();
+        assert_eq!(scene.read(RELEASE).await.unwrap(), release_of(&index));
+    }
+}
+
+/// What an index says of a package.
+fn index_of(name: &str, package: &[u8]) -> Bytes {
+    format!("Package: one\nFilename: {}\nSHA256: {}\n\n", name.trim_start_matches('/'), hex(package)).into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_package_is_what_its_index_says_or_it_is_not_served() {
+    const DEB: &str = "/pool/a/one.deb";
+    const INDEX: &str = "/dists/s/main/binary-amd64/Packages";
+    let scene = archive().await;
+    let (right, wrong) = (content(700_000, 11), content(700_000, 12));
+    let index = index_of(DEB, &right);
+    let release = format!("SHA256:\n {} {} main/binary-amd64/Packages\n", hex(&index), index.len());
+    for (name, bytes) in [(RELEASE, &release.into()), (INDEX, &index)] {
+        scene.origin.put(name, bytes);
+        scene.read(name).await.unwrap();
+    }
+    scene.origin.put(DEB, &wrong);
+    for _ in 0..2 {
+        assert_eq!(scene.read(DEB).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        let range = scene.open_for(DEB, Intent::Range).await.unwrap();
+        assert_eq!(range.read_at(0, 10).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    scene.origin.put(DEB, &right);
+    assert_eq!(scene.read(DEB).await.unwrap(), right);
+    // What no index names is as its source says.
+    scene.origin.put("/pool/a/other.deb", &wrong);
+    assert_eq!(scene.read("/pool/a/other.deb").await.unwrap(), wrong);
+
+    // The package changes under its name, and is the new one as soon as the index says so.
+    let index = index_of(DEB, &wrong);
+    let release = format!("SHA256:\n {} {} main/binary-amd64/Packages\n", hex(&index), index.len());
+    for (name, bytes) in [(RELEASE, &release.into()), (INDEX, &index), (DEB, &wrong)] {
+        scene.origin.put(name, bytes);
+    }
+    wait().await;
+    scene.read(RELEASE).await.unwrap();
+    scene.read("/pool/a/third.deb").await.unwrap_err();
+    assert_eq!(scene.read(DEB).await.unwrap(), wrong);
+    scene.origin.go_down();
+    assert_eq!(scene.read(DEB).await.unwrap(), wrong);
 }

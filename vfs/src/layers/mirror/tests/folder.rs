@@ -298,5 +298,28 @@ async fn where_nothing_can_be_written_any_more_it_is_passed_through() {
         assert_eq!(scene.read("/g").await.unwrap(), other);
         // What is open stays so.
         assert_eq!(scene.read("/f").await.unwrap(), bytes);
+        assert_eq!(scene.names("/").await.unwrap(), ["f", "g"]);
+        assert_eq!(scene.read("/none").await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(scene.names("/none").await.unwrap_err().kind(), ErrorKind::NotFound);
     }
+    // What is asked about again still holds, though that cannot be noted.
+    tokio::time::advance(Duration::from_secs(10_000_000)).await;
+    assert_eq!(scene.read("/f").await.unwrap(), bytes);
+}
+
+/// The records can be written, the bytes cannot: the disk is full.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_room_is_passed_through() {
+    let full = StoreOptions { bytes: 0, ..StoreOptions::default() };
+    let scene = with_options(MirrorOptions::default(), full).await;
+    let bytes = content(LEN, 4);
+    scene.origin.put("/sub/f", &bytes);
+    for _ in 0..2 {
+        assert_eq!(scene.names("/sub").await.unwrap(), ["f"]);
+        assert_eq!(scene.read("/sub/f").await.unwrap(), bytes);
+        let range = scene.open_for("/sub/f", Intent::Range).await.unwrap();
+        assert_eq!(range.read_at(BLOCK_BYTES, 10).await.unwrap(), bytes[BLOCK_BYTES as usize..][..10]);
+        tokio::time::advance(Duration::from_secs(100)).await;
+    }
+    assert!(data_files(scene.folder.path()).is_empty());
 }

@@ -66,6 +66,11 @@ async fn what_is_missing_is_asked_for_once_a_minute() {
     }
     assert_eq!(scene.origin.take_counts().opens, 1);
     tokio::time::advance(Duration::from_secs(61)).await;
+    // A source that is down has not said that it is there by now.
+    scene.origin.go_down();
+    assert_eq!(scene.read("/none").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(scene.read("/other").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    scene.origin.come_up();
     let bytes = content(5, 0);
     scene.origin.put("/none", &bytes);
     assert_eq!(scene.read("/none").await.unwrap(), bytes);

@@ -29,6 +29,7 @@ struct State {
     files: BTreeMap<VPath, (Bytes, u64)>,
     version: u64,
     caching: Option<Caching>,
+    media: Option<&'static str>,
     hides_lengths: bool,
     has_weak_validators: bool,
     down: Option<ErrorKind>,
@@ -70,6 +71,11 @@ impl Origin {
         self.state().caching = Some(caching);
     }
 
+    /// Says this media type of every file.
+    pub(super) fn call_all(&self, media: Option<&'static str>) {
+        self.state().media = media;
+    }
+
     pub(super) fn hide_lengths(&self) {
         self.state().hides_lengths = true;
     }
@@ -80,6 +86,10 @@ impl Origin {
 
     pub(super) fn go_down(&self) {
         self.state().down = Some(ErrorKind::Unavailable);
+    }
+
+    pub(super) fn come_up(&self) {
+        self.state().down = None;
     }
 
     pub(super) fn break_at(&self, offset: u64, times: u32) {
@@ -165,7 +175,14 @@ impl OriginFile {
         let validator =
             if state.has_weak_validators { Validator::Weak(text) } else { Validator::Strong(text) };
         let len = (!state.hides_lengths).then_some(self.content.len() as u64);
-        Metadata { len, validator: Some(validator), caching: state.caching, ..Metadata::new(FileType::File) }
+        let content_type = state.media.map(Into::into);
+        Metadata {
+            len,
+            validator: Some(validator),
+            caching: state.caching,
+            content_type,
+            ..Metadata::new(FileType::File)
+        }
     }
 }
 

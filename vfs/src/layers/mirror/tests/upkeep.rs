@@ -17,7 +17,7 @@ async fn purging_a_folder_forgets_all_below_and_who_reads_goes_on() {
     }
     scene.names("/d").await.unwrap();
     let status = scene.mirror.status(&path("/d")).await.unwrap();
-    assert_eq!((status.whole_files, status.folders, status.bytes), (2, 1, 2 * LEN as u64));
+    assert_eq!((status.whole_files, status.listings, status.bytes), (2, 1, 2 * LEN as u64));
     let reading = scene.open("/d/a").await.unwrap();
     assert_eq!(scene.mirror.purge(&path("/d")).await.unwrap(), 3);
     assert_eq!(pull(reading, ByteRange::whole()).await.unwrap(), bytes);

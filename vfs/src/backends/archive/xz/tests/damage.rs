@@ -65,6 +65,17 @@ fn a_large_dictionary_is_decoded_with() {
 }
 
 #[test]
+fn a_decoder_says_what_its_dictionary_takes() {
+    for mib in [1, 128] {
+        let file = pack_with(&[CONTENT], Check::Crc32, Filters::new().lzma2(&dictionary(mib << 20)));
+        let mut decoder = Xz::new(1).start();
+        // A stream's and a block's header, and the first of the block.
+        decoder.decode(&file[..12 + 12 + 3], false, &mut Vec::new(), 1 << 20).unwrap();
+        assert_eq!(decoder.memory_bytes().map(|bytes| bytes >> 20), Some(mib as usize));
+    }
+}
+
+#[test]
 fn an_index_of_other_blocks_is_damage() {
     let (one, other) = (pack(&[CONTENT], Check::Crc32), pack(&[b"short"], Check::Crc32));
     // The block of one, the index and end of the other; both ends are 12 bytes behind 8 or 12 of index.

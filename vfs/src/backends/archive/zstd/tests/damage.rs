@@ -63,6 +63,15 @@ fn a_large_window_is_decoded_with() {
 }
 
 #[test]
+fn a_decoder_says_what_its_window_takes() {
+    for (descriptor, mib) in [(11 << 3, 2), (17 << 3, 128)] {
+        let mut decoder = Zstd::new(1).start();
+        decoder.decode(&windowed(descriptor)[..6], false, &mut Vec::new(), 1 << 20).unwrap();
+        assert_eq!(decoder.memory_bytes().map(|bytes| bytes >> 20), Some(mib));
+    }
+}
+
+#[test]
 fn a_file_cut_anywhere_is_cut() {
     let file = [pack(CONTENT), skippable(b"skipped")].concat();
     let first = pack(CONTENT).len();
