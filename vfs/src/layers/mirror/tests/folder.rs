@@ -80,6 +80,8 @@ async fn no_lock_makes_what_is_damaged_believed() {
     let bytes = content(LEN, 1);
     scene.origin.put("/f", &bytes);
     scene.read("/f").await.unwrap();
+    // Its run has noted all by then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     for lock in [&older[..], b"", b"\xff\xfe", b"vfsd mirror 1\nrun -7\n"] {
         let (origin, folder) = scene.copied().await;
         fs::write(folder.path().join("v1/lock"), lock).unwrap();
