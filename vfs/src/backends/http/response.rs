@@ -277,15 +277,17 @@ impl Facts {
 
     /// The tag, or what date and length make together.
     fn validator(&self) -> Option<Validator> {
-        self.version.tag.clone().or_else(|| date_validator(self.version.modified, self.len))
+        let Version { tag, modified, is_date_strong } = &self.version;
+        tag.clone().or_else(|| date_validator(*modified, self.len, *is_date_strong))
     }
 
     /// What a "not modified" says of the version that was asked about (RFC 9111 §4.3.4).
     pub(super) fn unchanged(held: &Held, headers: &HeaderMap) -> Self {
         let tag = Some(&held.validator).filter(|_| tag_of(held).is_some());
+        let is_date_strong = tag.is_none() && matches!(held.validator, Validator::Strong(_));
         Self {
             len: held.len,
-            version: Version { tag: tag.cloned(), modified: held.modified, is_date_strong: false },
+            version: Version { tag: tag.cloned(), modified: held.modified, is_date_strong },
             content_type: None,
             caching: caching::of(headers),
             age: caching::age(headers),
@@ -295,7 +297,8 @@ impl Facts {
 
 /// The version in a question whether it still holds: its tag, where the site named it by one (RFC 9110 §13.1.2).
 pub(super) fn tag_of(held: &Held) -> Option<HeaderValue> {
-    if date_validator(held.modified, held.len).as_ref() == Some(&held.validator) {
+    let dates = [false, true].map(|is_strong| date_validator(held.modified, held.len, is_strong));
+    if dates.into_iter().flatten().any(|date| date == held.validator) {
         return None;
     }
     let quoted = match &held.validator {
@@ -310,11 +313,17 @@ pub(super) fn date_of(held: &Held) -> Option<HeaderValue> {
     HeaderValue::from_str(&httpdate::fmt_http_date(held.modified?)).ok()
 }
 
-/// What date and length make together, where the site names no version.
-fn date_validator(modified: Option<SystemTime>, len: Option<u64>) -> Option<Validator> {
+/// What date and length make together, where the site names no version: weak, unless the date was old enough when the site
+/// told it (RFC 9110 §8.8.2.2). A strong one is not spelled as any site's tag is.
+fn date_validator(modified: Option<SystemTime>, len: Option<u64>, is_strong: bool) -> Option<Validator> {
     let since = modified?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let len = len.map_or_else(|| "-".to_owned(), |len| format!("{len:x}"));
-    Some(Validator::Weak(format!("{:x}-{len}", since.as_secs()).into()))
+    let text = format!("{:x}-{len}", since.as_secs());
+    Some(if is_strong {
+        Validator::Strong(format!("date-{text}").into())
+    } else {
+        Validator::Weak(text.into())
+    })
 }
 
 impl fmt::Display for Fault {
@@ -428,6 +437,31 @@ mod tests {
         ] {
             let found = version_of(&headers(fields)).if_range();
             assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{fields:?}");
+            // Who keeps parts of it goes by the same.
+            let (facts, _) = read(StatusCode::OK, &headers(fields), None, false).unwrap();
+            let is_strong = matches!(facts.validator(), Some(Validator::Strong(_)));
+            assert_eq!(is_strong, expected.is_some(), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_did_not_change_keeps_its_version() {
+        let old = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let date = ("date", "Sun, 06 Nov 1994 09:50:37 GMT");
+        let len = ("content-length", "5");
+        // The last one is what nginx makes of date and length.
+        for fields in [
+            &[old, date, len][..],
+            &[old, len],
+            &[("etag", "W/\"x\""), old],
+            &[("etag", "\"2ebc9fe1-5\""), old, len],
+        ] {
+            let (facts, _) = read(StatusCode::OK, &headers(fields), None, false).unwrap();
+            let validator = facts.validator().unwrap();
+            let held =
+                Held { validator: validator.clone(), len: facts.len, modified: facts.version.modified };
+            assert_eq!(Facts::unchanged(&held, &headers(&[])).validator(), Some(validator), "{fields:?}");
+            assert_eq!(tag_of(&held).is_some(), fields[0].0 == "etag", "{fields:?}");
         }
     }
 

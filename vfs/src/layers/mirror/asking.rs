@@ -3,16 +3,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use super::finding::{Answer, Want};
+use super::answer::{Answer, Passage, Shared};
+use super::file::{self, Awaited};
+use super::finding::Want;
 use super::freshness;
-use super::listing::{self, Encoded};
+use super::listing::Encoded;
 use super::object::{Object, Upstream};
 use super::run::RETRY;
 use super::sets::Digest;
 use super::store::{Blocks, Kind, Part, Record};
 use super::{Core, Subject};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::file_system::File;
+use crate::file_system::{DirStream, File};
 use crate::metadata::{CacheStatus, FileType, Metadata};
 use crate::options::{Freshness, Intent, ListOptions, OpenOptions, Sought, StatOptions};
 use crate::path::VPath;
@@ -55,7 +57,7 @@ impl Core {
         subject: Subject,
         seen: Option<Seen>,
         want: Want,
-    ) -> Result<Answer> {
+    ) -> Result<Shared> {
         if let Some(answered) = self.answered_since(&subject, seen.as_ref()) {
             return Ok(answered);
         }
@@ -67,14 +69,19 @@ impl Core {
     }
 
     /// What was kept since the caller looked: somebody else's question was answered in between.
-    fn answered_since(&self, subject: &Subject, seen: Option<&Seen>) -> Option<Answer> {
+    fn answered_since(&self, subject: &Subject, seen: Option<&Seen>) -> Option<Shared> {
         let live = self.live_object(self.key_of(subject))?;
         let is_known =
             seen.is_some_and(|seen| Arc::ptr_eq(&seen.object, &live) && seen.asked == live.kept().asked);
-        (!is_known).then_some(Answer::Kept(live, CacheStatus::Hit))
+        (!is_known).then_some(Shared::Kept(live, CacheStatus::Hit))
     }
 
-    async fn ask_file(&self, subject: &Subject, stored: Option<Arc<Object>>, want: Want) -> Result<Answer> {
+    async fn ask_file(
+        self: &Arc<Self>,
+        subject: &Subject,
+        stored: Option<Arc<Object>>,
+        want: Want,
+    ) -> Result<Shared> {
         let path = &subject.path;
         self.prepare(subject).await;
         let expected = self.expected(subject).await;
@@ -86,16 +93,19 @@ impl Core {
         if let Some(file) = &found.file
             && !freshness::is_storable(found.metadata.caching, rule)
         {
-            return Ok(Answer::Passed(Arc::clone(file)));
+            return Ok(Shared::passed(file));
         }
         if let Some(stored) = stored.as_ref().filter(|stored| stored.is_version(&found.metadata))
             && (expected.is_none() || stored.digest() == expected || stored.seal() == expected)
         {
             stored.renew(&found.metadata, found.file, self.store.now());
-            if let Err(error) = stored.save().await {
-                tracing::warn!(%path, %error, "that it still holds cannot be noted in the cache");
-            }
-            return Ok(Answer::Kept(Arc::clone(stored), CacheStatus::Revalidated));
+            self.note(stored).await;
+            return Ok(Shared::Kept(Arc::clone(stored), CacheStatus::Revalidated));
+        }
+        if let Some(file) = &found.file
+            && !self.has_room(found.metadata.len.unwrap_or_default())
+        {
+            return Ok(Shared::passed(file));
         }
         let file = found.file.clone();
         let object = Arc::new(self.object_of(subject, found, expected));
@@ -107,32 +117,26 @@ impl Core {
             match self.companions(&object, &old).await {
                 Ok(companions) => {
                     for companion in companions {
-                        self.replace(&companion).await?;
+                        self.keep(&companion).await;
                     }
                 }
                 Err(error) => {
                     tracing::info!(%path, %error, "the source is being changed: its last whole state is served on");
                     self.store.discard_data(object.key, object.generation());
                     old.renew(&old.describe(CacheStatus::Stale), None, self.store.now());
-                    return Ok(Answer::Kept(old, CacheStatus::Stale));
+                    return Ok(Shared::Kept(old, CacheStatus::Stale));
                 }
             }
         }
-        match (self.replace(&object).await, file) {
-            (Ok(()), _) => Ok(Answer::Kept(object, CacheStatus::Miss)),
-            (Err(error), Some(file)) => {
-                tracing::warn!(%error, "nothing can be kept: it is passed through");
-                self.forget(object.key);
-                Ok(Answer::Passed(file))
-            }
-            (Err(_), None) => Ok(Answer::Kept(object, CacheStatus::Miss)),
+        match (self.keep(&object).await, file) {
+            (false, Some(file)) => Ok(Shared::passed(&file)),
+            _ => Ok(Shared::Kept(object, CacheStatus::Miss)),
         }
     }
 
     /// Asks for a listing. What was seen is let go of when the new one is whole; who has nothing sees the new one grow.
-    async fn ask_listing(&self, subject: &Subject, was_seen: bool) -> Result<Answer> {
-        let options = ListOptions { freshness: Freshness::Revalidate, ..ListOptions::with_metadata() };
-        let listing = match self.inner.read_dir(&subject.path, &options).await {
+    async fn ask_listing(self: &Arc<Self>, subject: &Subject, was_seen: bool) -> Result<Shared> {
+        let listing = match self.list_source(&subject.path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.note_missing(&subject.path).await;
                 return Err(error);
@@ -140,26 +144,64 @@ impl Core {
             listing => listing?,
         };
         self.forget_missing(&subject.path).await;
+        if !self.has_room(0) {
+            return Ok(Shared::Passed(Passage::new(Some(Answer::Listed(listing)))));
+        }
         let record = self.record(&subject.path, Kind::Listing, Metadata::new(FileType::Dir));
         let upstream = Upstream::Once(Mutex::new(Some(Box::new(Encoded(listing)))));
         let object = Arc::new(Object::new(self.key_of(subject), &self.store, record, upstream));
-        if was_seen {
-            let mut entries = listing::entries(&object, &subject.path, false);
-            while let Some(batch) = entries.next().await {
-                match batch {
-                    Err(_) if object.is_bypassed() => return Ok(Answer::Unkept),
-                    batch => batch?,
-                };
-            }
+        let awaited = if was_seen { Awaited::Whole } else { Awaited::Beginning };
+        if file::arrive(&object, awaited).await? && self.keep(&object).await {
+            Ok(Shared::Kept(object, CacheStatus::Miss))
+        } else {
+            Ok(Shared::Passed(Passage::new(None)))
         }
-        match self.replace(&object).await {
-            Ok(()) => Ok(Answer::Kept(object, CacheStatus::Miss)),
-            Err(error) => {
-                tracing::warn!(path = %subject.path, %error, "a listing cannot be kept, and is passed through");
+    }
+
+    /// Asks the source for one caller, and keeps nothing.
+    pub(super) async fn pass(&self, subject: &Subject, want: Want) -> Result<Answer> {
+        if subject.part == Part::Listing {
+            return self.list_source(&subject.path).await.map(Answer::Listed);
+        }
+        let found = self.open_source(subject, None, want.intent, want.sought).await?;
+        match &found.file {
+            Some(file) => Ok(Answer::Passed(Arc::clone(file))),
+            None => Ok(Answer::Kept(Arc::new(self.object_of(subject, found, None)), CacheStatus::Miss)),
+        }
+    }
+
+    async fn list_source(&self, path: &VPath) -> Result<DirStream> {
+        let options = ListOptions { freshness: Freshness::Revalidate, ..ListOptions::with_metadata() };
+        self.inner.read_dir(path, &options).await
+    }
+
+    /// Makes `object` the one that is found from now on. False where nothing can be kept: then none is.
+    async fn keep(&self, object: &Arc<Object>) -> bool {
+        let kept = self.replace(object).await;
+        if let Err(error) = &kept {
+            tracing::warn!(%error, "nothing can be kept: it is passed through");
+            // What has no bytes is known as long as it is at hand.
+            if matches!(object.kind(), Kind::File | Kind::Listing) {
                 self.forget(object.key);
-                Ok(Answer::Unkept)
             }
         }
+        kept.is_ok()
+    }
+
+    /// Saves what was learned of `object`; it is served also where that fails.
+    async fn note(&self, object: &Arc<Object>) {
+        if let Err(error) = object.save().await {
+            tracing::warn!(path = %object.path(), %error, "what was learned cannot be noted in the cache");
+        }
+    }
+
+    /// True where a file of so many bytes may be kept. Where not, room is looked for.
+    fn has_room(&self, len: u64) -> bool {
+        let has_room = self.store.has_room(len);
+        if !has_room {
+            self.store.keep_house();
+        }
+        has_room
     }
 
     /// Keeps that nothing is at `path`.
@@ -172,12 +214,15 @@ impl Core {
     }
 
     /// Forgets that nothing was at `path`.
-    async fn forget_missing(&self, path: &VPath) {
+    async fn forget_missing(self: &Arc<Self>, path: &VPath) {
         let entry = Subject::entry(path);
         let key = self.key_of(&entry);
-        if self.has(key) && self.readable(&entry).await.is_some_and(|found| found.kind().is_nothing()) {
+        if !self.has(key) {
+            return;
+        }
+        if let Some(gone) = self.readable(&entry).await.filter(|found| found.kind().is_nothing()) {
             self.forget(key);
-            if let Err(error) = self.store.remove(key, None).await {
+            if let Err(error) = self.store.remove(key, gone.generation()).await {
                 tracing::warn!(%path, %error, "what is out of date cannot be removed from the cache");
             }
         }

@@ -167,6 +167,32 @@ pub(super) async fn go_on(object: &Arc<Object>) -> Result<bool> {
     }
 }
 
+/// How much of an object somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// That it can be said to begin: its first bytes, or its end.
+    Beginning,
+    /// All of it.
+    Whole,
+}
+
+/// Waits until so much of `object` can be read from the disk. False where it cannot be kept.
+///
+/// # Errors
+/// Why it cannot be had.
+pub(super) async fn arrive(object: &Arc<Object>, awaited: Awaited) -> Result<bool> {
+    let mut reader = Reader::new(Arc::clone(object));
+    let mut at = 0;
+    loop {
+        match reader.wait(at, Demand { end: None, is_whole: true }).await? {
+            Ready::Until(_) if awaited == Awaited::Beginning => return Ok(true),
+            Ready::Until(until) => at = until,
+            Ready::End => return Ok(true),
+            Ready::Bypassed => return Ok(false),
+        }
+    }
+}
+
 /// The bytes of a range, as spans of what is on the disk; where it is not, it waits.
 pub(super) struct ReadThrough {
     at: u64,
@@ -195,7 +221,7 @@ impl Reader {
         Ok(match self.wait(at, demand).await? {
             Ready::Until(until) => {
                 let len = end.map_or(until, |end| until.min(end)) - at;
-                Piece::Chunk(Chunk::Span(FileSpan::new(self.object.data().await?.clone(), at, len)))
+                Piece::Chunk(Chunk::Span(FileSpan::new(self.object.data().await?.file().clone(), at, len)))
             }
             Ready::End => Piece::End,
             Ready::Bypassed => {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use super::answer::{Answer, Shared};
 use super::asking::Seen;
-use super::file;
+use super::file::{self, Awaited};
 use super::freshness::{Verdict, judge};
 use super::object::Object;
 use super::store::{Kind, Part};
 use super::{Core, Sets, Subject};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file_system::File;
 use crate::metadata::CacheStatus;
 use crate::options::{Freshness, Intent, Sought};
 use crate::path::VPath;
@@ -24,17 +24,6 @@ pub(super) struct Want {
     pub(super) sought: Sought,
 }
 
-/// What asking the source came to.
-#[derive(Clone, Debug)]
-pub(super) enum Answer {
-    /// It is kept.
-    Kept(Arc<Object>, CacheStatus),
-    /// It must not be kept, or cannot: its readers share this opening.
-    Passed(Arc<dyn File>),
-    /// It cannot be kept: who wants it asks the source.
-    Unkept,
-}
-
 impl Core {
     /// True where the source is never asked.
     pub(super) fn is_offline(&self) -> bool {
@@ -47,8 +36,19 @@ impl Core {
     /// `NotFound` where nothing does; else what the source fails with, where nothing that is kept will do.
     pub(super) async fn find(self: &Arc<Self>, subject: &Subject, want: Want) -> Result<Answer> {
         let mut found = self.look(subject, want).await?;
-        if !self.will_do(&found, want).await.map_err(|error| error.readdressed(|_| subject.path.clone()))? {
+        if let Answer::Kept(object, status) = &found
+            && let will_do = self.will_do(object, *status, want).await
+            && !will_do.map_err(|error| error.readdressed(|_| subject.path.clone()))?
+        {
             found = self.look(subject, want).await?;
+        }
+        if let Answer::Kept(object, _) = &found
+            && want.intent != Intent::Header
+            && object.seal().is_some()
+        {
+            // Nothing of it is shown before it was seen to fit: that it does not is learned here, too.
+            let began = file::arrive(object, Awaited::Beginning).await;
+            began.map_err(|error| error.readdressed(|_| subject.path.clone()))?;
         }
         match found {
             Answer::Kept(object, _) if object.kind().is_nothing() => {
@@ -60,13 +60,15 @@ impl Core {
 
     /// False where a second look finds more: the source has another version by now, which is better learned here than amid
     /// the file; or somebody else has asked it, for a file alone.
-    async fn will_do(&self, found: &Answer, want: Want) -> Result<bool> {
-        match found {
-            Answer::Kept(object, _) if self.says_too_little(object, want) => Ok(false),
-            Answer::Kept(object, CacheStatus::Hit | CacheStatus::Stale) if want.intent == Intent::Whole => {
+    async fn will_do(&self, object: &Arc<Object>, status: CacheStatus, want: Want) -> Result<bool> {
+        if self.says_too_little(object, want) {
+            return Ok(false);
+        }
+        match status {
+            CacheStatus::Hit | CacheStatus::Stale if want.intent == Intent::Whole => {
                 file::go_on(object).await
             }
-            Answer::Kept(..) | Answer::Passed(_) | Answer::Unkept => Ok(true),
+            _ => Ok(true),
         }
     }
 
@@ -93,7 +95,7 @@ impl Core {
         };
         let begin = |stored: Option<&Arc<Object>>, intent| {
             let asking = self.clone().ask(subject.clone(), stored.map(Seen::of), Want { intent, ..want });
-            self.flights.begin(self.key_of(subject), asking)
+            self.store.at_hand().asked().begin(self.key_of(subject), asking)
         };
         match (verdict, stored) {
             (Some(Verdict::Fresh), Some(stored))
@@ -113,13 +115,18 @@ impl Core {
                     tracing::debug!(path = %subject.path, %error, "the source cannot be had: what is kept is served");
                     Ok(Answer::Kept(stored, CacheStatus::Stale))
                 }
-                (answer, _) => answer,
+                (Ok(Shared::Kept(object, status)), _) => Ok(Answer::Kept(object, status)),
+                (Ok(Shared::Passed(passage)), _) => match passage.take() {
+                    Some(answer) => Ok(answer),
+                    None => self.pass(subject, want).await,
+                },
+                (Err(error), _) => Err(error),
             },
         }
     }
 
     /// What is to be done with what is kept: its set says what it must be, else its age and the rules decide.
-    async fn judge(&self, stored: &Arc<Object>, subject: &Subject, want: Want) -> Verdict {
+    async fn judge(self: &Arc<Self>, stored: &Arc<Object>, subject: &Subject, want: Want) -> Verdict {
         if stored.kind() == Kind::File
             && let Some(expected) = self.expected(subject).await
         {
@@ -133,7 +140,7 @@ impl Core {
     }
 
     /// True where a folder was lately seen not to be there, and no listing of it is kept.
-    pub(super) async fn lacks_folder(&self, path: &VPath, freshness: Freshness) -> bool {
+    pub(super) async fn lacks_folder(self: &Arc<Self>, path: &VPath, freshness: Freshness) -> bool {
         let listing = self.key(path, Part::Listing);
         let entry = Subject::entry(path);
         if self.has(listing) || !self.has(self.key_of(&entry)) {

@@ -44,6 +44,13 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     }
 }
 
+impl<T> Flights<T> {
+    /// True where a call about `key` is under way.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.0.contains_key(&key)
+    }
+}
+
 impl<T: Clone> Flight<T> {
     /// The call's answer.
     pub(super) async fn landed(mut self) -> Result<T> {

@@ -15,6 +15,7 @@
 //! [`Revalidate`]: crate::options::Freshness::Revalidate
 //! [`Sought::File`]: crate::options::Sought::File
 
+mod answer;
 mod asking;
 mod file;
 mod finding;
@@ -35,18 +36,16 @@ mod store;
 mod tests;
 mod upkeep;
 
-use std::collections::VecDeque;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use dashmap::DashMap;
 
+use self::answer::Answer;
 use self::file::MirrorFile;
-use self::finding::{Answer, Want, is_outage, not_kept};
-use self::flight::Flights;
+use self::finding::{Want, is_outage, not_kept};
 pub use self::freshness::Tolerances;
-use self::object::Object;
+use self::holding::Hot;
 pub use self::packages::Apt;
 pub use self::pages::Pip;
 pub use self::pattern::{Pattern, PatternError};
@@ -54,7 +53,7 @@ pub use self::rules::{Preset, Rule, Rules};
 use self::set::Releases;
 pub use self::set::Sets;
 pub use self::sets::Site;
-use self::store::{Key, Kind, Part};
+use self::store::{Kind, Part};
 pub use self::store::{Store, StoreOptions, Usage};
 pub use self::upkeep::Status;
 use crate::error::{Error, ErrorKind, Result};
@@ -88,11 +87,8 @@ struct Core {
     source: Arc<str>,
     store: Arc<Store>,
     options: MirrorOptions,
-    /// What somebody holds.
-    live: DashMap<Key, Weak<Object>>,
-    /// What was used last, so that it is still live when it is asked for again.
-    hot: Mutex<VecDeque<Arc<Object>>>,
-    flights: Flights<Answer>,
+    /// What was used last, of all mirrors of the store.
+    hot: Arc<Hot>,
     releases: Releases,
     /// How fast is fetched.
     rate: Option<Rate>,
@@ -121,14 +117,13 @@ impl Mirror {
         options: MirrorOptions,
     ) -> Self {
         let rate = options.download.map(Rate::shared);
+        let hot = store.at_hand().hot();
         let core = Arc::new(Core {
             inner,
             source: source.into(),
             store,
             options,
-            live: DashMap::new(),
-            hot: Mutex::default(),
-            flights: Flights::default(),
+            hot,
             releases: Releases::default(),
             rate,
         });
@@ -170,7 +165,7 @@ impl FileSystem for Mirror {
         match self.0.find(&Subject::entry(path), want).await {
             Ok(Answer::Kept(object, status)) => Ok(object.describe(status)),
             Ok(Answer::Passed(file)) => file.metadata().await,
-            Ok(Answer::Unkept) => self.0.inner.metadata(path, options).await,
+            Ok(Answer::Listed(_)) => Ok(Metadata::new(FileType::Dir)),
             // The root exists, whatever its source has to say.
             Err(error) if path.is_root() && is_outage(&error) => Ok(Metadata::new(FileType::Dir)),
             // Neither a file nor a folder.
@@ -198,7 +193,8 @@ impl FileSystem for Mirror {
                     first => Ok(listing::begun(first, entries)),
                 }
             }
-            Answer::Passed(_) | Answer::Unkept => self.0.inner.read_dir(path, options).await,
+            Answer::Listed(listing) => Ok(listing),
+            Answer::Passed(_) => Err(Error::new(ErrorKind::Internal, OP, path)),
         }
     }
 
@@ -228,7 +224,7 @@ impl FileSystem for Mirror {
                 Arc::new(MirrorFile::new(object, described))
             }
             Answer::Passed(file) => file,
-            Answer::Unkept => return self.0.inner.open(path, options).await,
+            Answer::Listed(_) => return Err(Error::new(ErrorKind::IsADirectory, OP, path)),
         };
         if let Some(wanted) = &options.if_match
             && file.metadata().await?.validator.as_ref() != Some(wanted)

@@ -99,7 +99,7 @@ impl Apt {
 
 impl Core {
     /// Reads the indices that may name the package at `path`, as far as they are kept and were not read yet.
-    pub(super) async fn read_indices(&self, apt: &Apt, path: &VPath) {
+    pub(super) async fn read_indices(self: &Arc<Self>, apt: &Apt, path: &VPath) {
         let _alone = apt.reading.lock().await;
         let releases: Vec<_> = apt.known().releases.iter().cloned().collect();
         for at in releases {
@@ -121,7 +121,11 @@ impl Core {
     }
 
     /// The indices of packages that `release` names and that are kept, by their names or by their hash.
-    async fn kept_indices(&self, release: &Release, folder: &VPath) -> Vec<(VPath, Digest, Arc<Object>)> {
+    async fn kept_indices(
+        self: &Arc<Self>,
+        release: &Release,
+        folder: &VPath,
+    ) -> Vec<(VPath, Digest, Arc<Object>)> {
         let mut found = Vec::new();
         for (index, digest) in release.indices(folder, is_index_of_packages) {
             for at in by_hash(&index, &digest).into_iter().chain([index.clone()]) {
@@ -137,7 +141,7 @@ impl Core {
         found
     }
 
-    async fn read_index(&self, apt: &Apt, index: &VPath, object: Arc<Object>) -> Result<Packages> {
+    async fn read_index(self: &Arc<Self>, apt: &Apt, index: &VPath, object: Arc<Object>) -> Result<Packages> {
         let described = object.describe(CacheStatus::Hit);
         let file: Arc<dyn File> = Arc::new(MirrorFile::new(object, described));
         let file = match scheme_of(index) {

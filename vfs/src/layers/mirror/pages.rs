@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::finding::{Answer, Want};
+use super::answer::Answer;
+use super::finding::Want;
 use super::object::Object;
 use super::set::read_all;
 use super::sets::{Digest, Page, Place, Site, projects_of};
@@ -17,7 +18,7 @@ use super::{Core, Subject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_system::{File, SeekCost};
 use crate::metadata::{Identity, Metadata, Validator};
-use crate::options::{Freshness, Intent, OpenOptions, Sought};
+use crate::options::{Freshness, Intent, Sought};
 use crate::path::VPath;
 
 /// The media types in which an index has its pages (PEP 503; PEP 691, "Content Types"); the first wins a tie.
@@ -152,10 +153,7 @@ impl Core {
                 return Ok(Arc::new(PageFile::new(page, object.describe(status))));
             }
             Answer::Passed(file) => file,
-            Answer::Unkept => {
-                let options = OpenOptions { page: Some(media), freshness: wish, ..OpenOptions::reading() };
-                self.inner.open(path, &options).await?
-            }
+            Answer::Listed(_) => return Err(Error::new(ErrorKind::Internal, "open", path)),
         };
         let described = file.metadata().await?;
         let text = super::set::drain(&*file, PAGE_BYTES, path).await?;

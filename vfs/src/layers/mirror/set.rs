@@ -57,7 +57,7 @@ impl Sets {
 
 impl Core {
     /// Learns what there is to learn of `subject` before it is asked for.
-    pub(super) async fn prepare(&self, subject: &Subject) {
+    pub(super) async fn prepare(self: &Arc<Self>, subject: &Subject) {
         if let Sets::Apt(apt) = &self.options.sets
             && is_package(&subject.path)
         {
@@ -66,7 +66,7 @@ impl Core {
     }
 
     /// What the file must sum to, as its name, a release or a page says that is kept.
-    pub(super) async fn expected(&self, subject: &Subject) -> Option<Digest> {
+    pub(super) async fn expected(self: &Arc<Self>, subject: &Subject) -> Option<Digest> {
         match &self.options.sets {
             Sets::Apt(apt) if subject.part == Part::Entry => match self.listed(&subject.path).await {
                 None if is_package(&subject.path) => apt.digest(&subject.path),
@@ -77,7 +77,7 @@ impl Core {
         }
     }
 
-    async fn listed(&self, path: &VPath) -> Option<Digest> {
+    async fn listed(self: &Arc<Self>, path: &VPath) -> Option<Digest> {
         if let Some(digest) = hash_in_name(path) {
             return Some(digest);
         }
@@ -98,7 +98,11 @@ impl Core {
     ///
     /// # Errors
     /// `Unavailable` where the source does not have them yet: then `old` stays.
-    pub(super) async fn companions(&self, new: &Arc<Object>, old: &Arc<Object>) -> Result<Vec<Arc<Object>>> {
+    pub(super) async fn companions(
+        self: &Arc<Self>,
+        new: &Arc<Object>,
+        old: &Arc<Object>,
+    ) -> Result<Vec<Arc<Object>>> {
         let path = new.path();
         let Some(folder) =
             path.parent().filter(|_| matches!(self.options.sets, Sets::Apt(_)) && is_release(&path))

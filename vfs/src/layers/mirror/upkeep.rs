@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::answer::Answer;
 use super::asking::Seen;
-use super::finding::{Answer, Want};
+use super::finding::Want;
 use super::set::read_through;
 use super::store::{Key, Kind, Part, Record};
 use super::{Core, Mirror, Subject, Usage};
@@ -53,7 +54,7 @@ impl Mirror {
         let count = found.len() as u64;
         for (key, generation) in found {
             self.0.forget(key);
-            self.0.store.remove(key, Some(generation)).await?;
+            self.0.store.remove(key, generation).await?;
         }
         Ok(count)
     }
@@ -77,7 +78,7 @@ impl Mirror {
                 sought: Sought::Anything,
             };
             let asking = self.0.clone().ask(subject, seen.as_ref().map(Seen::of), want);
-            self.0.flights.begin(key, asking).landed().await?;
+            self.0.store.at_hand().asked().begin(key, asking).landed().await?;
             count += 1;
         }
         Ok(count)
@@ -159,7 +160,7 @@ impl Mirror {
                 }
                 Ok(object.progress().0.unwrap_or_default())
             }
-            Answer::Passed(_) | Answer::Unkept => {
+            Answer::Passed(_) | Answer::Listed(_) => {
                 let detail = "its source or a rule says that it must not be kept, or the cache is full";
                 Err(Error::new(ErrorKind::Unsupported, OP, path).with_detail(detail))
             }

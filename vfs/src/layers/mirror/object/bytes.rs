@@ -2,39 +2,38 @@
 
 use bytes::Bytes;
 
-use super::Object;
-use crate::error::{Error, Result};
-use crate::layers::mirror::store::BLOCK_BYTES;
+use super::{Object, State, is_resumable};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::layers::mirror::store::{BLOCK_BYTES, Data};
 use crate::path::VPath;
-use crate::producer::{FileSpan, SpanFile};
+use crate::producer::FileSpan;
 use crate::residency;
 
 impl Object {
     /// Its bytes on the disk, made where there are none.
-    pub(in crate::layers::mirror) async fn data(&self) -> Result<&SpanFile> {
+    pub(in crate::layers::mirror) async fn data(&self) -> Result<&Data> {
         let generation = self.generation();
-        self.data.get_or_try_init(|| self.store.data(self.key, generation)).await
+        self.data.get_or_try_init(|| self.store.create_data(self.key, generation)).await
     }
 
-    /// Opens its bytes and forgets blocks that the file does not reach: somebody has cut it, or removed it.
-    pub(in crate::layers::mirror) async fn look_at_data(&self) -> Result<()> {
-        let data = self.data().await?.clone();
-        let status = self.store.disk().run("metadata", move || rustix::fs::fstat(&data)).await?;
-        let len = status.map_err(|errno| Error::from_io(errno.into(), "metadata", &VPath::root()))?.st_size;
-        let len = u64::try_from(len).unwrap_or(0);
+    /// Forgets blocks that its file does not reach: somebody has cut it. False where no more of this version can be had.
+    pub(in crate::layers::mirror) fn is_intact(&self) -> bool {
+        let Some(data) = self.data.get() else { return true };
+        // What cannot be looked at cannot be read either.
+        let len = data.len().unwrap_or(0);
         let mut state = self.state();
-        let blocks = &mut state.record.blocks;
-        let cut: Vec<_> = blocks.indices().filter(|index| blocks.end(*index) > len).collect();
-        if !cut.is_empty() {
-            cut.into_iter().for_each(|index| blocks.remove(index));
+        if state.record.blocks.cut_to(len) {
             tracing::warn!(path = %state.record.path, "a file of the cache was cut: what is missing is fetched anew");
+            // Nor does anybody go by how far a run has come.
+            state.runs.retain(|run| run.reached() <= len);
+            state.damage();
         }
-        Ok(())
+        state.lost.is_none()
     }
 
     /// Reads what [`Object::locate`] found present.
     pub(in crate::layers::mirror) async fn read_present(&self, offset: u64, len: usize) -> Result<Bytes> {
-        let data = self.data().await?;
+        let data = self.data().await?.file();
         if let Some(bytes) = residency::read(data, offset, len).filter(|bytes| bytes.len() == len) {
             return Ok(bytes.into());
         }
@@ -50,7 +49,7 @@ impl Object {
             let blocks = &state.record.blocks;
             (blocks.sum(index), index * BLOCK_BYTES, blocks.end(index))
         };
-        let span = FileSpan::new(self.data().await?.clone(), start, end - start);
+        let span = FileSpan::new(self.data().await?.file().clone(), start, end - start);
         let found = self
             .store
             .disk()
@@ -71,6 +70,7 @@ impl Object {
         state.unchecked.remove(&index);
         if !fits {
             state.record.blocks.remove(index);
+            state.damage();
             tracing::warn!(path = %state.record.path, block = index, "a block of the cache is damaged: it is fetched anew");
         }
         let is_sure = state.unchecked.is_empty();
@@ -78,5 +78,18 @@ impl Object {
             state.record.run = self.store.run();
         }
         is_sure
+    }
+}
+
+impl State {
+    /// Notes that bytes are gone that were there. They can be fetched again where their version can be named; of another
+    /// version not even the rest is to be had, since nothing says that what the source has now goes with it.
+    fn damage(&mut self) {
+        if !is_resumable(&self.record) {
+            let detail =
+                "what is kept of it is damaged, and the source does not name its version: open it anew";
+            let error = Error::new(ErrorKind::Changed, "read_at", &self.record.path);
+            self.lost.get_or_insert_with(|| error.with_detail(detail).with_retry(Retry::Now));
+        }
     }
 }

@@ -22,7 +22,7 @@ impl Object {
         start: u64,
         end: Option<u64>,
     ) -> Result<Box<dyn Producer>> {
-        match &self.upstream {
+        match &*self.upstream() {
             Upstream::Once(producer) => {
                 let producer = producer.lock().unwrap_or_else(PoisonError::into_inner).take();
                 producer.ok_or_else(|| Error::new(ErrorKind::Unavailable, "read_dir", &VPath::root()))
@@ -40,7 +40,8 @@ impl Object {
 
     /// The source's file, of this version and no other.
     pub(in crate::layers::mirror) async fn upstream_file(&self, intent: Intent) -> Result<Arc<dyn File>> {
-        let Upstream::File { tree, page, opened, is_offline, .. } = &self.upstream else {
+        let upstream = self.upstream();
+        let Upstream::File { tree, page, opened, is_offline, .. } = &*upstream else {
             return Err(Error::new(ErrorKind::Internal, "open", &VPath::root()));
         };
         if *is_offline {
@@ -61,9 +62,21 @@ impl Object {
         Ok(file)
     }
 
+    /// Fetches what is missing from `upstream` from now on: the mount that it was found through last. What is being fetched
+    /// comes from where it came from.
+    pub(in crate::layers::mirror) fn read_from(&self, upstream: Upstream) {
+        if !self.state().runs.is_empty() {
+            return;
+        }
+        let mut current = self.upstream.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_replaced_by(&upstream) {
+            *current = Arc::new(upstream);
+        }
+    }
+
     /// Lets the source's file go: nobody needs it any more, or it has another version by now.
     pub(in crate::layers::mirror) fn close_upstream(&self) {
-        if let Upstream::File { opened, .. } = &self.upstream {
+        if let Upstream::File { opened, .. } = &*self.upstream() {
             opened.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
@@ -141,13 +154,30 @@ impl Object {
 
     /// Waits until the next bytes may be fetched, after `bytes`.
     pub(in crate::layers::mirror) async fn pace(&self, bytes: usize) {
-        let own = match &self.upstream {
+        let upstream = self.upstream();
+        let own = match &*upstream {
             Upstream::File { rate, .. } => rate.as_ref(),
             Upstream::Once(_) => None,
         };
         let turns = [own, self.store.rate()].into_iter().flatten().map(|rate| rate.charge(bytes));
         if let Some(turn) = turns.max() {
             tokio::time::sleep_until(turn).await;
+        }
+    }
+}
+
+impl Upstream {
+    /// True where the other tells of the same source as another mount has it, and this one has nothing open.
+    fn is_replaced_by(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::File { tree, opened, is_offline, .. },
+                Self::File { tree: other, is_offline: will_be_offline, .. },
+            ) => {
+                let is_open = opened.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+                is_offline != will_be_offline || !Arc::ptr_eq(tree, other) && !is_open
+            }
+            _ => false,
         }
     }
 }

@@ -41,6 +41,9 @@ impl Object {
         if state.bypassed && state.sealed.is_some() {
             return Located::Bypassed;
         }
+        if let (Some(_), Some(error)) = (&state.sealed, &state.lost) {
+            return Located::Lost(error.clone());
+        }
         if let Some(seal) = state.sealed {
             return Located::sealed(&mut state, seal, offset, demand);
         }
@@ -90,7 +93,7 @@ impl Object {
             && !state.bypassed
             && state.sealed.is_none();
         let len = state.record.blocks.len().filter(|_| is_whole)?;
-        self.data.get().map(|data| (data.clone(), len))
+        self.data.get().map(|data| (data.file().clone(), len))
     }
 
     /// How far the bytes from `offset` on are there, without anybody being asked to bring more.

@@ -17,21 +17,21 @@ pub(super) use self::sealing::HoldsBack;
 use self::sealing::Seal;
 use super::freshness::{self, What};
 use super::run::Run;
-use super::store::{Blocks, Key, Kind, Record, Store};
+use super::store::{Blocks, Data, Key, Kind, Record, Store};
 use crate::error::{Error, Result};
 use crate::file_system::{File, FileSystem, SeekCost};
 use crate::metadata::{CacheStatus, Metadata, Validator};
 use crate::options::Held;
 use crate::path::VPath;
-use crate::producer::{Producer, Rate, SpanFile};
+use crate::producer::{Producer, Rate};
 
 /// One version of a file, a folder, a listing, or the knowledge that nothing is there. Files and listings have bytes: those
 /// in the store, and those on their way in the runs.
 pub(super) struct Object {
     pub(super) key: Key,
     pub(super) store: Arc<Store>,
-    upstream: Upstream,
-    data: OnceCell<SpanFile>,
+    upstream: Mutex<Arc<Upstream>>,
+    data: OnceCell<Data>,
     state: Mutex<State>,
     /// Ticks when bytes have come and when a run has ended.
     pub(super) news: watch::Sender<()>,
@@ -45,7 +45,7 @@ pub(super) enum Upstream {
         /// The media type of a folder's page, where it is one.
         page: Option<&'static str>,
         opened: Mutex<Option<Arc<dyn File>>>,
-        /// How fast this source is read.
+        /// How fast it is read.
         rate: Option<Rate>,
         /// It is never asked.
         is_offline: bool,
@@ -77,15 +77,42 @@ impl Object {
         Self::with(key, store, record, BTreeSet::new(), upstream)
     }
 
-    /// A version that an earlier opening, or an earlier run of the program, has kept.
-    pub(super) fn stored(key: Key, store: &Arc<Store>, mut record: Record, upstream: Upstream) -> Self {
+    /// A version that an earlier opening, or an earlier run of the program, has kept: as much of it as can be gone on with.
+    /// Where that is nothing it begins anew, in a file of its own.
+    pub(super) async fn stored(
+        key: Key,
+        store: &Arc<Store>,
+        mut record: Record,
+        upstream: Upstream,
+    ) -> Result<Self> {
+        let mut data = None;
+        if record.blocks.present() > 0 {
+            let is_whole = record.blocks.is_complete();
+            // Half of a version that cannot be named is of no use.
+            if is_whole || is_resumable(&record) {
+                data = store.reopen_data(key, record.generation).await?;
+            }
+            let len = data.as_ref().map_or(Ok(0), Data::len).map_err(|error| unreadable(error, &record))?;
+            if record.blocks.cut_to(len) {
+                let path = &record.path;
+                tracing::warn!(%path, "a file of the cache was cut, or removed: what is missing is fetched anew");
+                data = data.filter(|_| is_resumable(&record));
+            }
+        }
+        if data.is_none() {
+            record.blocks = Blocks::none_of(record.metadata.len);
+            record.generation = store.next_generation();
+            record.digest = None;
+        }
         let trusted = store.trusts(&record);
         let unchecked = if trusted { BTreeSet::new() } else { record.blocks.indices().collect() };
-        if !is_resumable(&record) && !record.blocks.is_complete() {
-            // Half of a version that cannot be named is of no use.
-            record.blocks = Blocks::none_of(record.metadata.len);
+        let bypassed = store.is_read_only() && !record.blocks.is_complete();
+        let object =
+            Self { data: OnceCell::new_with(data), ..Self::with(key, store, record, unchecked, upstream) };
+        if bypassed {
+            object.bypass();
         }
-        Self::with(key, store, record, unchecked, upstream)
+        Ok(object)
     }
 
     fn with(
@@ -105,7 +132,7 @@ impl Object {
             unsaved: 0,
             is_forgotten: false,
         };
-        let store = Arc::clone(store);
+        let (store, upstream) = (Arc::clone(store), Mutex::new(Arc::new(upstream)));
         let news = watch::Sender::new(());
         Self { key, store, upstream, data: OnceCell::new(), state: Mutex::new(state), news }
     }
@@ -170,7 +197,7 @@ impl Object {
         state.record.metadata.caching = found.caching;
         state.record.metadata.provenance.age = found.provenance.age;
         drop(state);
-        if let (Some(file), Upstream::File { opened, .. }) = (file, &self.upstream) {
+        if let (Some(file), Upstream::File { opened, .. }) = (file, &*self.upstream()) {
             *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
         }
     }
@@ -216,9 +243,18 @@ impl Object {
         if self.is_complete() { SeekCost::Free } else { SeekCost::Request }
     }
 
+    /// Where its missing bytes come from.
+    fn upstream(&self) -> Arc<Upstream> {
+        Arc::clone(&self.upstream.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unreadable(error: std::io::Error, record: &Record) -> Error {
+    Error::from_io(error, "metadata", &record.path)
 }
 
 /// True where two fetches of one version can be put together.

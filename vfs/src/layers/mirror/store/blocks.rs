@@ -68,6 +68,18 @@ impl Blocks {
         }
     }
 
+    /// Forgets the blocks that a file of `len` bytes does not reach. True where there were any.
+    pub(in crate::layers::mirror) fn cut_to(&mut self, len: u64) -> bool {
+        let mut was_cut = false;
+        while let Some(last) =
+            self.sums.iter().rposition(Option::is_some).filter(|last| self.end(*last as u64) > len)
+        {
+            self.sums.truncate(last);
+            was_cut = true;
+        }
+        was_cut
+    }
+
     /// What the block `index` sums to, where it is there.
     pub(in crate::layers::mirror) fn sum(&self, index: u64) -> Option<u32> {
         *usize::try_from(index).ok().and_then(|index| self.sums.get(index))?
@@ -132,6 +144,11 @@ mod tests {
         assert_eq!(blocks.present_until(3, 2), 2 * BLOCK_BYTES);
         blocks.remove(2);
         assert!(!blocks.is_complete());
+        assert!(!blocks.cut_to(2 * BLOCK_BYTES));
+        assert!(blocks.cut_to(2 * BLOCK_BYTES - 1));
+        assert_eq!(blocks.present_until(0, 9), BLOCK_BYTES);
+        assert!(blocks.cut_to(0));
+        assert_eq!(blocks.present(), 0);
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! Keeping house: how much is kept, and what goes when it gets too much.
 
 use std::collections::HashSet;
-use std::fs;
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
 
-use super::{Key, Removal, Store, Usage, allocated, run_of};
+use super::folder::{Folder, Room};
+use super::{Key, Store, Usage};
 
 /// How much a store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +26,23 @@ pub struct StoreOptions {
 /// Part of the bytes that is free after an eviction: a tenth.
 const FREED_PART: u64 = 10;
 
-/// Bytes written between two looks at the file system's free space.
-const LOOK_BYTES: u64 = 64 << 20;
+/// Bytes written between two looks at the file system's free space, at most and at least; in between half of what is free
+/// for us.
+const LOOK_BYTES: RangeInclusive<u64> = (1 << 20)..=(64 << 20);
 
-/// What is known of everything that is kept: some 50 bytes an entry.
+/// How often the time of the last use of what is used all the time is noted on the disk.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// What is known of everything that is kept: some 70 bytes an entry.
 #[derive(Debug)]
 pub(super) struct House {
     options: StoreOptions,
     kept: DashMap<Key, Use>,
     bytes: AtomicU64,
-    /// Bytes written since the file system was asked for its free space.
-    unseen: AtomicU64,
+    /// Bytes that may be written before the file system is asked for its free space again.
+    patience: AtomicU64,
+    /// The system has refused to write.
+    is_starved: AtomicBool,
     is_evicting: AtomicBool,
     /// Nothing more can go, and too much is there: nothing more is kept.
     is_full: AtomicBool,
@@ -47,8 +53,10 @@ pub(super) struct House {
 struct Use {
     /// In units of 4 KiB: up to 16 TiB.
     pages: u32,
-    /// Seconds since 1970.
-    used: u32,
+    /// Milliseconds since 1970.
+    used: u64,
+    /// When that was noted on the disk.
+    noted: u64,
     /// It stays.
     is_pinned: bool,
 }
@@ -65,7 +73,8 @@ impl House {
             options,
             kept: DashMap::new(),
             bytes: AtomicU64::new(0),
-            unseen: AtomicU64::new(LOOK_BYTES),
+            patience: AtomicU64::new(0),
+            is_starved: AtomicBool::new(false),
             is_evicting: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
         }
@@ -81,19 +90,32 @@ impl House {
 
     /// Notes what `key` takes now.
     pub(super) fn account(&self, key: Key, bytes: u64, is_pinned: bool, now: SystemTime) {
-        let now = Use { pages: pages(bytes), used: seconds(now), is_pinned };
+        let now = millis(now);
+        let now = Use { pages: pages(bytes), used: now, noted: now, is_pinned };
         let before = self.kept.insert(key, now).map_or(0, |before| before.pages);
         let (now, before) = (bytes_of(now.pages), bytes_of(before));
         self.bytes.fetch_add(now, Ordering::Relaxed);
         self.bytes.fetch_sub(before, Ordering::Relaxed);
-        self.unseen.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+        let more = now.saturating_sub(before);
+        _ = self
+            .patience
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(more)));
     }
 
-    /// Notes that `key` was used.
-    pub(super) fn touch(&self, key: Key, now: SystemTime) {
-        if let Some(mut kept) = self.kept.get_mut(&key) {
-            kept.used = seconds(now);
+    /// Notes that `key` was used. True where that is to be noted on the disk too.
+    pub(super) fn touch(&self, key: Key, now: SystemTime) -> bool {
+        let Some(mut kept) = self.kept.get_mut(&key) else { return false };
+        kept.used = millis(now);
+        let is_due = u128::from(kept.used.saturating_sub(kept.noted)) >= NOTE_EVERY.as_millis();
+        if is_due {
+            kept.noted = kept.used;
         }
+        is_due
+    }
+
+    /// Notes that the system has refused to write: something has to go, whatever the counts say.
+    pub(super) fn starve(&self) {
+        self.is_starved.store(true, Ordering::Relaxed);
     }
 
     /// Notes whether `key` stays.
@@ -115,42 +137,46 @@ impl House {
     }
 
     /// Bytes that have to go; 0: all is well.
-    fn excess(&self, folder: &Path) -> u64 {
+    fn excess(&self, folder: &Folder) -> u64 {
         let bytes = self.bytes.load(Ordering::Relaxed);
-        let goal = self.options.bytes - self.options.bytes / FREED_PART;
-        let over = if bytes > self.options.bytes { bytes - goal } else { 0 };
-        let is_full = self.is_full.load(Ordering::Relaxed);
-        if over == 0 && !is_full && self.unseen.load(Ordering::Relaxed) < LOOK_BYTES {
-            return 0;
-        }
-        self.unseen.store(0, Ordering::Relaxed);
-        let free = rustix::fs::statvfs(folder)
-            .map_or(u64::MAX, |found| found.f_bavail.saturating_mul(found.f_frsize));
-        over.max(self.options.keep_free.saturating_sub(free))
+        let part = self.options.bytes / FREED_PART;
+        let over = if bytes > self.options.bytes { bytes - (self.options.bytes - part) } else { 0 };
+        let starved =
+            if self.is_starved.swap(false, Ordering::Relaxed) { part.min(bytes / FREED_PART) } else { 0 };
+        let free = folder.free_bytes().unwrap_or(u64::MAX);
+        let ours = free.saturating_sub(self.options.keep_free);
+        self.patience.store((ours / 2).clamp(*LOOK_BYTES.start(), *LOOK_BYTES.end()), Ordering::Relaxed);
+        over.max(starved).max(self.options.keep_free.saturating_sub(free))
     }
 
-    /// What was used longest ago, as many as take `excess` bytes, but for what stays.
-    fn oldest(&self, mut excess: u64) -> Vec<Key> {
+    /// What may go, with its bytes: what was used longest ago first.
+    fn oldest(&self) -> Vec<(Key, u64)> {
         let free = self.kept.iter().filter(|kept| !kept.is_pinned);
         let mut kept: Vec<_> = free.map(|kept| (kept.used, *kept.key(), kept.pages)).collect();
         kept.sort_unstable();
-        let goes = kept.into_iter().take_while(|(_, _, pages)| {
-            let goes = excess > 0;
-            excess = excess.saturating_sub(bytes_of(*pages));
-            goes
-        });
-        let goes = goes.map(|(_, key, _)| key).collect();
-        if self.is_full.swap(excess > 0, Ordering::Relaxed) != (excess > 0) {
-            tracing::warn!(is_full = excess > 0, "whether the cache has room for more");
+        kept.into_iter().map(|(_, key, pages)| (key, bytes_of(pages))).collect()
+    }
+
+    fn excess_is_possible(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.options.bytes
+            || self.patience.load(Ordering::Relaxed) == 0
+            || self.is_starved.load(Ordering::Relaxed)
+            || self.is_full.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether nothing more can go, although too much is there.
+    fn be_full(&self, is_full: bool) {
+        if self.is_full.swap(is_full, Ordering::Relaxed) != is_full {
+            tracing::warn!(is_full, "whether the cache has room for more");
         }
-        goes
     }
 }
 
 impl Store {
     /// Lets go of what was used longest ago, where too much is kept. One job at a time; the caller does not wait.
     pub(in crate::layers::mirror) fn keep_house(self: &Arc<Self>) {
-        if self.house.excess_is_possible() && !self.house.is_evicting.swap(true, Ordering::AcqRel) {
+        let is_due = self.house.excess_is_possible() && !self.folder.is_read_only();
+        if is_due && !self.house.is_evicting.swap(true, Ordering::AcqRel) {
             let store = Arc::clone(self);
             tokio::spawn(async move {
                 store.evict().await;
@@ -166,36 +192,35 @@ impl Store {
         stays.map(|(key, _)| key).collect()
     }
 
+    /// What somebody reads stays, and its bytes count: a file that is open takes its place whether it has a name or not.
     async fn evict(self: &Arc<Self>) {
         let store = Arc::clone(self);
-        let found = self.disk.run("remove_file", move || {
+        let looked = self.disk.run("metadata", move || {
             let excess = store.house.excess(&store.folder);
-            let keys = store.house.oldest(excess);
-            if excess > 0 {
-                tracing::info!(
-                    entries = keys.len(),
-                    bytes = excess,
-                    "the cache lets go of what was used longest ago"
-                );
-            }
-            keys
+            (excess, if excess > 0 { store.house.oldest() } else { Vec::new() })
         });
-        for key in found.await.unwrap_or_default() {
-            let folder = self.folder.join("o").join(&key.to_string()[..2]);
+        let Ok((mut excess, oldest)) = looked.await else { return };
+        let (goal, mut entries) = (excess, 0_u64);
+        for (key, bytes) in oldest {
+            if excess == 0 {
+                break;
+            }
+            if !self.at_hand.let_go(key) {
+                continue;
+            }
             self.house.forget(key);
-            let removed = self.disk.run("remove_file", move || drop(Removal(files_of(&folder, key)))).await;
+            let folder = Arc::clone(&self.folder);
+            let removed = self.disk.run("remove_file", move || remove_all(&folder, key)).await;
             if removed.is_err() {
                 return;
             }
+            excess = excess.saturating_sub(bytes);
+            entries += 1;
         }
-    }
-}
-
-impl House {
-    fn excess_is_possible(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > self.options.bytes
-            || self.unseen.load(Ordering::Relaxed) >= LOOK_BYTES
-            || self.is_full.load(Ordering::Relaxed)
+        if goal > 0 {
+            tracing::info!(entries, bytes = goal, "the cache lets go of what was used longest ago");
+        }
+        self.house.be_full(excess > 0);
     }
 }
 
@@ -205,9 +230,8 @@ pub(super) fn survey(store: &Arc<Store>) {
     tokio::spawn(async move {
         for first in 0..=0xff_u8 {
             let Some(store) = Weak::upgrade(&store) else { return };
-            let folder = store.folder.join("o").join(format!("{first:02x}"));
-            let run = store.run;
-            let found = store.disk.run("read_dir", move || survey_folder(&folder, run)).await;
+            let counted = Arc::clone(&store);
+            let found = store.disk.run("read_dir", move || counted.survey_folder(first)).await;
             let pinned = if store.pins.is_empty() { HashSet::new() } else { store.pinned(first).await };
             for (key, bytes, used) in found.unwrap_or_default() {
                 // What was saved meanwhile is known better.
@@ -218,50 +242,50 @@ pub(super) fn survey(store: &Arc<Store>) {
         }
         if let Some(store) = store.upgrade() {
             let Usage { entries, bytes } = store.usage();
-            tracing::info!(folder = %store.folder.display(), entries, bytes, "the cache is counted");
+            tracing::info!(folder = %store.folder.place().display(), entries, bytes, "the cache is counted");
             store.keep_house();
         }
     });
 }
 
-fn survey_folder(folder: &Path, run: u64) -> Vec<(Key, u64, SystemTime)> {
-    let mut found: Vec<(Key, u64, SystemTime)> = Vec::new();
-    let mut data = Vec::new();
-    let Ok(entries) = fs::read_dir(folder) else { return found };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some((stem, kind)) = name.to_str().and_then(|name| name.rsplit_once('.')) else { continue };
-        let Some(key) = stem.get(..32).and_then(Key::parse) else { continue };
-        if kind == "data" {
-            let generation = stem.get(33..).and_then(|text| u64::from_str_radix(text, 16).ok());
-            data.push((key, generation, entry.path()));
-        } else if let Ok(status) = entry.metadata() {
-            found.push((key, allocated(&entry.path()), status.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
+impl Store {
+    /// What lies under the keys that begin so, what it takes, and when it was used. Blocks.
+    fn survey_folder(&self, first: u8) -> Vec<(Key, u64, SystemTime)> {
+        let (folder, room) = (&self.folder, Room::Kept(first));
+        let (mut found, mut data) = (Vec::new(), Vec::new());
+        for name in folder.names(room) {
+            let Some((stem, kind)) = name.rsplit_once('.') else { continue };
+            let Some(key) = stem.get(..32).and_then(Key::parse) else { continue };
+            if kind == "data" {
+                let generation = stem.get(33..).and_then(|text| u64::from_str_radix(text, 16).ok());
+                data.push((key, generation, name));
+            } else if let Some(status) = folder.status(room, &name) {
+                found.push((key, status.allocated, status.modified));
+            }
         }
-    }
-    found.sort_unstable();
-    for (key, generation, path) in data {
-        let is_of_now = generation.is_some_and(|generation| run_of(generation) == run);
-        match found.binary_search_by_key(&key, |(key, ..)| *key) {
-            Ok(at) => found[at].1 += allocated(&path),
-            // A record is written a little later than its first bytes.
-            Err(_) if is_of_now => {}
-            Err(_) => drop(Removal(vec![path])),
+        found.sort_unstable();
+        for (key, generation, name) in data {
+            match found.binary_search_by_key(&key, |(key, ..)| *key) {
+                Ok(at) => {
+                    found[at].1 += folder.status(room, &name).map_or(0, |status| status.allocated);
+                }
+                // A record is written a little later than its first bytes.
+                Err(_) if generation.is_some_and(|generation| self.holds.has(key, generation)) => {}
+                Err(_) => drop(self.removal(key, vec![name])),
+            }
         }
+        found
     }
-    found
 }
 
-fn files_of(folder: &Path, key: Key) -> Vec<std::path::PathBuf> {
-    let start = key.to_string();
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    entries
-        .flatten()
-        .filter(|entry: &fs::DirEntry| {
-            entry.file_name().to_str().is_some_and(|name| name.starts_with(&start))
-        })
-        .map(|entry| entry.path())
-        .collect()
+/// Removes all that lies under `key`. Blocks.
+fn remove_all(folder: &Folder, key: Key) {
+    let (room, start) = (Room::of(key), key.to_string());
+    for name in folder.names(room).iter().filter(|name| name.starts_with(&start)) {
+        if let Err(error) = folder.remove(room, name) {
+            tracing::warn!(name, %error, "a file of the cache could not be removed");
+        }
+    }
 }
 
 fn pages(bytes: u64) -> u32 {
@@ -272,7 +296,7 @@ fn bytes_of(pages: u32) -> u64 {
     u64::from(pages) * 4096
 }
 
-fn seconds(time: SystemTime) -> u32 {
+fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

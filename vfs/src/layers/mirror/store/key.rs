@@ -56,6 +56,11 @@ impl Key {
         Self(u128::from_be_bytes(first))
     }
 
+    /// Its first byte.
+    pub(super) const fn first(self) -> u8 {
+        self.0.to_be_bytes()[0]
+    }
+
     /// Reads what [`Key`]'s `Display` prints.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let valid = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

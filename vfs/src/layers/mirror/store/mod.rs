@@ -1,67 +1,65 @@
 //! [`Store`]: the folder in which mirrors keep what they fetched.
 //!
 //! ```text
-//! FOLDER/v1/lock                     held with flock(2) by the process that uses the folder; its text is the state below
+//! FOLDER/v1/lock                     held with flock(2) by the process that uses the folder
 //! FOLDER/v1/pins                     what is never let go of (pins.rs)
 //! FOLDER/v1/tmp/                     records under way; emptied at the start
 //! FOLDER/v1/o/ab/<key>.meta          one record a kept path (record.rs)
 //! FOLDER/v1/o/ab/<key>-<gen>.data    the bytes of one version, sparse where blocks are missing
 //! ```
 //!
-//! `<key>` is 32 hexadecimal digits, `ab` its first two, `<gen>` 16. A version's file is only ever added to; another version
-//! has another file, and who reads the old one goes on. A record names what lies in its file and what each block sums to,
-//! and is replaced by rename(2) after the bytes were written. Nothing is synced, and disks forget: what an earlier run has
-//! kept is believed block by block when its sum was seen to fit. A folder that is deleted, or parts of it, costs fetching
-//! and nothing else.
-//!
-//! The state is `vfsd mirror 1\nrun N\n`: N counts the starts.
+//! `<key>` is 32 hexadecimal digits, `ab` its first two, `<gen>` 16. A version's file is only ever added to, by the one that
+//! has it in hand (data.rs); another version has another file, and who reads the old one goes on. A record names what lies
+//! in its file and what each block sums to, and is replaced by rename(2) after the bytes were written. Nothing is synced, and
+//! disks forget: what another run has kept is believed block by block when its sum was seen to fit. A run is a number drawn
+//! at its start, so that no folder, wherever it was copied from, has records of it. A folder that is deleted, or parts of
+//! it, costs fetching and nothing else. One that cannot be written serves what lies in it.
 
 mod blocks;
+mod data;
+mod folder;
 mod house;
 mod key;
 mod pins;
 mod record;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use rustix::fs::FlockOperation;
 use tokio::time::Instant;
 
 pub(super) use self::blocks::{BLOCK_BYTES, Blocks};
+pub(super) use self::data::Data;
+use self::data::{Holds, name_of};
+use self::folder::{Folder, Room};
 use self::house::House;
 pub use self::house::StoreOptions;
 pub(super) use self::key::{Key, Part};
 use self::pins::Pins;
 pub(super) use self::record::{Kind, Record};
+use super::holding::AtHand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::jobs::Disk;
 use crate::path::VPath;
-use crate::producer::{Rate, SpanFile};
-
-/// A generation is the run that made it, and a count below these bits.
-const RUN_BITS: u32 = 40;
-
-/// The state is no longer than this.
-const STATE_BYTES: u64 = 4096;
+use crate::producer::Rate;
 
 /// A cache folder, in use by this process alone. See the module's head for what lies in it.
 #[derive(Debug)]
 pub struct Store {
-    folder: PathBuf,
+    folder: Arc<Folder>,
     disk: Disk,
-    /// Held as long as the store is.
-    _lock: File,
     run: u64,
-    /// Names the next version, the next temporary file.
+    /// Names the next version.
     counter: AtomicU64,
+    holds: Holds,
     house: House,
     pins: Pins,
+    /// What its mirrors have at hand.
+    at_hand: AtHand,
     /// How fast all mirrors fetch together.
     rate: Option<Rate>,
     /// Wall clock and steady clock at the start.
@@ -70,26 +68,39 @@ pub struct Store {
 
 impl Store {
     /// Opens the folder, which is made where it is missing. Reads nothing of what is kept: that goes on behind the scenes.
+    /// One that is there and cannot be written is read.
     ///
     /// # Errors
     /// `Busy` where another process uses it; else what the system says, with the path.
     pub async fn open(folder: &Path, options: StoreOptions) -> Result<Arc<Self>> {
         let disk = Disk::new();
-        let folder = folder.join("v1");
+        let place = folder.join("v1");
         let opened = {
-            let folder = folder.clone();
-            disk.run("open", move || Opened::new(&folder)).await?
+            let place = place.clone();
+            disk.run("open", move || {
+                let folder = Folder::open(place)?;
+                let pins = Pins::open(&folder)?;
+                Ok((folder, pins))
+            })
         };
-        let opened = opened.map_err(|error| failure(error, &folder))?;
+        let (folder, pins) = opened.await?.map_err(|error| failure(error, &place))?;
+        if folder.is_read_only() {
+            tracing::warn!(
+                folder = %place.display(),
+                "the cache folder cannot be written: what is kept there is served, the rest is passed through"
+            );
+        }
+        let drawn = RandomState::new();
         let store = Arc::new(Self {
-            folder,
+            folder: Arc::new(folder),
             disk,
-            _lock: opened.lock,
-            run: opened.run,
-            pins: opened.pins,
-            rate: options.download.map(Rate::shared),
-            counter: AtomicU64::new(0),
+            run: drawn.hash_one("run"),
+            counter: AtomicU64::new(drawn.hash_one("generation")),
+            holds: Holds::default(),
             house: House::new(options),
+            pins,
+            at_hand: AtHand::default(),
+            rate: options.download.map(Rate::shared),
             started: (SystemTime::now(), Instant::now()),
         });
         house::survey(&store);
@@ -114,50 +125,75 @@ impl Store {
         record.run == self.run
     }
 
-    /// A name for another version's bytes.
+    /// What its mirrors have at hand.
+    pub(super) fn at_hand(&self) -> &AtHand {
+        &self.at_hand
+    }
+
+    /// A name for another version's bytes, which no other has.
     pub(super) fn next_generation(&self) -> u64 {
-        self.run << RUN_BITS | self.counter.fetch_add(1, Ordering::Relaxed)
+        self.counter.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The record under `key`, where there is one that can be read.
     pub(super) async fn load(&self, key: Key) -> Result<Option<Record>> {
-        let path = self.record_path(key);
-        let read = self.disk.run("open", move || read_record(&path)).await?;
-        let record = read.map_err(|error| failure(error, &self.record_path(key)))?;
+        let folder = Arc::clone(&self.folder);
+        let read = self.disk.run("open", move || read_record(&folder, key)).await?;
+        let record = read.map_err(|error| self.failure(error))?;
         if record.is_some() {
             self.house.touch(key, self.now());
         }
         Ok(record)
     }
 
-    /// Replaces the record under `key`. A drop lets it come to its end.
-    pub(super) async fn save(&self, key: Key, record: &Record) -> Result<()> {
-        let bytes = record.encode();
-        let (path, part) = (self.record_path(key), self.part_path());
-        let data = self.data_path(key, record.generation);
+    /// Notes that what is kept under `key` is used, for its being let go of last, also by a later run.
+    pub(super) fn touch(self: &Arc<Self>, key: Key) {
+        if self.house.touch(key, self.now()) {
+            let store = Arc::clone(self);
+            tokio::spawn(async move {
+                let folder = Arc::clone(&store.folder);
+                store
+                    .disk
+                    .run("set_attributes", move || folder.note_use(Room::of(key), &record_name(key)))
+                    .await
+            });
+        }
+    }
+
+    /// Replaces the record under `key`, where the folder can be written. A drop lets it come to its end.
+    pub(super) async fn save(self: &Arc<Self>, key: Key, record: &Record) -> Result<()> {
+        if self.folder.is_read_only() {
+            return Ok(());
+        }
+        let (bytes, generation) = (record.encode(), record.generation);
+        let folder = Arc::clone(&self.folder);
         let saved = self.disk.run("write_at", move || -> io::Result<u64> {
-            fs::create_dir_all(path.parent().unwrap_or(&path))?;
-            fs::write(&part, &bytes)?;
-            fs::rename(&part, &path).inspect_err(|_| drop(fs::remove_file(&part)))?;
-            Ok(allocated(&path) + allocated(&data))
+            let (room, name) = (Room::of(key), record_name(key));
+            folder.replace(room, &name, &bytes)?;
+            let taken = [name, name_of(key, generation)].map(|name| folder.status(room, &name));
+            Ok(taken.into_iter().flatten().map(|status| status.allocated).sum())
         });
-        let bytes = saved.await?.map_err(|error| failure(error, &self.record_path(key)))?;
-        let is_pinned = self.pins.hold(&record.source, &record.path);
-        self.house.account(key, bytes, is_pinned, self.now());
-        Ok(())
+        let saved = saved.await?;
+        if let Ok(bytes) = saved {
+            let is_pinned = self.pins.hold(&record.source, &record.path);
+            self.house.account(key, bytes, is_pinned, self.now());
+        } else {
+            self.house.starve();
+        }
+        self.keep_house();
+        saved.map(drop).map_err(|error| self.failure(error))
     }
 
     /// The records whose keys begin with this byte. Those that cannot be read are left out.
     pub(super) async fn records(&self, first: u8) -> Result<Vec<(Key, Record)>> {
-        let folder = self.folder.join("o").join(format!("{first:02x}"));
+        let folder = Arc::clone(&self.folder);
         let read = move || -> Vec<(Key, Record)> {
-            let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };
-            let paths = entries.flatten().map(|entry| entry.path());
-            let records = paths.filter(|path| path.extension().is_some_and(|kind| kind == "meta"));
-            let read = records.filter_map(|path| {
-                let key = Key::parse(path.file_stem()?.to_str()?)?;
+            let names = folder.names(Room::Kept(first));
+            let keys = names.iter().filter_map(|name| Key::parse(name.strip_suffix(".meta")?));
+            let read = keys.filter_map(|key| {
                 let mut bytes = Vec::new();
-                File::open(&path).ok()?.take(record::MAX_BYTES).read_to_end(&mut bytes).ok()?;
+                let file = folder.file(Room::of(key), &record_name(key)).ok()??;
+                file.take(record::MAX_BYTES).read_to_end(&mut bytes).ok()?;
                 Some((key, Record::decode(&bytes)?))
             });
             read.collect()
@@ -177,54 +213,78 @@ impl Store {
         is_pinned: bool,
     ) -> Result<()> {
         let (store, of, at) = (Arc::clone(self), Arc::clone(source), path.clone());
-        let set = self.disk.run("write_at", move || store.pins.set(&of, &at, is_pinned)).await?;
-        set.map_err(|error| failure(error, &self.folder))
+        let set =
+            self.disk.run("write_at", move || store.pins.set(&store.folder, &of, &at, is_pinned)).await?;
+        set.map_err(|error| self.failure(error))
     }
 
     pub(super) fn note_pin(&self, key: Key, is_pinned: bool) {
         self.house.pin(key, is_pinned);
     }
 
+    /// True where what lies in the folder is served, and nothing is kept.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.folder.is_read_only()
+    }
+
     /// True where a file of so many bytes may be kept.
     pub(super) fn has_room(&self, len: u64) -> bool {
-        self.house.has_room(len)
+        !self.folder.is_read_only() && self.house.has_room(len)
     }
 
     pub(super) fn rate(&self) -> Option<&Rate> {
         self.rate.as_ref()
     }
 
-    /// The bytes of a version: made where there are none, and opened for reading and writing.
-    pub(super) async fn data(&self, key: Key, generation: u64) -> Result<SpanFile> {
-        let path = self.data_path(key, generation);
-        let opened = {
-            let path = path.clone();
-            self.disk.run("open", move || -> io::Result<File> {
-                fs::create_dir_all(path.parent().unwrap_or(&path))?;
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)
-            })
-        };
-        opened.await?.map(SpanFile::new).map_err(|error| failure(error, &path))
+    /// Makes the file of a version that has none yet.
+    pub(super) async fn create_data(&self, key: Key, generation: u64) -> Result<Data> {
+        let (folder, holds) = (Arc::clone(&self.folder), self.holds.clone());
+        let made = self.disk.run("open", move || Data::create(&folder, &holds, key, generation)).await?;
+        made.map_err(|error| self.failure(error))
+    }
+
+    /// Opens the file of a version of which something is kept. `None` where it is gone, or in another's hand.
+    pub(super) async fn reopen_data(&self, key: Key, generation: u64) -> Result<Option<Data>> {
+        let (folder, holds) = (Arc::clone(&self.folder), self.holds.clone());
+        let opened = self.disk.run("open", move || Data::reopen(&folder, &holds, key, generation)).await?;
+        opened.map_err(|error| self.failure(error))
     }
 
     /// Removes a version's bytes; who has them open goes on reading.
     pub(super) fn discard_data(&self, key: Key, generation: u64) {
-        self.disk.discard(Removal(vec![self.data_path(key, generation)]));
+        self.disk.discard(self.removal(key, vec![name_of(key, generation)]));
     }
 
-    /// Removes a version: its bytes, and its record unless that is of another by now. `None`: whatever the record is of.
-    pub(super) async fn remove(&self, key: Key, generation: Option<u64>) -> Result<()> {
-        let (record, data) = (self.record_path(key), generation.map(|of| self.data_path(key, of)));
+    /// Removes a version: its bytes, and its record unless that is of another by now.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub(super) async fn remove(&self, key: Key, generation: u64) -> Result<()> {
+        if self.folder.is_read_only() {
+            return Err(self.failure(io::ErrorKind::ReadOnlyFilesystem.into()));
+        }
+        let folder = Arc::clone(&self.folder);
+        let mut removal = self.removal(key, vec![name_of(key, generation)]);
         let removed = self.disk.run("remove_file", move || {
-            let found = read_record(&record).ok().flatten().map(|found| found.generation);
-            let is_of_another = generation.is_some() && found.is_some() && found != generation;
-            drop(Removal(data.into_iter().chain((!is_of_another).then_some(record)).collect()));
+            let found = read_record(&folder, key).ok().flatten();
+            let is_of_another = found.is_some_and(|found| found.generation != generation);
+            if !is_of_another {
+                removal.names.push(record_name(key));
+            }
             is_of_another
         });
         if !removed.await? {
             self.house.forget(key);
         }
         Ok(())
+    }
+
+    fn removal(&self, key: Key, names: Vec<String>) -> Removal {
+        Removal { folder: Arc::clone(&self.folder), room: Room::of(key), names }
+    }
+
+    fn failure(&self, error: io::Error) -> Error {
+        failure(error, self.folder.place())
     }
 
     /// True where something is kept under `key`, as far as the folder is counted by now.
@@ -236,24 +296,6 @@ impl Store {
     pub fn usage(&self) -> Usage {
         self.house.usage()
     }
-
-    fn record_path(&self, key: Key) -> PathBuf {
-        let name = key.to_string();
-        self.folder.join("o").join(&name[..2]).join(name + ".meta")
-    }
-
-    fn data_path(&self, key: Key, generation: u64) -> PathBuf {
-        let name = key.to_string();
-        self.folder.join("o").join(&name[..2]).join(format!("{name}-{generation:016x}.data"))
-    }
-
-    fn part_path(&self) -> PathBuf {
-        self.folder.join("tmp").join(self.counter.fetch_add(1, Ordering::Relaxed).to_string())
-    }
-}
-
-fn run_of(generation: u64) -> u64 {
-    generation >> RUN_BITS
 }
 
 /// What a store holds.
@@ -265,108 +307,58 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-/// What the start found.
-struct Opened {
-    lock: File,
-    run: u64,
-    pins: Pins,
+/// What the record of `key` is called.
+fn record_name(key: Key) -> String {
+    format!("{key}.meta")
 }
 
-impl Opened {
-    fn new(folder: &Path) -> io::Result<Self> {
-        // What a mirror may read not everybody may.
-        DirBuilder::new().recursive(true).mode(0o700).create(folder.join("o"))?;
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(folder.join("lock"))?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        let tmp = folder.join("tmp");
-        match fs::remove_dir_all(&tmp) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs::create_dir(&tmp)?,
-        }
-        let mut text = String::new();
-        // What cannot be read as text is no state.
-        _ = (&lock).take(STATE_BYTES).read_to_string(&mut text);
-        let run = match run_in(&text) {
-            Some(run) => run + 1,
-            // A new folder, or one whose state is lost: a number that no record in it has.
-            None => {
-                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                since.as_secs() & (RUNS - 1)
-            }
-        };
-        lock.set_len(0)?;
-        lock.rewind()?;
-        lock.write_all(format!("{STATE}{run}\n").as_bytes())?;
-        Ok(Self { lock, run, pins: Pins::open(folder)? })
-    }
-}
-
-/// How the state begins; the number of the run follows.
-const STATE: &str = "vfsd mirror 1\nrun ";
-
-/// Runs that can be told apart.
-const RUNS: u64 = 1 << (u64::BITS - RUN_BITS - 1);
-
-fn run_in(text: &str) -> Option<u64> {
-    let number = text.strip_prefix(STATE)?.lines().next()?;
-    number.parse().ok().filter(|run| *run < RUNS)
-}
-
-fn read_record(path: &Path) -> io::Result<Option<Record>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+fn read_record(folder: &Folder, key: Key) -> io::Result<Option<Record>> {
+    let Some(file) = folder.file(Room::of(key), &record_name(key))? else { return Ok(None) };
     let mut bytes = Vec::new();
-    (&file).take(record::MAX_BYTES).read_to_end(&mut bytes)?;
-    // The record's own time is that of its last use, for the next run to know. Advice: it may not be ours to set.
-    _ = file.set_modified(SystemTime::now());
+    file.take(record::MAX_BYTES).read_to_end(&mut bytes)?;
+    // The record's own time is that of its last use, for the next run to know.
+    folder.note_use(Room::of(key), &record_name(key));
     let record = Record::decode(&bytes);
     if record.is_none() {
-        tracing::warn!(path = %path.display(), "a record of the cache is damaged or of another version: it is fetched anew");
+        tracing::warn!(%key, "a record of the cache is damaged or of another version: it is fetched anew");
     }
     Ok(record)
 }
 
-fn allocated(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).map_or(0, |found| found.blocks() * 512)
-}
-
 /// Files that go with its drop.
-struct Removal(Vec<PathBuf>);
+struct Removal {
+    folder: Arc<Folder>,
+    room: Room,
+    names: Vec<String>,
+}
 
 impl Drop for Removal {
     fn drop(&mut self) {
-        for path in &self.0 {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(path = %path.display(), %error, "a file of the cache could not be removed");
-                }
-                _ => {}
+        if self.folder.is_read_only() {
+            return;
+        }
+        for name in &self.names {
+            if let Err(error) = self.folder.remove(self.room, name) {
+                tracing::warn!(name, %error, "a file of the cache could not be removed");
             }
         }
     }
 }
 
-fn failure(error: io::Error, path: &Path) -> Error {
+/// What the cache folder fails with. Never what a source may say of a file: a folder that somebody deleted does not mean
+/// that the site has no such file.
+fn failure(error: io::Error, place: &Path) -> Error {
     let busy = error.kind() == io::ErrorKind::WouldBlock;
     let detail = if busy {
-        format!("another process uses the cache folder {}: give each its own", path.display())
+        format!("another process uses the cache folder {}: give each its own", place.display())
     } else {
-        format!("the cache folder, at {}: {error}", path.display())
+        format!("the cache folder, at {}: {error}", place.display())
     };
-    let kind = if busy {
-        ErrorKind::Busy
-    } else {
-        let plain = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
-        Error::from_io(plain, "open", &VPath::root()).kind()
+    let kind = match error.kind() {
+        io::ErrorKind::WouldBlock => ErrorKind::Busy,
+        io::ErrorKind::StorageFull => ErrorKind::StorageFull,
+        io::ErrorKind::QuotaExceeded => ErrorKind::QuotaExceeded,
+        _ => ErrorKind::Internal,
     };
     Error::new(kind, "open", &VPath::root()).with_detail(detail).with_source(error)
 }

@@ -2,10 +2,10 @@
 //!
 //! `FOLDER/v1/pins` holds source and path of each, every text with a NUL behind it. It is replaced as a whole.
 
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::{fs, io};
 
+use super::folder::{Folder, Room};
 use crate::path::VPath;
 
 /// Pins of one folder at most: each is compared with whatever is kept anew.
@@ -13,23 +13,22 @@ const PINS: usize = 1000;
 
 /// Paths that stay, with all that lies below them.
 #[derive(Debug)]
-pub(in crate::layers::mirror) struct Pins {
-    file: PathBuf,
-    pins: Mutex<Vec<(String, VPath)>>,
-}
+pub(in crate::layers::mirror) struct Pins(Mutex<Vec<(String, VPath)>>);
+
+/// What their file is called.
+const NAME: &str = "pins";
 
 impl Pins {
     /// Reads them. What makes no sense is left out.
     ///
     /// # Errors
     /// Where the file is there and cannot be read: what is pinned would go.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let file = folder.join("pins");
-        let text = match fs::read(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read?,
-        };
-        Ok(Self { file, pins: Mutex::new(parse(&text)) })
+    pub(super) fn open(folder: &Folder) -> io::Result<Self> {
+        let mut text = Vec::new();
+        if let Some(mut file) = folder.file(Room::Top, NAME)? {
+            file.read_to_end(&mut text)?;
+        }
+        Ok(Self(Mutex::new(parse(&text))))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -47,7 +46,7 @@ impl Pins {
     }
 
     /// Adds one, or takes it away. Blocks.
-    pub(super) fn set(&self, source: &str, path: &VPath, is_pinned: bool) -> io::Result<()> {
+    pub(super) fn set(&self, folder: &Folder, source: &str, path: &VPath, is_pinned: bool) -> io::Result<()> {
         let mut pins = self.pins();
         let mut wanted = pins.clone();
         wanted.retain(|(of, pin)| !(of == source && pin == path));
@@ -57,15 +56,13 @@ impl Pins {
             }
             wanted.push((source.to_owned(), path.clone()));
         }
-        let part = self.file.with_extension("part");
-        fs::write(&part, print(&wanted))?;
-        fs::rename(&part, &self.file)?;
+        folder.replace(Room::Top, NAME, &print(&wanted))?;
         *pins = wanted;
         Ok(())
     }
 
     fn pins(&self) -> MutexGuard<'_, Vec<(String, VPath)>> {
-        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -94,14 +91,15 @@ mod tests {
 
     #[test]
     fn what_is_pinned_survives_and_covers_what_lies_below() {
-        let folder = tempfile::tempdir().unwrap();
-        let pins = Pins::open(folder.path()).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path().join("v1")).unwrap();
+        let pins = Pins::open(&folder).unwrap();
         assert!(pins.is_empty());
         for at in ["/a b", "/odd\n/x"] {
-            pins.set("http://h/", &path(at), true).unwrap();
-            pins.set("http://h/", &path(at), true).unwrap();
+            pins.set(&folder, "http://h/", &path(at), true).unwrap();
+            pins.set(&folder, "http://h/", &path(at), true).unwrap();
         }
-        let pins = Pins::open(folder.path()).unwrap();
+        let pins = Pins::open(&folder).unwrap();
         assert_eq!(pins.of("http://h/"), [path("/a b"), path("/odd\n/x")]);
         for (source, at, held) in [
             ("http://h/", "/a b", true),
@@ -112,8 +110,8 @@ mod tests {
         ] {
             assert_eq!(pins.hold(source, &path(at)), held, "{source} {at:?}");
         }
-        pins.set("http://h/", &path("/a b"), false).unwrap();
-        assert_eq!(Pins::open(folder.path()).unwrap().of("http://h/"), [path("/odd\n/x")]);
+        pins.set(&folder, "http://h/", &path("/a b"), false).unwrap();
+        assert_eq!(Pins::open(&folder).unwrap().of("http://h/"), [path("/odd\n/x")]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! A mirror over a source that counts, changes and breaks off.
 
 mod apt;
+mod bounds;
 mod folder;
 mod keeping;
 mod origin;
 mod reading;
+mod sharing;
 mod upkeep;
 
 use std::path::Path;

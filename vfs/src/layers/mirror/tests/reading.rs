@@ -99,8 +99,9 @@ async fn a_source_that_breaks_off_is_an_error_and_what_came_is_kept() {
     let bytes = content(LEN, 5);
     scene.origin.put("/f", &bytes);
     let whole_blocks = 2 * BLOCK_BYTES;
-    scene.origin.break_at(whole_blocks + 100, 1);
+    scene.origin.break_at(whole_blocks + 100, u32::MAX);
     assert_eq!(scene.read("/f").await.unwrap_err().kind(), ErrorKind::Truncated);
+    scene.origin.break_at(0, 0);
     scene.origin.take_counts();
     assert_eq!(scene.read("/f").await.unwrap(), bytes);
     assert_eq!(
@@ -108,6 +109,28 @@ async fn a_source_that_breaks_off_is_an_error_and_what_came_is_kept() {
         LEN as u64 - whole_blocks,
         "it went on behind the last whole block"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_breaks_off_is_gone_on_with_for_who_waits() {
+    let scene = scene().await;
+    let bytes = content(LEN, 5);
+    scene.origin.put("/f", &bytes);
+    scene.origin.break_at(2 * BLOCK_BYTES + 100, 1);
+    assert_eq!(scene.read("/f").await.unwrap(), bytes);
+    assert_eq!(scene.origin.take_counts(), Counts { opens: 2, bytes: LEN as u64, listings: 0 });
+    // Another version is never put behind it.
+    scene.origin.put("/g", &bytes);
+    scene.origin.hold_back_from(BLOCK_BYTES);
+    let file = scene.open("/g").await.unwrap();
+    let reader = tokio::spawn(pull(Arc::clone(&file), ByteRange::whole()));
+    file.read_at(0, 10).await.unwrap();
+    // By then the reader waits for the rest.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    scene.origin.put("/g", &content(LEN, 7));
+    scene.origin.break_at(BLOCK_BYTES, 1);
+    scene.origin.hold_back_from(u64::MAX);
+    assert_eq!(reader.await.unwrap().unwrap_err().kind(), ErrorKind::Changed);
 }
 
 #[tokio::test(start_paused = true)]
