@@ -160,8 +160,7 @@ async fn open_store(cache: &CacheFolder) -> Result<Option<Arc<Store>>, Failure> 
 }
 
 fn cannot_be_written(kind: ErrorKind) -> bool {
-    use ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnly, StorageFull};
-    matches!(kind, PermissionDenied | QuotaExceeded | ReadOnly | StorageFull)
+    matches!(kind, ErrorKind::ReadOnly | ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// Bounds of archives for a command.

@@ -41,7 +41,7 @@ fn a_wrong_configuration_is_refused_by_check_and_by_serve_alike() {
         ("[[mount]]\nat = \"/\"\nsource = \"none\"\n", format!("c.toml:3: mount.source: there is no {here}/none: create it, or name another folder")),
         ("[[mount]]\nat = \"/\"\nsource = \"c.toml\"\n", format!("c.toml:3: mount.source: {here}/c.toml: invalid request: it holds something that is not known here, which cannot be entered")),
         ("[[mount]]\nat = \"/\"\nsource = \"sftp://h/\"\n", "c.toml:3: mount.source: sftp://h/: not supported here: \"sftp:\" is no source that is known here; known: ftp:, ftpes:, ftps:, http:, https:, memory:".to_owned()),
-        ("[[mount]]\nat = \"/\"\nsource = \".\"\nwritble = true\n", "c.toml:4: mount.writble: unknown key; did you mean \"writable\"? Known: at, source, writable, cache_control, remote, mirror".to_owned()),
+        ("[[mount]]\nat = \"/\"\nsource = \".\"\nwritble = true\n", "c.toml:4: mount.writble: unknown key; did you mean \"writable\"? Known: at, source, writable, cache_control, pages, remote, mirror".to_owned()),
         ("[[mount]]\nat = \"/\"\nsource = \".\"\n[[serve]]\nprotocol = \"ftp\"\nlisten = \"1.2.3.4\"\n", "c.toml:6: serve.listen: \"1.2.3.4\" is no address to listen on: write IP:PORT (127.0.0.1:8080, [::1]:8080; port 0 takes a free one) or unix:/absolute/path".to_owned()),
         ("[[mount]]\nat = \"/\"\nsource = \".\"\n[log]\nlevel = \"warning\"\n", "c.toml:5: log.level: \"warning\" is not known here; did you mean \"warn\"? Known: off, error, warn, info, debug, trace".to_owned()),
         ("[[mount]\n", "c.toml:1: unclosed array table, expected \"]\"".to_owned()),

@@ -233,7 +233,7 @@ fn how_long_files_may_be_kept_is_read_again_on_sighup() {
     for (then, value) in
         [("cache_control = \"max-age=5\"\n", "max-age=60"), ("", "max-age=5"), ("", "no-cache")]
     {
-        stream.get_mut().write_all(b"HEAD /f HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream.get_mut().write_all(b"HEAD /f HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let mut answer = String::new();
         while !answer.ends_with("\r\n\r\n") {
             stream.read_line(&mut answer).unwrap();

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::wire::{Decoder, Line, Reply};
+use super::wire::{Decoder, Line, Reply, doubled};
 use crate::transport::Transport;
 use crate::transport::tls::{Tls, TlsStream};
 
@@ -81,7 +81,9 @@ impl Control {
 
     /// Puts a reply behind those before it.
     pub(super) fn say(&mut self, reply: &Reply) {
-        reply.encode(&mut self.output);
+        let mut said = Vec::new();
+        reply.encode(&mut said);
+        self.put(&said);
     }
 
     /// True where something came that no line was made of yet: what was read ahead, or the beginning of a line.
@@ -97,9 +99,13 @@ impl Control {
         };
     }
 
-    /// The bytes that are to be sent, for a reply that is made in pieces.
-    pub(super) fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.output
+    /// Puts whole lines behind those before them, for a reply that is made in pieces.
+    pub(super) fn put(&mut self, lines: &[u8]) {
+        if self.decoder.doubles() {
+            self.output.extend(doubled(lines));
+        } else {
+            self.output.extend_from_slice(lines);
+        }
     }
 
     /// True where there is room for another reply.

@@ -39,7 +39,7 @@ use super::data::Data;
 use super::facts::Facts;
 use super::reply;
 use super::transfer::Ended;
-use super::wire::{self, Line, Reply};
+use super::wire::{Line, Reply};
 use crate::auth::Entry;
 use crate::serve::{Drain, Peer};
 use crate::sight::Sight;
@@ -341,7 +341,7 @@ impl Session {
                 None => return,
             },
             Work::Report(_) => {
-                wire::encode_end(213, b"Stopped.", self.control.output());
+                self.control.say(&Reply::fixed(213, "Stopped."));
                 return self.rest();
             }
         };

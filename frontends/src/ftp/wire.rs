@@ -1,10 +1,10 @@
 //! Bytes ↔ lines and replies of a control connection (RFC 959 §4, §5; RFC 854). Pure: no socket, no tree.
 //!
-//! The control connection speaks Telnet: 0xFF starts a Telnet sequence, and a CR that ends no line is followed by NUL.
-//! Clients send Telnet commands in front of a verb only (RFC 959 §4.1.3). RFC 854 would have 0xFF doubled in names as well,
-//! but listings come over data connections, which double nothing, and curl, ncftp, ftplib and browsers send and read names
-//! as they were listed, as vsftpd takes them: within an argument and in replies 0xFF is itself, and two of them are two.
-//! lftp doubles it, which only a name in Latin-1 can show: it is told that there is no such file.
+//! The control connection speaks Telnet: 0xFF starts a Telnet sequence and is doubled where it is meant, and a CR that
+//! ends no line is followed by NUL. Clients send Telnet commands in front of a verb only (RFC 959 §4.1.3). lftp and others
+//! double 0xFF in names, curl, ncftp and ftplib do not, and none of them says so: a name in which it stands alone, or an
+//! odd number of times, comes from one that does not, and from then on it is itself both ways. Until then two are one; so
+//! who does not double, and begins with a name that holds it twice in a row, gets the one that holds it once.
 //! A wrong line is a [`Line`] like any other: nothing a peer sends is an error here.
 
 use std::borrow::Cow;
@@ -31,6 +31,8 @@ pub(super) struct Decoder {
     /// The verb is over, and what follows is a name or the like.
     in_argument: bool,
     telnet: Telnet,
+    /// The peer knows nothing of doubling.
+    is_literal: bool,
     /// A CR came, and what follows decides what it was.
     after_cr: bool,
 }
@@ -54,7 +56,8 @@ impl Decoder {
             if self.take(*byte) {
                 self.after_cr = false;
                 self.in_argument = false;
-                let line = std::mem::take(&mut self.line);
+                let mut line = std::mem::take(&mut self.line);
+                self.undouble_argument(&mut line);
                 return Some(if std::mem::take(&mut self.too_long) {
                     Line::TooLong
                 } else {
@@ -67,7 +70,31 @@ impl Decoder {
 
     /// True where no line has begun.
     pub(super) fn is_between_lines(&self) -> bool {
-        *self == Self::default()
+        *self == Self { is_literal: self.is_literal, ..Self::default() }
+    }
+
+    /// True where 0xFF is doubled both ways.
+    pub(super) fn doubles(&self) -> bool {
+        !self.is_literal
+    }
+
+    /// Makes one 0xFF of two behind the verb, for a peer that may double them.
+    fn undouble_argument(&mut self, line: &mut Vec<u8>) {
+        let verb = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+        let argument = &line[verb..];
+        self.is_literal |=
+            argument.chunk_by(|a, b| a == b).any(|run| run[0] == IAC && !run.len().is_multiple_of(2));
+        if self.is_literal || !argument.contains(&IAC) {
+            return;
+        }
+        let mut opens_pair = false;
+        let meant = argument.iter().copied().filter(|byte| {
+            opens_pair = *byte == IAC && !opens_pair;
+            *byte != IAC || opens_pair
+        });
+        let meant: Vec<u8> = meant.collect();
+        line.truncate(verb);
+        line.extend(meant);
     }
 
     /// Takes one byte as it came; true at the end of a line.
@@ -187,6 +214,18 @@ pub(super) fn encode_end(code: u16, text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// `text` as Telnet has it: 0xFF twice.
+pub(super) fn doubled(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        out.push(*byte);
+        if *byte == IAC {
+            out.push(IAC);
+        }
+    }
+    out
+}
+
 /// Appends text to a line. No name can end the line: see [`one_line`].
 fn encode_text(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&one_line(text));
@@ -242,7 +281,11 @@ mod tests {
             (b"a\xff\r\n", vec![text(b"a\xff")]),
             (b"a\r\xff\xf1\n", vec![text(b"a")]),
             (b"RETR \xff\xf1x\xff\xff\xff\xfe\n", vec![text(b"RETR \xff\xf1x\xff\xff\xff\xfe")]),
-            (b"RETR \xff\xff\n\xff\xf1NOOP\n", vec![text(b"RETR \xff\xff"), text(b"NOOP")]),
+            (b"RETR \xff\xff\n\xff\xf1NOOP\n", vec![text(b"RETR \xff"), text(b"NOOP")]),
+            (b"RETR a\xff\xff\xff\xffb\xff\xff\n", vec![text(b"RETR a\xff\xffb\xff")]),
+            // Who has once sent it alone means each of two.
+            (b"DELE \xff\nDELE \xff\xff\n", vec![text(b"DELE \xff"), text(b"DELE \xff\xff")]),
+            (b"RETR \xff\xffa\xff\n", vec![text(b"RETR \xff\xffa\xff")]),
         ] {
             assert_eq!(decode(input), lines, "{}", input.escape_ascii());
         }
@@ -282,13 +325,13 @@ mod tests {
         }
     }
 
-    /// A line as a client sends it that knows Telnet: up to its first blank 0xFF is doubled.
+    /// A line as a client sends it that knows Telnet.
     fn telnet(line: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (at, byte) in line.iter().enumerate() {
+        for byte in line {
             match byte {
                 b'\r' => bytes.extend_from_slice(b"\r\0"),
-                &IAC if !line[..at].contains(&b' ') => bytes.extend_from_slice(&[IAC, IAC]),
+                &IAC => bytes.extend_from_slice(&[IAC, IAC]),
                 byte => bytes.push(*byte),
             }
         }

@@ -27,7 +27,9 @@ impl Session {
             Outcome::Chosen { errand, path } => self.chosen = Some((errand, path)),
             Outcome::Opened(opening) => return self.transfer(&answer, opening),
             Outcome::Reported(rows) => {
-                wire::encode_head(answer.code, rows.headline().as_bytes(), self.control.output());
+                let mut head = Vec::new();
+                wire::encode_head(answer.code, rows.headline().as_bytes(), &mut head);
+                self.control.put(&head);
                 self.work = Work::Report(rows);
                 return;
             }
@@ -100,7 +102,7 @@ impl Session {
             None => "End".to_owned(),
             Some(error) => format!("The listing breaks off: {}.", error.kind()),
         };
-        wire::encode_end(213, end.as_bytes(), self.control.output());
+        self.control.say(&Reply::new(213, end.into_bytes()));
         self.rest();
     }
 }

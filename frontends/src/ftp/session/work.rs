@@ -61,7 +61,7 @@ fn poll_report(rows: &mut Listing, cx: &mut Context<'_>, control: &mut Control) 
             return Poll::Ready(Event::Gone);
         }
         match ready!(rows.poll_rows(cx)) {
-            Some(Ok(rows)) => control.output().extend_from_slice(&rows),
+            Some(Ok(rows)) => control.put(&rows),
             Some(Err(error)) => return Poll::Ready(Event::Reported(Some(error))),
             None => return Poll::Ready(Event::Reported(None)),
         }

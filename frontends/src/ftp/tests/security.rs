@@ -203,6 +203,13 @@ async fn a_name_that_is_sent_as_it_was_listed_leads_to_its_own_file() {
     assert!(client.reply().await.starts_with("250 "));
     client.send(b"SIZE \xff\r\n").await;
     assert_eq!(client.reply().await, "213 3\r\n");
+
+    // One that doubles it as Telnet has it.
+    let mut client = running.log_in().await;
+    for (name, len) in [(&b"\xff\xff"[..], 3), (b"\xff\xff\xff\xff\xf4", 5)] {
+        client.send([b"SIZE ", name, b"\r\n"].concat()).await;
+        assert_eq!(client.reply().await, format!("213 {len}\r\n"));
+    }
 }
 
 #[tokio::test]

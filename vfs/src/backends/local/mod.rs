@@ -69,6 +69,8 @@ impl LocalFs {
     /// # Errors
     /// `NotFound`, `NotADirectory`, `PermissionDenied`, and what else the system says of the folder.
     pub fn open_with(root: impl AsRef<Path>, options: &LocalOptions) -> Result<Self> {
+        // What was kept aside before is an earlier run's.
+        sweep::first_opened();
         let folder = root.as_ref();
         match Root::open(folder, options.links) {
             Ok(root) => Ok(Self::of(root, options.writable, folder)),

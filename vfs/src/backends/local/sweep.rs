@@ -1,6 +1,7 @@
 //! The sweep: ends what was on its way when its program or the machine crashed, and uploads that nobody went on with.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
@@ -21,35 +22,41 @@ use crate::walk::remove_dir_all;
 /// How long nothing may have happened to a part file before it counts as a leftover.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// When this program first opened a folder. What was kept aside since then somebody here may still be at work on.
+static FIRST_OPENED: OnceLock<SystemTime> = OnceLock::new();
+
 /// Names that one sweep looks at, the folders nearest to the root first.
 const SWEPT_NAMES: usize = 100_000;
 
 impl LocalFs {
     /// Removes part files of atomic writes, and [`unfinished`](crate::unfinished) uploads, that nobody has written to for a
     /// day and whose writer is gone, and what bears a name of [`Aside::Gone`] and is as old; gives back its name to what was
-    /// kept aside ([`Aside::Kept`]) and has nothing in its place, and removes what has. Says how many they were. A server
+    /// kept aside ([`Aside::Kept`]) by an earlier run of the program and has nothing in its place, and removes what has.
+    /// Says how many they were. A server
     /// calls it after mounting a folder for writing, and now and then; it looks at 100,000 names at most, one folder a job,
     /// and passes over folders that it may not read. Dropping the future ends it between two calls.
     ///
     /// # Errors
     /// `ReadOnly` where the tree is.
     pub async fn sweep(&self) -> Result<usize> {
-        self.sweep_older_than(SystemTime::now() - LEFTOVER_AGE).await
+        let limits = Limits { leftovers: SystemTime::now() - LEFTOVER_AGE, kept: first_opened() };
+        self.sweep_within(limits).await
     }
 
-    async fn sweep_older_than(&self, limit: SystemTime) -> Result<usize> {
+    async fn sweep_within(&self, limits: Limits) -> Result<usize> {
         let mut folders = VecDeque::from([VPath::root()]);
         let (mut ended, mut left) = (0, SWEPT_NAMES);
         while let Some(folder) = folders.pop_front()
             && left > 0
         {
-            let swept = self.change("sweep", &folder, move |root, path| Ok(sweep(root, path, limit, left)));
+            let swept = self
+                .change("sweep", &folder, move |root, path| Ok(sweep(root, path, limits.leftovers, left)));
             let swept = swept.await?;
             folders.extend(swept.folders);
             ended += swept.removed;
             left -= swept.names;
             for (path, aside) in swept.asides {
-                match self.end(&path, aside, limit).await {
+                match self.end(&path, aside, limits).await {
                     Ok(has_ended) => ended += usize::from(has_ended),
                     // Somebody else is at it, or it may not be touched.
                     Err(error) => tracing::warn!(%path, %error, "what was set aside stays"),
@@ -60,12 +67,16 @@ impl LocalFs {
     }
 
     /// Ends what `path` is left of; false where it is too young.
-    async fn end(&self, path: &VPath, aside: Aside, limit: SystemTime) -> Result<bool> {
+    async fn end(&self, path: &VPath, aside: Aside, limits: Limits) -> Result<bool> {
+        let found = self.metadata(path, &StatOptions::no_follow()).await?;
+        let limit = match aside {
+            Aside::Gone => limits.leftovers,
+            Aside::Kept => limits.kept,
+        };
+        if found.changed.is_none_or(|changed| changed > limit) {
+            return Ok(false);
+        }
         if aside == Aside::Gone {
-            let found = self.metadata(path, &StatOptions::no_follow()).await?;
-            if found.changed.is_none_or(|changed| changed > limit) {
-                return Ok(false);
-            }
             remove(self, path, found.is_dir()).await?;
             return Ok(true);
         }
@@ -94,6 +105,18 @@ impl LocalFs {
 
 async fn remove(tree: &LocalFs, path: &VPath, is_dir: bool) -> Result<()> {
     if is_dir { remove_dir_all(tree, path).await } else { tree.remove_file(path).await }
+}
+
+/// What is old enough to be ended: last changed before these times.
+#[derive(Clone, Copy)]
+struct Limits {
+    leftovers: SystemTime,
+    kept: SystemTime,
+}
+
+/// Notes the time at the first call, which is the first opening of a folder.
+pub(super) fn first_opened() -> SystemTime {
+    *FIRST_OPENED.get_or_init(SystemTime::now)
 }
 
 /// What came of one folder.
@@ -179,7 +202,7 @@ mod tests {
         going.lock(Lock::Exclusive, LockWait::Never).await.unwrap();
         let being_written = tree.open(&path("/a/new"), &OpenOptions::replacing()).await.unwrap();
         let soon = SystemTime::now() + Duration::from_secs(60);
-        assert_eq!(tree.sweep_older_than(soon).await.unwrap(), 3);
+        assert_eq!(tree.sweep_within(Limits { leftovers: soon, kept: soon }).await.unwrap(), 3);
         assert!(!scene.inside(PART).exists() && !scene.inside("a/b").join(PART).exists());
         assert!(
             !scene.inside("a/.left.vfsd-upload").exists() && scene.inside("a/.going.vfsd-upload").exists()
@@ -203,11 +226,14 @@ mod tests {
         let listed = || std::fs::read_dir(scene.inside("")).unwrap().count();
         let mut shown = tree.read_dir(&VPath::root(), &ListOptions::default()).await.unwrap();
         assert_eq!(shown.next().await.unwrap().unwrap().len(), 1);
-        assert_eq!(tree.sweep().await.unwrap(), 2, "what is on its way out is young");
+        let (before, soon) = (SystemTime::UNIX_EPOCH, SystemTime::now() + Duration::from_secs(60));
+        let sweep = async |leftovers, kept| tree.sweep_within(Limits { leftovers, kept }).await.unwrap();
+        assert_eq!(sweep(soon - LEFTOVER_AGE, before).await, 0, "somebody may be at work on them");
+        assert_eq!(sweep(soon - LEFTOVER_AGE, soon).await, 2, "what is on its way out is young");
         assert_eq!(listed(), 3);
         assert_eq!(std::fs::read(scene.inside("back/old")).unwrap(), b"old");
         assert!(!scene.inside("there/old").exists());
-        assert_eq!(tree.sweep_older_than(SystemTime::now() + Duration::from_secs(60)).await.unwrap(), 1);
+        assert_eq!(sweep(soon, soon).await, 1);
         assert_eq!(listed(), 2);
     }
 

@@ -358,6 +358,8 @@ fn failure(error: io::Error, place: &Path) -> Error {
         io::ErrorKind::WouldBlock => ErrorKind::Busy,
         io::ErrorKind::StorageFull => ErrorKind::StorageFull,
         io::ErrorKind::QuotaExceeded => ErrorKind::QuotaExceeded,
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => ErrorKind::ReadOnly,
+        // What is missing or odd in the folder says nothing of the source.
         _ => ErrorKind::Internal,
     };
     Error::new(kind, "open", &VPath::root()).with_detail(detail).with_source(error)
