@@ -166,8 +166,10 @@ impl House {
 
     /// Notes whether nothing more can go, although too much is there.
     fn be_full(&self, is_full: bool) {
-        if self.is_full.swap(is_full, Ordering::Relaxed) != is_full {
-            tracing::warn!(is_full, "whether the cache has room for more");
+        match (self.is_full.swap(is_full, Ordering::Relaxed), is_full) {
+            (false, true) => tracing::warn!("the cache is full: what does not fit is passed through"),
+            (true, false) => tracing::info!("the cache has room again"),
+            (false, false) | (true, true) => {}
         }
     }
 }
